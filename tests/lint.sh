@@ -1,0 +1,39 @@
+#!/bin/bash
+# lint.sh CUDA_INCLUDE GENERATED: the checks that need no running: layout, clang-tidy, cppcheck, and the arrows between
+# the folders (tools -> policy <- shim; no CUDA in policy/). Called by `make lint`.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cuda=$1 generated=$2
+failed=0
+
+step() { # step NAME COMMAND...: a step that prints anything on failure only
+    local name=$1 output
+    shift
+    if output=$("$@" 2>&1); then
+        printf '%-40s ok\n' "$name"
+    else
+        printf '%-40s FAILED\n%s\n' "$name" "$output"
+        failed=1
+    fi
+}
+
+sources() { git ls-files --cached --others --exclude-standard -- "$@"; }
+mapfile -t all_c < <(sources '*.c' '*.h')
+mapfile -t product_c < <(sources 'policy/*.c' 'shim/*.c')
+
+arrows() { # arrows FOLDER PATTERN: no file of FOLDER includes what PATTERN matches
+    ! grep -nE "^ *# *include +[\"<]($2)" $(sources "$1/*.c" "$1/*.h")
+}
+
+step "layout (clang-format)" clang-format --dry-run --Werror "${all_c[@]}"
+step "clang-tidy" clang-tidy --quiet --warnings-as-errors='*' "${product_c[@]}" -- -std=gnu17 -D_GNU_SOURCE \
+    -Ishim -I"$generated" -isystem "$cuda"
+step "cppcheck" cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+    --suppress=missingIncludeSystem -D_GNU_SOURCE -D__x86_64__ policy shim
+step "policy/ includes no CUDA" arrows policy '(cuda|cublas|cudnn|nvml)'
+step "policy/ uses neither shim/ nor tools/" arrows policy '(\.\./)*(shim|tools|tests)/'
+step "shim/ uses neither tools/ nor tests/" arrows shim '(\.\./)*(tools|tests)/'
+step "tools/ does not use shim/" arrows tools '(\.\./)*(shim|tests)/'
+step "no file has more than 400 lines" awk 'FNR == 401 { print FILENAME; bad = 1 } END { exit bad }' \
+    $(sources '*.c' '*.h' '*.S' '*.sh' '*.py' '*.mk' Makefile)
+exit $failed
