@@ -1,0 +1,35 @@
+/*
+ * Sizes as people write them: `600mb`, `8gb`, `8GiB`, `500m`, `2.5g`, `1073741824`.
+ *
+ * A number, a point and further digits if wanted, blanks if wanted, and a unit: b, k, m, g or t, alone or followed by
+ * `b` or `ib`, in any case. All units are powers of 1024 (as in ComfyUI-MultiGPU); no unit means bytes. A part of a
+ * byte that results from a decimal point is dropped. Independent of the locale.
+ */
+#ifndef VRAMSPAN_POLICY_SIZE_H
+#define VRAMSPAN_POLICY_SIZE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct vs_size {
+    uint64_t bytes;
+    bool has_unit;
+};
+
+enum vs_size_error {
+    VS_SIZE_OK,
+    VS_SIZE_EMPTY,
+    VS_SIZE_NEGATIVE,
+    VS_SIZE_NO_NUMBER,
+    VS_SIZE_UNKNOWN_UNIT,
+    VS_SIZE_PART_OF_BYTE,
+    VS_SIZE_TOO_LARGE,
+};
+
+/* Reads the whole text. On error *error_offset is the byte at which reading stopped, and *size is untouched. */
+enum vs_size_error vs_size_parse(const char *text, size_t length, struct vs_size *size, size_t *error_offset);
+/* What the error means, as the end of "`12x` is no size: ...". */
+const char *vs_size_error_text(enum vs_size_error error);
+
+#endif
