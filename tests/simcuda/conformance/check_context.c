@@ -1,0 +1,169 @@
+/* check_context.c: initialisation, contexts, and finding functions. */
+#include "conformance.h"
+
+#include <pthread.h>
+#include <stdint.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+CHECK(init_first, "[header: cuInit]", "a driver call before cuInit is an error")
+{
+    int count;
+    FAILS(cuDeviceGetCount(&count), CUDA_ERROR_NOT_INITIALIZED);
+}
+
+CHECK(fork_child, "[observed: PyTorch, CUDA in a forked subprocess]",
+    "a child of a process that called cuInit cannot use CUDA")
+{
+    OK(cuInit(0));
+    pid_t child = fork();
+    EXPECT(child >= 0);
+    if (child == 0) {
+        int count;
+        _exit(cuDeviceGetCount(&count) == CUDA_ERROR_NOT_INITIALIZED ? 0 : 1);
+    }
+    int status;
+    EXPECT(waitpid(child, &status, 0) == child);
+    EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+CHECK(context_needed, "[header: cuMemAlloc]", "an allocation without a current context is refused")
+{
+    CUdeviceptr memory;
+    OK(cuInit(0));
+    FAILS(cuMemAlloc(&memory, 4096), CUDA_ERROR_INVALID_CONTEXT);
+}
+
+CHECK(context_primary_state, "[header: cuDevicePrimaryCtxRetain]",
+    "a primary context is active from its first retain to its last release")
+{
+    CUdevice device;
+    CUcontext first, second;
+    unsigned flags;
+    int active;
+    OK(cuInit(0));
+    OK(cuDeviceGet(&device, 0));
+    OK(cuDevicePrimaryCtxGetState(device, &flags, &active));
+    EXPECT(!active);
+    OK(cuDevicePrimaryCtxRetain(&first, device));
+    OK(cuDevicePrimaryCtxRetain(&second, device));
+    EXPECT(first == second);
+    OK(cuDevicePrimaryCtxRelease(device));
+    OK(cuDevicePrimaryCtxGetState(device, &flags, &active));
+    EXPECT(active);
+    OK(cuDevicePrimaryCtxRelease(device));
+    OK(cuDevicePrimaryCtxGetState(device, &flags, &active));
+    EXPECT(!active);
+}
+
+CHECK(context_of_runtime, "[doc: runtime API, interactions with the driver API]",
+    "the runtime works in the device's primary context")
+{
+    CUcontext primary, current;
+    CUdevice device;
+    use_device(0);
+    OK(cuCtxGetCurrent(&current));
+    OK(cuDeviceGet(&device, 0));
+    OK(cuDevicePrimaryCtxRetain(&primary, device));
+    EXPECT(current == primary);
+}
+
+static void *current_context(void *context)
+{
+    OK(cuCtxGetCurrent(context));
+    return NULL;
+}
+
+CHECK(
+    context_per_thread, "[doc: driver API, context]", "the current context is the thread's own: a new thread has none")
+{
+    CUcontext there = (CUcontext)1;
+    pthread_t thread;
+    use_device(0);
+    EXPECT(!pthread_create(&thread, NULL, current_context, &there));
+    EXPECT(!pthread_join(thread, NULL));
+    EXPECT(there == NULL);
+}
+
+CHECK(context_adopted, "[doc: runtime API, interactions with the driver API]",
+    "the runtime uses the context that the program made current with the driver")
+{
+    CUcontext current, primary;
+    CUdevice device;
+    int found;
+    need_devices(2);
+    use_device(0);
+    OK(cuDeviceGet(&device, 1));
+    OK(cuDevicePrimaryCtxRetain(&primary, device));
+    OK(cuCtxSetCurrent(primary));
+    OK(cudaGetDevice(&found));
+    EXPECT(found == 1);
+    OK(cudaFree(NULL));
+    OK(cuCtxGetCurrent(&current));
+    EXPECT(current == primary);
+}
+
+CHECK(device_reset, "[doc: cudaDeviceReset]", "a reset frees all of the device, and the next call starts it anew")
+{
+    void *memory;
+    use_device(0);
+    size_t before = free_bytes();
+    OK(cudaMalloc(&memory, 256 * MIB));
+    OK(cudaDeviceReset());
+    use_device(0);
+    EXPECT(free_bytes() + 16 * MIB > before);
+    FAILS(cudaFree(memory), cudaErrorInvalidValue);
+    OK(cudaMalloc(&memory, MIB));
+    OK(cudaMemset(memory, 1, MIB));
+    expect_filled((CUdeviceptr)memory, 1, MIB);
+}
+
+CHECK(device_invalid, "[doc: cudaSetDevice]", "a device ordinal beyond the last is refused and changes nothing")
+{
+    int count = device_count(), device;
+    FAILS(cudaSetDevice(count), cudaErrorInvalidDevice);
+    FAILS(cudaSetDevice(-1), cudaErrorInvalidDevice);
+    OK(cudaGetDevice(&device));
+    EXPECT(device == 0);
+}
+
+/* Header and guide differ on whether such a look-up succeeds; what counts is that it gives no function and says why. */
+static void expect_no_function(const char *name, int version, CUdriverProcAddressQueryResult why)
+{
+    void *function = (void *)1;
+    CUdriverProcAddressQueryResult found = CU_GET_PROC_ADDRESS_SUCCESS;
+    CUresult result = cuGetProcAddress(name, &function, version, CU_GET_PROC_ADDRESS_DEFAULT, &found);
+    EXPECT(result == CUDA_SUCCESS || result == CUDA_ERROR_NOT_FOUND);
+    EXPECT(function == NULL);
+    EXPECT(found == why);
+}
+
+CHECK(entry_point_unknown, "[header: cuGetProcAddress]", "a look-up of an unknown name gives no function")
+{
+    OK(cuInit(0));
+    expect_no_function("cuNoSuchFunction", 12000, CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND);
+}
+
+CHECK(entry_point_unknown_to_runtime, "[doc: cudaGetDriverEntryPointByVersion]",
+    "the runtime's look-up of an unknown name succeeds and gives no function")
+{
+    void *function = (void *)1;
+    enum cudaDriverEntryPointQueryResult status;
+#if CUDART_VERSION >= 12050
+    OK(cudaGetDriverEntryPointByVersion("cuNoSuchFunction", &function, 12000, cudaEnableDefault, &status));
+#else
+    OK(cudaGetDriverEntryPoint("cuNoSuchFunction", &function, cudaEnableDefault, &status));
+#endif
+    EXPECT(function == NULL && status == cudaDriverEntryPointSymbolNotFound);
+}
+
+CHECK(entry_point_version, "[header: cuGetProcAddress]",
+    "a look-up never gives a function newer than the version asked for")
+{
+    void *function = NULL;
+    CUdriverProcAddressQueryResult found;
+    OK(cuInit(0));
+    expect_no_function("cuMemAllocAsync", 11010, CU_GET_PROC_ADDRESS_VERSION_NOT_SUFFICIENT); /* it came with 11.2 */
+    OK(cuGetProcAddress("cuMemAllocAsync", &function, 11020, CU_GET_PROC_ADDRESS_DEFAULT, &found));
+    EXPECT(function != NULL && found == CU_GET_PROC_ADDRESS_SUCCESS);
+}

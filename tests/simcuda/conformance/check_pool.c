@@ -1,0 +1,204 @@
+/* check_pool.c: stream-ordered allocation and memory pools. */
+#include "conformance.h"
+
+#include <stdint.h>
+
+static uint64_t pool_value(cudaMemPool_t pool, enum cudaMemPoolAttr attribute)
+{
+    uint64_t value = UINT64_MAX;
+    OK(cudaMemPoolGetAttribute(pool, attribute, &value));
+    return value;
+}
+
+static void set_pool_value(cudaMemPool_t pool, enum cudaMemPoolAttr attribute, uint64_t value)
+{
+    OK(cudaMemPoolSetAttribute(pool, attribute, &value));
+}
+
+/* The default pool of device 0, whose context exists then. */
+static cudaMemPool_t default_pool(void)
+{
+    cudaMemPool_t pool;
+    SKIP_UNLESS(device_attribute(0, CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED), "needs memory pools");
+    use_device(0);
+    OK(cudaDeviceGetDefaultMemPool(&pool, 0));
+    return pool;
+}
+
+CHECK(pool_threshold_default, "[header: CU_MEMPOOL_ATTR_RELEASE_THRESHOLD]",
+    "a pool keeps nothing by default: its threshold is 0")
+{
+    EXPECT(pool_value(default_pool(), cudaMemPoolAttrReleaseThreshold) == 0);
+}
+
+CHECK(pool_current_is_default, "[doc: cudaDeviceGetMemPool]",
+    "a device allocates from its default pool until it is told otherwise")
+{
+    cudaMemPool_t pool = default_pool(), current;
+    OK(cudaDeviceGetMemPool(&current, 0));
+    EXPECT(current == pool);
+}
+
+CHECK(pool_statistics, "[doc: cudaMemPoolGetAttribute]",
+    "a pool's used bytes are those handed out, within the reserved ones")
+{
+    cudaMemPool_t pool = default_pool();
+    void *first, *second;
+    OK(cudaMallocAsync(&first, 10 * MIB, NULL));
+    OK(cudaMallocAsync(&second, 30 * MIB, NULL));
+    uint64_t used = pool_value(pool, cudaMemPoolAttrUsedMemCurrent);
+    EXPECT(used >= 40 * MIB && used < 44 * MIB);
+    EXPECT(pool_value(pool, cudaMemPoolAttrReservedMemCurrent) >= used);
+    OK(cudaFreeAsync(first, NULL));
+    OK(cudaStreamSynchronize(NULL));
+    EXPECT(pool_value(pool, cudaMemPoolAttrUsedMemCurrent) <= used - 10 * MIB);
+    EXPECT(pool_value(pool, cudaMemPoolAttrUsedMemHigh) >= used);
+    OK(cudaFreeAsync(second, NULL));
+    OK(cudaStreamSynchronize(NULL));
+    EXPECT(pool_value(pool, cudaMemPoolAttrUsedMemCurrent) == 0);
+}
+
+CHECK(pool_high_reset, "[header: CU_MEMPOOL_ATTR_USED_MEM_HIGH]",
+    "a high-water mark is set back to the present by 0, and to nothing else")
+{
+    cudaMemPool_t pool = default_pool();
+    void *memory;
+    uint64_t value = 1;
+    OK(cudaMallocAsync(&memory, 20 * MIB, NULL));
+    OK(cudaFreeAsync(memory, NULL));
+    OK(cudaStreamSynchronize(NULL));
+    EXPECT(pool_value(pool, cudaMemPoolAttrUsedMemHigh) >= 20 * MIB);
+    FAILS(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrUsedMemHigh, &value), cudaErrorInvalidValue);
+    set_pool_value(pool, cudaMemPoolAttrUsedMemHigh, 0);
+    EXPECT(pool_value(pool, cudaMemPoolAttrUsedMemHigh) == 0);
+}
+
+CHECK(pool_releases, "[header: CU_MEMPOOL_ATTR_RELEASE_THRESHOLD]",
+    "above the threshold a pool gives its unused memory back at the next synchronisation")
+{
+    cudaMemPool_t pool = default_pool();
+    void *memory;
+    OK(cudaMallocAsync(&memory, 128 * MIB, NULL));
+    OK(cudaFreeAsync(memory, NULL));
+    OK(cudaStreamSynchronize(NULL));
+    EXPECT(pool_value(pool, cudaMemPoolAttrReservedMemCurrent) < 128 * MIB);
+}
+
+CHECK(pool_keeps, "[header: CU_MEMPOOL_ATTR_RELEASE_THRESHOLD; doc: cudaMemPoolTrimTo]",
+    "below the threshold a pool keeps its memory until it is trimmed")
+{
+    cudaMemPool_t pool = default_pool();
+    void *memory;
+    set_pool_value(pool, cudaMemPoolAttrReleaseThreshold, UINT64_MAX);
+    size_t before = free_bytes();
+    OK(cudaMallocAsync(&memory, 128 * MIB, NULL));
+    OK(cudaFreeAsync(memory, NULL));
+    OK(cudaDeviceSynchronize());
+    EXPECT(pool_value(pool, cudaMemPoolAttrReservedMemCurrent) >= 128 * MIB);
+    EXPECT(free_bytes() + 128 * MIB <= before);
+    OK(cudaMemPoolTrimTo(pool, 0));
+    EXPECT(pool_value(pool, cudaMemPoolAttrReservedMemCurrent) == 0);
+    EXPECT(free_bytes() + MIB > before);
+}
+
+CHECK(pool_trim_spares_live, "[doc: cudaMemPoolTrimTo]", "trimming a pool does not touch what is handed out")
+{
+    cudaMemPool_t pool = default_pool();
+    void *memory;
+    OK(cudaMallocAsync(&memory, 8 * MIB, NULL));
+    OK(cudaMemsetAsync(memory, 6, 8 * MIB, NULL));
+    OK(cudaMemPoolTrimTo(pool, 0));
+    EXPECT(pool_value(pool, cudaMemPoolAttrUsedMemCurrent) >= 8 * MIB);
+    expect_filled((CUdeviceptr)memory, 6, 8 * MIB);
+}
+
+CHECK(pool_memory_freed_by_cuda_free, "[doc: cudaFree]", "memory from a pool may be freed by cudaFree")
+{
+    cudaMemPool_t pool = default_pool();
+    void *memory;
+    OK(cudaMallocAsync(&memory, 8 * MIB, NULL));
+    OK(cudaStreamSynchronize(NULL));
+    OK(cudaFree(memory));
+    OK(cudaDeviceSynchronize());
+    EXPECT(pool_value(pool, cudaMemPoolAttrUsedMemCurrent) == 0);
+}
+
+CHECK(malloc_memory_freed_async, "[doc: programming guide, stream-ordered allocator]",
+    "memory from cudaMalloc may be freed by cudaFreeAsync")
+{
+    void *memory;
+    default_pool();
+    size_t before = free_bytes();
+    OK(cudaMalloc(&memory, 64 * MIB));
+    OK(cudaFreeAsync(memory, NULL));
+    OK(cudaDeviceSynchronize());
+    EXPECT(free_bytes() + MIB > before);
+}
+
+CHECK(pool_too_large, "[doc: cudaMallocAsync]",
+    "a stream-ordered allocation larger than the device fails and does no harm")
+{
+    size_t available, total;
+    void *memory;
+    default_pool();
+    OK(cudaMemGetInfo(&available, &total));
+    FAILS(cudaMallocAsync(&memory, total + MIB, NULL), cudaErrorMemoryAllocation);
+    OK(cudaMallocAsync(&memory, MIB, NULL));
+    OK(cudaFreeAsync(memory, NULL));
+    OK(cudaDeviceSynchronize());
+}
+
+CHECK(pool_free_twice, "[assumed; doc: undefined]", "freeing pool memory a second time is refused")
+{
+    void *memory;
+    default_pool();
+    OK(cudaMallocAsync(&memory, MIB, NULL));
+    OK(cudaFreeAsync(memory, NULL));
+    OK(cudaDeviceSynchronize());
+    FAILS(cudaFreeAsync(memory, NULL), cudaErrorInvalidValue);
+}
+
+CHECK(pool_pointer_attributes, "[doc: cudaPointerGetAttributes]", "pool memory is device memory of the pool's device")
+{
+    struct cudaPointerAttributes attributes;
+    void *memory;
+    default_pool();
+    OK(cudaMallocAsync(&memory, MIB, NULL));
+    OK(cudaPointerGetAttributes(&attributes, memory));
+    EXPECT(attributes.type == cudaMemoryTypeDevice && attributes.device == 0);
+}
+
+CHECK(pool_ipc_refused, "[observed: openucx/ucx 7110]", "pool memory has no legacy IPC handle")
+{
+    cudaIpcMemHandle_t handle;
+    void *memory;
+    default_pool();
+    OK(cudaMallocAsync(&memory, 2 * MIB, NULL));
+    OK(cudaStreamSynchronize(NULL));
+    FAILS_SOMEHOW(cudaIpcGetMemHandle(&handle, memory));
+}
+
+CHECK(pool_access, "[doc: cudaMemPoolSetAccess]",
+    "another device reaches a pool's memory after access was set, for the whole pool")
+{
+    need_peers(1, 0, true);
+    cudaMemPool_t pool = default_pool();
+    struct cudaMemLocation other = {.type = cudaMemLocationTypeDevice, .id = 1};
+    struct cudaMemAccessDesc access = {.location = other, .flags = cudaMemAccessFlagsProtReadWrite};
+    enum cudaMemAccessFlags flags;
+    OK(cudaMemPoolGetAccess(&flags, pool, &other));
+    EXPECT(flags == cudaMemAccessFlagsProtNone);
+    OK(cudaMemPoolSetAccess(pool, &access, 1));
+    OK(cudaMemPoolGetAccess(&flags, pool, &other));
+    EXPECT(flags == cudaMemAccessFlagsProtReadWrite);
+}
+
+CHECK(pool_access_without_peers, "[doc: programming guide, stream-ordered allocator]",
+    "access for a device that cannot be a peer is refused")
+{
+    need_peers(1, 0, false);
+    cudaMemPool_t pool = default_pool();
+    struct cudaMemAccessDesc access = {
+        .location = {.type = cudaMemLocationTypeDevice, .id = 1}, .flags = cudaMemAccessFlagsProtReadWrite};
+    FAILS(cudaMemPoolSetAccess(pool, &access, 1), cudaErrorInvalidDevice);
+}

@@ -1,0 +1,154 @@
+/* check_vmm_host.c: virtual memory management with memory of the host. */
+#include "vmm.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <string.h>
+
+/* Skips the check where device 0 cannot use host memory by NUMA node; returns the node to use and sets the granularity.
+ */
+static int need_host_vmm(size_t *unit)
+{
+    CUmemAllocationProp properties;
+    *unit = need_vmm();
+    SKIP_UNLESS(device_attribute(0, CU_DEVICE_ATTRIBUTE_HOST_NUMA_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED),
+        "needs virtual memory management of host memory");
+    int node = device_attribute(0, CU_DEVICE_ATTRIBUTE_HOST_NUMA_ID);
+    node = node < 0 ? 0 : node; /* no NUMA: node 0 (cuda.h, cuMemCreate) */
+    properties = memory_at(CU_MEM_LOCATION_TYPE_HOST_NUMA, node);
+    OK(cuMemGetAllocationGranularity(unit, &properties, CU_MEM_ALLOC_GRANULARITY_MINIMUM));
+    return node;
+}
+
+/* Host memory mapped to new addresses, without access. */
+static CUdeviceptr map_host(size_t *bytes, int *node)
+{
+    CUmemGenericAllocationHandle handle;
+    *node = need_host_vmm(bytes);
+    CUmemAllocationProp properties = memory_at(CU_MEM_LOCATION_TYPE_HOST_NUMA, *node);
+    CUdeviceptr address = reserve(*bytes);
+    OK(cuMemCreate(&handle, *bytes, &properties, 0));
+    OK(cuMemMap(address, *bytes, 0, handle, 0));
+    return address;
+}
+
+CHECK(host_current_node, "[header: cuMemCreate]", "memory cannot be created at the \"current\" NUMA node")
+{
+    size_t unit;
+    need_host_vmm(&unit);
+    CUmemAllocationProp properties = memory_at(CU_MEM_LOCATION_TYPE_HOST_NUMA_CURRENT, 0);
+    CUmemGenericAllocationHandle handle;
+    FAILS(cuMemCreate(&handle, unit, &properties, 0), CUDA_ERROR_INVALID_VALUE);
+}
+
+CHECK(host_node_negative, "[header: cuMemCreate; observed: NVIDIA/cuda-python 2694]", "-1 is no NUMA node")
+{
+    size_t unit;
+    need_host_vmm(&unit);
+    CUmemAllocationProp properties = memory_at(CU_MEM_LOCATION_TYPE_HOST_NUMA, -1);
+    CUmemGenericAllocationHandle handle;
+    FAILS(cuMemCreate(&handle, unit, &properties, 0), CUDA_ERROR_INVALID_VALUE);
+}
+
+CHECK(host_not_exported, "[header: cuMemCreate]", "memory at the host location cannot ask for a file descriptor")
+{
+    size_t unit;
+    need_host_vmm(&unit);
+    SKIP_UNLESS(device_attribute(0, CU_DEVICE_ATTRIBUTE_HOST_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED),
+        "needs the host location without a NUMA node");
+    CUmemAllocationProp properties = memory_at(CU_MEM_LOCATION_TYPE_HOST, 0);
+    CUmemGenericAllocationHandle handle;
+    OK(cuMemCreate(&handle, unit, &properties, 0));
+    properties.requestedHandleTypes = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR;
+    FAILS(cuMemCreate(&handle, unit, &properties, 0), CUDA_ERROR_INVALID_VALUE);
+}
+
+CHECK(host_device_access, "[header: cuMemSetAccess]", "a device with access uses host memory like its own")
+{
+    size_t bytes;
+    int node;
+    CUdeviceptr address = map_host(&bytes, &node);
+    OK(allow_device(0, address, bytes));
+    OK(cuMemsetD8(address, 7, bytes));
+    OK(cuCtxSynchronize());
+    OK(launch_store(store_kernel(), address, 1, NULL));
+    OK(cuCtxSynchronize());
+}
+
+CHECK(host_takes_no_device_memory, "[header: cuMemCreate]", "memory of the host takes none of the device's")
+{
+    int node;
+    size_t unit;
+    node = need_host_vmm(&unit);
+    CUmemAllocationProp properties = memory_at(CU_MEM_LOCATION_TYPE_HOST_NUMA, node);
+    CUmemGenericAllocationHandle handle;
+    size_t before = free_bytes();
+    OK(cuMemCreate(&handle, 64 * unit, &properties, 0));
+    CUdeviceptr address = reserve(64 * unit);
+    OK(cuMemMap(address, 64 * unit, 0, handle, 0));
+    OK(allow_device(0, address, 64 * unit));
+    EXPECT(free_bytes() + 16 * unit > before); /* page tables may take a little */
+}
+
+static sigjmp_buf fault_exit;
+
+static void on_fault(int signal_number)
+{
+    (void)signal_number;
+    siglongjmp(fault_exit, 1);
+}
+
+/* Whether the CPU can read a byte at an address. */
+static bool cpu_can_read(CUdeviceptr address)
+{
+    struct sigaction action = {.sa_handler = on_fault};
+    sigaction(SIGSEGV, &action, NULL);
+    sigaction(SIGBUS, &action, NULL);
+    if (sigsetjmp(fault_exit, 1))
+        return false;
+    (void)*(volatile char *)address;
+    return true;
+}
+
+CHECK(host_cpu_access, "[header: cuMemSetAccess; assumed: a fault without it]",
+    "the CPU reaches mapped host memory only after access was set for the host")
+{
+    size_t bytes;
+    int node;
+    CUdeviceptr address = map_host(&bytes, &node);
+    OK(allow_device(0, address, bytes));
+    OK(cuMemsetD8(address, 9, bytes));
+    OK(cuCtxSynchronize());
+    EXPECT(!cpu_can_read(address));
+    OK(allow(CU_MEM_LOCATION_TYPE_HOST_NUMA, node, address, bytes));
+    EXPECT(cpu_can_read(address));
+    EXPECT(((unsigned char *)address)[bytes - 1] == 9);
+    memset((void *)address, 3, bytes);
+    expect_filled(address, 3, bytes);
+}
+
+CHECK(host_cpu_access_on_device, "[header: cuMemSetAccess]", "the host cannot be given access to device memory")
+{
+    size_t unit;
+    int node = need_host_vmm(&unit);
+    CUmemGenericAllocationHandle handle;
+    CUdeviceptr address = reserve_and_map(unit, &handle);
+    FAILS_SOMEHOW(allow(CU_MEM_LOCATION_TYPE_HOST_NUMA, node, address, unit));
+}
+
+CHECK(host_beside_device, "[header: cuMemMap]", "device and host memory may lie beside each other in one reservation")
+{
+    size_t unit;
+    int node = need_host_vmm(&unit);
+    CUmemAllocationProp properties = memory_at(CU_MEM_LOCATION_TYPE_HOST_NUMA, node);
+    CUmemGenericAllocationHandle handle;
+    CUdeviceptr address = reserve(2 * unit);
+    OK(cuMemMap(address, unit, 0, create_on(0, unit), 0));
+    OK(cuMemCreate(&handle, unit, &properties, 0));
+    OK(cuMemMap(address + unit, unit, 0, handle, 0));
+    OK(allow_device(0, address, unit));
+    OK(allow_device(0, address + unit, unit));
+    OK(cuMemsetD8(address, 1, unit));
+    OK(cuMemsetD8(address + unit, 2, unit));
+    OK(cuCtxSynchronize());
+}

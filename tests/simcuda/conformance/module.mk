@@ -1,0 +1,26 @@
+# The conformance suite: what CUDA does, checked on the simulated CUDA (`make conformance-check`) or on a GPU. Built twice,
+# for the runtimes of CUDA 13 and 12.
+CONFORMANCE := tests/simcuda/conformance
+
+# $(call conformance,UNIT,MAJOR,INCLUDE)
+define conformance
+$(1)_CFLAGS := -isystem $(3)
+$(1)_LIBS := $(SIMCUDA_DIR)/libcudart.so.$(2) $(SIMCUDA_DIR)/libcuda.so.1 -lpthread
+$(1)_LINK_DEPS := $(SIMCUDA_DIR)/libcudart.so.$(2) $(SIMCUDA_DIR)/libcuda.so.1
+$(call program,$(1),$(BUILD)/tests/$(1),$(wildcard $(CONFORMANCE)/*.c))
+endef
+$(eval $(call conformance,conformance,13,$(CUDA_INCLUDE)))
+$(eval $(call conformance,conformance-12,12,$(CUDA12_INCLUDE)))
+
+# On machines with one device, with and without peer access, and in each order in which simulated streams may work; TAP.
+CONFORMANCE_MACHINES := 1x12gb 2x24gb 2x24gb-no-peer
+CONFORMANCE_ORDERS := early late random
+.PHONY: conformance-check
+conformance-check: simcuda $(BUILD)/tests/conformance $(BUILD)/tests/conformance-12
+	$(Q)for machine in $(CONFORMANCE_MACHINES); do for order in $(CONFORMANCE_ORDERS); do \
+	for program in conformance conformance-12; do \
+		echo "# $$program, machine $$machine, order $$order"; \
+		SIMCUDA_MACHINE=$$machine SIMCUDA_ORDER=$$order SIMCUDA_SEED=1 LD_LIBRARY_PATH=$(SIMCUDA_DIR) \
+			$(BUILD)/tests/$$program || exit 1; \
+	done; done; done
+TEST_PROGRAMS += $(BUILD)/tests/conformance $(BUILD)/tests/conformance-12

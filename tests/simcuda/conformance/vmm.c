@@ -1,0 +1,52 @@
+/* vmm.c: the helpers of vmm.h. */
+#include "vmm.h"
+
+CUmemAllocationProp memory_at(CUmemLocationType type, int id)
+{
+    return (CUmemAllocationProp){.type = CU_MEM_ALLOCATION_TYPE_PINNED, .location = {.type = type, .id = id}};
+}
+
+size_t need_vmm(void)
+{
+    CUmemAllocationProp properties = memory_at(CU_MEM_LOCATION_TYPE_DEVICE, 0);
+    size_t granularity;
+    SKIP_UNLESS(device_attribute(0, CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED),
+        "needs virtual memory management");
+    use_device(0);
+    OK(cuMemGetAllocationGranularity(&granularity, &properties, CU_MEM_ALLOC_GRANULARITY_MINIMUM));
+    return granularity;
+}
+
+CUmemGenericAllocationHandle create_on(int device, size_t bytes)
+{
+    CUmemAllocationProp properties = memory_at(CU_MEM_LOCATION_TYPE_DEVICE, device);
+    CUmemGenericAllocationHandle handle;
+    OK(cuMemCreate(&handle, bytes, &properties, 0));
+    return handle;
+}
+
+CUdeviceptr reserve(size_t bytes)
+{
+    CUdeviceptr address;
+    OK(cuMemAddressReserve(&address, bytes, 0, 0, 0));
+    return address;
+}
+
+CUdeviceptr reserve_and_map(size_t bytes, CUmemGenericAllocationHandle *handle)
+{
+    CUdeviceptr address = reserve(bytes);
+    *handle = create_on(0, bytes);
+    OK(cuMemMap(address, bytes, 0, *handle, 0));
+    return address;
+}
+
+CUresult allow(CUmemLocationType type, int id, CUdeviceptr address, size_t bytes)
+{
+    CUmemAccessDesc access = {.location = {.type = type, .id = id}, .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
+    return cuMemSetAccess(address, bytes, &access, 1);
+}
+
+CUresult allow_device(int device, CUdeviceptr address, size_t bytes)
+{
+    return allow(CU_MEM_LOCATION_TYPE_DEVICE, device, address, bytes);
+}

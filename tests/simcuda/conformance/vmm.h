@@ -1,0 +1,25 @@
+/* vmm.h: what the checks of virtual memory management share. */
+#ifndef CONFORMANCE_VMM_H
+#define CONFORMANCE_VMM_H
+
+#include "conformance.h"
+
+/* Skips the check where device 0 has no VMM; else makes its context current and returns the granularity of its memory.
+ */
+size_t need_vmm(void);
+
+/* Properties of pinned memory at a location. */
+CUmemAllocationProp memory_at(CUmemLocationType type, int id);
+
+/* A new handle for `bytes` of the memory of a device. */
+CUmemGenericAllocationHandle create_on(int device, size_t bytes);
+
+/* Reserved addresses, and the same with a new handle of device 0 mapped to all of them. */
+CUdeviceptr reserve(size_t bytes);
+CUdeviceptr reserve_and_map(size_t bytes, CUmemGenericAllocationHandle *handle);
+
+/* Read and write access for a device. */
+CUresult allow_device(int device, CUdeviceptr address, size_t bytes);
+CUresult allow(CUmemLocationType type, int id, CUdeviceptr address, size_t bytes);
+
+#endif

@@ -1,0 +1,224 @@
+/* access.c: who reaches what, and the bytes themselves; see access.h and gemm.h. */
+#include "access.h"
+#include "address.h"
+#include "knowledge.h"
+
+#include <stdio.h>
+#include <string.h>
+
+CUcontext sim_executing;
+
+static uint32_t device_bit(int device)
+{
+    return (uint32_t)1 << device;
+}
+
+bool sim_reaches(CUcontext context, const struct sim_range *range, bool write)
+{
+    switch (range->kind) {
+    case SIM_ALLOCATION:
+        return range->location == context->device || context->peer_enabled[range->location];
+    case SIM_MAPPING:
+    case SIM_POOL_BLOCK:
+        return ((write ? range->writable : range->readable) & device_bit(context->device)) != 0 && !range->pending;
+    case SIM_PINNED:
+    case SIM_REGISTERED:
+        return true; /* with unified addressing all host memory is portable (CUDA Driver API, "Unified Addressing") */
+    }
+    return false;
+}
+
+/* Copy engines reach other devices' memory without peer access, but mapped memory only with access. */
+static bool engine_reaches(CUcontext context, const struct sim_range *range, bool write)
+{
+    if (range->kind == SIM_MAPPING)
+        return ((write ? range->writable : range->readable) & device_bit(context->device)) != 0;
+    return !range->pending;
+}
+
+static bool cpu_reaches(const struct sim_range *range, bool write)
+{
+    if (range->kind == SIM_MAPPING)
+        return ((write ? range->writable : range->readable) & SIM_ACCESS_CPU) != 0;
+    return range->kind == SIM_PINNED || range->kind == SIM_REGISTERED;
+}
+
+bool sim_agent_reaches(enum sim_agent agent, CUcontext context, const struct sim_range *range, bool write)
+{
+    switch (agent) {
+    case SIM_KERNEL:
+        return sim_reaches(context, range, write);
+    case SIM_COPY_ENGINE:
+        return engine_reaches(context, range, write);
+    case SIM_CPU:
+        return cpu_reaches(range, write);
+    }
+    return false;
+}
+
+const char *sim_unreachable_because(CUcontext context, CUdeviceptr address, bool write)
+{
+    const struct sim_range *range = sim_range_find(address);
+
+    if (range == NULL)
+        return sim_address_is_ours(address) ? "this memory was freed or unmapped, or never was"
+                                            : "this is not memory that the device can reach";
+    if (range->pending)
+        return "its stream-ordered allocation is not done yet in the order of the streams";
+    if (range->kind == SIM_MAPPING && write && (range->readable & device_bit(context->device)) != 0)
+        return "the device has read access only";
+    if (range->kind == SIM_MAPPING)
+        return "the device has no access to this mapping (cuMemSetAccess)";
+    if (range->kind == SIM_POOL_BLOCK)
+        return "the device has no access to this pool (cuMemPoolSetAccess)";
+    return "it is another device's memory, and the context has no peer access to it";
+}
+
+void sim_raise_illegal(CUcontext context, const char *what, CUdeviceptr address, size_t bytes, bool write)
+{
+    sim_raise(context, CUDA_ERROR_ILLEGAL_ADDRESS, "illegal address: %s on cuda:%d %s %zu bytes at %#llx (%s): %s",
+        what, context->device, write ? "writes" : "reads", bytes, address, sim_location_name(address),
+        sim_unreachable_because(context, address, write));
+}
+
+const char *sim_location_name(CUdeviceptr address)
+{
+    static const char *const names[SIM_MAX_DEVICES] = {"cuda:0", "cuda:1", "cuda:2", "cuda:3", "cuda:4", "cuda:5",
+        "cuda:6", "cuda:7", "cuda:8", "cuda:9", "cuda:10", "cuda:11", "cuda:12", "cuda:13", "cuda:14", "cuda:15"};
+    const struct sim_range *range = sim_range_find(address);
+
+    if (range == NULL)
+        return sim_address_is_ours(address) ? "nowhere" : "host";
+    return range->location == SIM_HOST ? "host" : names[range->location];
+}
+
+char *sim_alias_of(CUdeviceptr address, size_t *bytes)
+{
+    struct sim_range *range = sim_range_find(address);
+    if (range == NULL)
+        return NULL;
+    *bytes = range->start + range->bytes - address;
+    return range->alias + (address - range->start);
+}
+
+/* The next piece of [address, address + bytes) behind one range; NULL, and the error raised, where it is out of reach.
+ */
+static char *next_piece(enum sim_agent agent, CUcontext context, CUdeviceptr address, size_t bytes, bool write,
+    const char *what, size_t *piece_bytes)
+{
+    struct sim_range *range = sim_range_find(address);
+
+    if (range == NULL || !sim_agent_reaches(agent, context, range, write)) {
+        sim_raise_illegal(context, what, address, bytes, write);
+        return NULL;
+    }
+    *piece_bytes = range->start + range->bytes - address;
+    if (*piece_bytes > bytes)
+        *piece_bytes = bytes;
+    return range->alias + (address - range->start);
+}
+
+/* The executing context if it is one of `device`, else that device's primary context. */
+static CUcontext context_of(int device)
+{
+    if (sim_executing != NULL && sim_executing->device == device)
+        return sim_executing;
+    return sim.devices[device].primary;
+}
+
+bool sim_device_check(int device, CUdeviceptr address, size_t bytes, const char *what)
+{
+    size_t piece;
+    for (; bytes > 0; address += piece, bytes -= piece)
+        if (next_piece(SIM_KERNEL, context_of(device), address, bytes, false, what, &piece) == NULL)
+            return false;
+    return true;
+}
+
+bool sim_device_read(int device, CUdeviceptr address, void *out, size_t bytes, const char *what)
+{
+    size_t piece;
+    for (char *to = out; bytes > 0; address += piece, to += piece, bytes -= piece) {
+        const char *from = next_piece(SIM_KERNEL, context_of(device), address, bytes, false, what, &piece);
+        if (from == NULL)
+            return false;
+        memcpy(to, from, piece);
+    }
+    return true;
+}
+
+bool sim_device_write(int device, CUdeviceptr address, const void *in, size_t bytes, const char *what)
+{
+    size_t piece;
+    for (const char *from = in; bytes > 0; address += piece, from += piece, bytes -= piece) {
+        char *to = next_piece(SIM_KERNEL, context_of(device), address, bytes, true, what, &piece);
+        if (to == NULL)
+            return false;
+        memcpy(to, from, piece);
+    }
+    return true;
+}
+
+static void advance(struct sim_place *place, size_t bytes)
+{
+    if (place->address != 0)
+        place->address += bytes;
+    else
+        place->pointer += bytes;
+}
+
+/* The CPU writes pinned and registered memory unseen; what a program keeps there are its own values. */
+static bool is_programs_own(struct sim_place place)
+{
+    const struct sim_range *range = place.address != 0 ? sim_range_find(place.address) : NULL;
+    return range == NULL || range->kind == SIM_PINNED || range->kind == SIM_REGISTERED;
+}
+
+bool sim_copy_bytes(struct sim_place to, struct sim_place from, size_t bytes, enum sim_agent agent, const char *what)
+{
+    while (bytes > 0) {
+        size_t to_bytes = bytes, from_bytes = bytes, piece;
+        char *target = to.pointer;
+        const char *source = from.pointer;
+
+        if (to.address != 0)
+            target = next_piece(agent, sim_executing, to.address, bytes, true, what, &to_bytes);
+        if (target != NULL && from.address != 0)
+            source = next_piece(agent, sim_executing, from.address, bytes, false, what, &from_bytes);
+        if (target == NULL || source == NULL)
+            return false;
+        piece = to_bytes < from_bytes ? to_bytes : from_bytes;
+        memmove(target, source, piece);
+        if (to.address != 0 && is_programs_own(from))
+            sim_knowledge_set((uintptr_t)target, piece, SIM_FROM_HOST);
+        else if (to.address != 0)
+            sim_knowledge_copy((uintptr_t)target, (uintptr_t)source, piece);
+        advance(&to, piece);
+        advance(&from, piece);
+        bytes -= piece;
+    }
+    return true;
+}
+
+static void fill(char *target, uint32_t value, size_t element_bytes, size_t bytes)
+{
+    if (element_bytes == 1) {
+        memset(target, (int)value, bytes);
+        return;
+    }
+    for (size_t i = 0; i + element_bytes <= bytes; i += element_bytes)
+        memcpy(target + i, &value, element_bytes);
+}
+
+bool sim_fill_bytes(CUdeviceptr address, uint32_t value, size_t element_bytes, size_t count, const char *what)
+{
+    size_t bytes = count * element_bytes, piece;
+    for (; bytes > 0; address += piece, bytes -= piece) {
+        char *target = next_piece(SIM_COPY_ENGINE, sim_executing, address, bytes, true, what, &piece);
+        if (target == NULL)
+            return false;
+        fill(target, value, element_bytes, piece);
+        sim_knowledge_set((uintptr_t)target, piece, SIM_KNOWN);
+    }
+    return true;
+}

@@ -1,0 +1,213 @@
+/* graph.c: graphs made by capture, their executable copies and launches; see graph.h. */
+#include "graph.h"
+#include "api.h"
+#include "capture.h"
+#include "objects.h"
+#include "stream.h"
+
+#include <stdlib.h>
+
+struct CUgraphExec_st {
+    struct sim_op *first;
+    size_t count;
+};
+
+CUgraph sim_graph_new(void)
+{
+    CUgraph graph = calloc(1, sizeof *graph);
+    if (graph == NULL || !sim_object_add(graph, SIM_OBJECT_GRAPH)) {
+        free(graph);
+        return NULL;
+    }
+    return graph;
+}
+
+void sim_graph_append(CUgraph graph, struct sim_op *op)
+{
+    op->next = NULL;
+    if (graph->last != NULL)
+        graph->last->next = op;
+    else
+        graph->first = op;
+    graph->last = op;
+    graph->count++;
+}
+
+static void destroy_list(struct sim_op *op)
+{
+    while (op != NULL) {
+        struct sim_op *next = op->next;
+        sim_op_destroy(op);
+        op = next;
+    }
+}
+
+void sim_graph_destroy(CUgraph graph)
+{
+    sim_object_remove(graph);
+    destroy_list(graph->first);
+    free(graph);
+}
+
+/* A copy of a list of operations; false without memory (the part that was copied is in *copy). */
+static bool clone_list(const struct sim_op *op, struct sim_op **copy)
+{
+    for (; op != NULL; op = op->next) {
+        struct sim_op *twin = op->class->clone(op);
+        if (twin == NULL)
+            return false;
+        twin->next = NULL;
+        *copy = twin;
+        copy = &twin->next;
+    }
+    return true;
+}
+
+CUresult sim_cuGraphCreate(CUgraph *graph, unsigned flags)
+{
+    if (graph == NULL || flags != 0)
+        return CUDA_ERROR_INVALID_VALUE;
+    *graph = sim_graph_new();
+    return *graph != NULL ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+CUresult sim_cuGraphDestroy(CUgraph graph)
+{
+    if (!sim_object_is(graph, SIM_OBJECT_GRAPH))
+        return CUDA_ERROR_INVALID_VALUE;
+    sim_graph_destroy(graph);
+    return CUDA_SUCCESS;
+}
+
+CUresult sim_cuGraphClone(CUgraph *clone, CUgraph original)
+{
+    if (clone == NULL || !sim_object_is(original, SIM_OBJECT_GRAPH))
+        return CUDA_ERROR_INVALID_VALUE;
+    *clone = sim_graph_new();
+    if (*clone == NULL)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    for (const struct sim_op *op = original->first; op != NULL; op = op->next) {
+        struct sim_op *twin = op->class->clone(op);
+        if (twin == NULL) {
+            sim_graph_destroy(*clone);
+            return CUDA_ERROR_OUT_OF_MEMORY;
+        }
+        sim_graph_append(*clone, twin);
+    }
+    return CUDA_SUCCESS;
+}
+
+/* Nodes are the operations themselves; their handles serve for counting and telling apart only. */
+CUresult sim_cuGraphGetNodes(CUgraph graph, CUgraphNode *nodes, size_t *node_count)
+{
+    const struct sim_op *op;
+    size_t index = 0;
+
+    if (node_count == NULL || !sim_object_is(graph, SIM_OBJECT_GRAPH))
+        return CUDA_ERROR_INVALID_VALUE;
+    if (nodes != NULL) {
+        for (op = graph->first; op != NULL && index < *node_count; op = op->next)
+            nodes[index++] = (CUgraphNode)op;
+        for (size_t rest = index; rest < *node_count; rest++)
+            nodes[rest] = NULL;
+        *node_count = index;
+    } else {
+        *node_count = graph->count;
+    }
+    return CUDA_SUCCESS;
+}
+
+CUresult sim_cuGraphGetRootNodes(CUgraph graph, CUgraphNode *nodes, size_t *node_count)
+{
+    if (node_count == NULL || !sim_object_is(graph, SIM_OBJECT_GRAPH))
+        return CUDA_ERROR_INVALID_VALUE;
+    if (nodes != NULL && *node_count > 0)
+        nodes[0] = (CUgraphNode)graph->first;
+    *node_count = graph->first != NULL;
+    return CUDA_SUCCESS;
+}
+
+CUresult sim_cuGraphInstantiateWithFlags(CUgraphExec *exec, CUgraph graph, unsigned long long flags)
+{
+    (void)flags; /* they choose where and when a real device prepares; nothing of that shows here */
+    if (exec == NULL || !sim_object_is(graph, SIM_OBJECT_GRAPH))
+        return CUDA_ERROR_INVALID_VALUE;
+    *exec = calloc(1, sizeof **exec);
+    if (*exec == NULL || !clone_list(graph->first, &(*exec)->first) || !sim_object_add(*exec, SIM_OBJECT_GRAPH_EXEC)) {
+        if (*exec != NULL)
+            destroy_list((*exec)->first);
+        free(*exec);
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    }
+    (*exec)->count = graph->count;
+    return CUDA_SUCCESS;
+}
+
+CUresult sim_cuGraphInstantiateWithParams(CUgraphExec *exec, CUgraph graph, CUDA_GRAPH_INSTANTIATE_PARAMS *parameters)
+{
+    CUresult result;
+    if (parameters == NULL)
+        return CUDA_ERROR_INVALID_VALUE;
+    result = sim_cuGraphInstantiateWithFlags(exec, graph, parameters->flags);
+    parameters->hErrNode_out = NULL;
+    parameters->result_out = result == CUDA_SUCCESS ? CUDA_GRAPH_INSTANTIATE_SUCCESS : CUDA_GRAPH_INSTANTIATE_ERROR;
+    return result;
+}
+
+/* The two older forms report a failing node and a log; there never is one here. */
+CUresult sim_cuGraphInstantiate(CUgraphExec *exec, CUgraph graph, CUgraphNode *error_node, char *log, size_t log_bytes)
+{
+    if (error_node != NULL)
+        *error_node = NULL;
+    if (log != NULL && log_bytes > 0)
+        log[0] = '\0';
+    return sim_cuGraphInstantiateWithFlags(exec, graph, 0);
+}
+
+CUresult sim_cuGraphInstantiate_v2(
+    CUgraphExec *exec, CUgraph graph, CUgraphNode *error_node, char *log, size_t log_bytes)
+{
+    return sim_cuGraphInstantiate(exec, graph, error_node, log, log_bytes);
+}
+
+CUresult sim_cuGraphExecDestroy(CUgraphExec exec)
+{
+    if (!sim_object_is(exec, SIM_OBJECT_GRAPH_EXEC))
+        return CUDA_ERROR_INVALID_VALUE;
+    sim_object_remove(exec);
+    destroy_list(exec->first);
+    free(exec);
+    return CUDA_SUCCESS;
+}
+
+CUresult sim_cuGraphUpload(CUgraphExec exec, CUstream stream)
+{
+    (void)stream;
+    return sim_object_is(exec, SIM_OBJECT_GRAPH_EXEC) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
+CUresult sim_cuGraphLaunch(CUgraphExec exec, CUstream handle)
+{
+    struct sim_op *copies = NULL, *op;
+    CUstream stream;
+    CUresult result;
+
+    if (!sim_object_is(exec, SIM_OBJECT_GRAPH_EXEC))
+        return CUDA_ERROR_INVALID_VALUE;
+    result = sim_stream_for_work(handle, &stream);
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (!clone_list(exec->first, &copies)) {
+        destroy_list(copies);
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    }
+    while ((op = copies) != NULL) {
+        copies = op->next;
+        result = sim_submit(stream, op);
+        if (result != CUDA_SUCCESS) {
+            destroy_list(copies);
+            break;
+        }
+    }
+    return result;
+}

@@ -1,0 +1,154 @@
+/* host.c: pinned and registered host memory. Both are charged to the machine's host memory. */
+#include "address.h"
+#include "api.h"
+#include "knowledge.h"
+#include "range.h"
+#include "schedule.h"
+#include "trace.h"
+
+#include <unistd.h>
+
+static CUresult allocate(void **pointer, size_t bytes, unsigned flags)
+{
+    struct sim_block block;
+    struct sim_range *range = NULL;
+    CUdeviceptr start;
+    CUresult result = sim_physical_take(SIM_HOST, bytes, &block);
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    start = sim_address_take(block.bytes, SIM_PAGE_BYTES, 0);
+    if (start != 0 && sim_physical_expose(&block, start, true))
+        range = sim_range_add(start, bytes, SIM_PINNED);
+    if (range == NULL) {
+        if (start != 0) {
+            sim_physical_hide(start, block.bytes);
+            sim_address_give(start, block.bytes);
+        }
+        sim_physical_give(&block);
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    }
+    range->block = block;
+    range->alias = sim_physical_alias(&block);
+    range->location = SIM_HOST;
+    range->context = sim_current();
+    /* With unified addressing memory is portable and mapped without being asked (CUDA Driver API, "Unified
+     * Addressing"). */
+    range->host_flags = flags | CU_MEMHOSTALLOC_DEVICEMAP;
+    *pointer = (void *)start;
+    sim_trace_memory("alloc", start, bytes, SIM_HOST, NULL);
+    return CUDA_SUCCESS;
+}
+
+CUresult sim_cuMemHostAlloc(void **pointer, size_t bytes, unsigned flags)
+{
+    const unsigned known = CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP | CU_MEMHOSTALLOC_WRITECOMBINED;
+    if (pointer == NULL || bytes == 0 || (flags & ~known) != 0)
+        return CUDA_ERROR_INVALID_VALUE;
+    return allocate(pointer, bytes, flags);
+}
+
+CUresult sim_cuMemAllocHost_v2(void **pointer, size_t bytes)
+{
+    return sim_cuMemHostAlloc(pointer, bytes, 0);
+}
+
+CUresult sim_cuMemFreeHost(void *pointer)
+{
+    struct sim_range *range = sim_range_find((CUdeviceptr)pointer);
+    struct sim_block block;
+
+    if (range == NULL || range->kind != SIM_PINNED || range->start != (CUdeviceptr)pointer)
+        return CUDA_ERROR_INVALID_VALUE;
+    sim_drain_all();
+    range = sim_range_find((CUdeviceptr)pointer);
+    if (range == NULL || range->kind != SIM_PINNED)
+        return CUDA_ERROR_INVALID_VALUE;
+    sim_trace_memory("free", range->start, range->bytes, SIM_HOST, NULL);
+    block = range->block;
+    sim_knowledge_set((uintptr_t)range->alias, range->bytes, SIM_UNKNOWN);
+    sim_range_remove(range);
+    sim_physical_hide((CUdeviceptr)pointer, block.bytes);
+    sim_physical_give(&block);
+    sim_address_give((CUdeviceptr)pointer, block.bytes);
+    return sim_current()->sticky;
+}
+
+CUresult sim_cuMemHostRegister_v2(void *pointer, size_t bytes, unsigned flags)
+{
+    const unsigned known = CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP | CU_MEMHOSTREGISTER_IOMEMORY |
+                           CU_MEMHOSTREGISTER_READ_ONLY;
+    CUdeviceptr start = (CUdeviceptr)pointer;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t pinned = ((start + bytes + page - 1) & ~(page - 1)) - (start & ~(page - 1));
+    const struct sim_range *next;
+    struct sim_range *range;
+    CUresult result;
+
+    if (pointer == NULL || bytes == 0 || (flags & ~known) != 0 || start + bytes < start)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (flags & CU_MEMHOSTREGISTER_IOMEMORY)
+        return CUDA_ERROR_NOT_SUPPORTED;
+    next = sim_range_from(start);
+    if (next != NULL && next->start < start + bytes)
+        return next->kind == SIM_REGISTERED || next->kind == SIM_PINNED ? CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED
+                                                                        : CUDA_ERROR_INVALID_VALUE;
+    if (sim_address_is_ours(start))
+        return CUDA_ERROR_INVALID_VALUE;
+    result = sim_physical_charge(SIM_HOST, pinned);
+    if (result != CUDA_SUCCESS)
+        return result;
+    range = sim_range_add(start, bytes, SIM_REGISTERED);
+    if (range == NULL) {
+        sim_physical_refund(SIM_HOST, pinned);
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    }
+    range->alias = pointer;
+    range->location = SIM_HOST;
+    range->context = sim_current();
+    range->host_flags = flags | CU_MEMHOSTREGISTER_DEVICEMAP;
+    range->charged_bytes = pinned;
+    sim_trace_memory("register", start, bytes, SIM_HOST, NULL);
+    return CUDA_SUCCESS;
+}
+
+CUresult sim_cuMemHostUnregister(void *pointer)
+{
+    struct sim_range *range = sim_range_find((CUdeviceptr)pointer);
+
+    if (range == NULL || range->kind != SIM_REGISTERED)
+        return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
+    if (range->start != (CUdeviceptr)pointer)
+        return CUDA_ERROR_INVALID_VALUE;
+    sim_drain_all();
+    range = sim_range_find((CUdeviceptr)pointer);
+    if (range == NULL || range->kind != SIM_REGISTERED)
+        return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
+    sim_trace_memory("unregister", range->start, range->bytes, SIM_HOST, NULL);
+    sim_knowledge_set((uintptr_t)range->alias, range->bytes, SIM_UNKNOWN);
+    sim_physical_refund(SIM_HOST, range->charged_bytes);
+    sim_range_remove(range);
+    return sim_current()->sticky;
+}
+
+CUresult sim_cuMemHostGetDevicePointer_v2(CUdeviceptr *address, void *pointer, unsigned flags)
+{
+    const struct sim_range *range = sim_range_find((CUdeviceptr)pointer);
+
+    if (address == NULL || flags != 0)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (range == NULL || (range->kind != SIM_PINNED && range->kind != SIM_REGISTERED))
+        return CUDA_ERROR_INVALID_VALUE;
+    *address = (CUdeviceptr)pointer;
+    return CUDA_SUCCESS;
+}
+
+CUresult sim_cuMemHostGetFlags(unsigned *flags, void *pointer)
+{
+    const struct sim_range *range = sim_range_find((CUdeviceptr)pointer);
+
+    if (flags == NULL || range == NULL || range->kind != SIM_PINNED)
+        return CUDA_ERROR_INVALID_VALUE;
+    *flags = range->host_flags;
+    return CUDA_SUCCESS;
+}

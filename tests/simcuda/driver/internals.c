@@ -1,0 +1,153 @@
+/* internals.c: what the simulated cuBLAS reaches through cuGetExportTable; see ../internals.h. */
+#include "../internals.h"
+#include "api.h"
+#include "physical.h"
+#include "schedule.h"
+#include "stream.h"
+#include "trace.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct gemm_op {
+    struct sim_op op;
+    struct simcuda_gemm gemm;
+};
+
+static void execute_gemm(struct sim_op *op)
+{
+    struct gemm_op *launch = (struct gemm_op *)op;
+    uint64_t hash[2] = {0, 0};
+    bool computed = false;
+
+    if (sim_gemm_execute(op->context->device, &launch->gemm, hash, &computed) && sim_trace_is_on())
+        sim_trace_gemm(op, &launch->gemm, computed, hash);
+}
+
+static struct sim_op *clone_gemm(const struct sim_op *op)
+{
+    return sim_op_copy(op, sizeof(struct gemm_op));
+}
+
+/* From the first to the last element of all batches. */
+static bool matrix_touches(const struct simcuda_matrix *matrix, int64_t batch_count, CUdeviceptr address, size_t bytes)
+{
+    static const size_t element_bytes[] = {[SIMCUDA_F16] = 2, [SIMCUDA_BF16] = 2, [SIMCUDA_F32] = 4, [SIMCUDA_F64] = 8};
+    int64_t elements;
+
+    if (matrix->rows == 0 || matrix->columns == 0 || batch_count == 0)
+        return false;
+    elements =
+        (batch_count - 1) * matrix->batch_stride + (matrix->columns - 1) * matrix->leading_dimension + matrix->rows;
+    return sim_overlaps(matrix->address, (size_t)elements * element_bytes[matrix->type], address, bytes);
+}
+
+static bool gemm_touches(const struct sim_op *op, CUdeviceptr address, size_t bytes)
+{
+    const struct simcuda_gemm *gemm = &((const struct gemm_op *)op)->gemm;
+    const CUdeviceptr single[] = {gemm->bias, gemm->scalars_on_device ? gemm->alpha_address : 0,
+        gemm->scalars_on_device ? gemm->beta_address : 0};
+
+    for (size_t i = 0; i < sizeof single / sizeof *single; i++)
+        if (single[i] != 0 && sim_overlaps(single[i], 1, address, bytes))
+            return true;
+    return matrix_touches(&gemm->a, gemm->batch_count, address, bytes) ||
+           matrix_touches(&gemm->b, gemm->batch_count, address, bytes) ||
+           matrix_touches(&gemm->d, gemm->batch_count, address, bytes);
+}
+
+static const struct sim_op_class gemm_class = {
+    .name = "gemm", .execute = execute_gemm, .clone = clone_gemm, .touches = gemm_touches};
+
+/* These come from outside of driver_api.def, and take the same way in. */
+static CUresult enter(void)
+{
+    CUcontext context;
+
+    if (!sim.initialised)
+        return CUDA_ERROR_NOT_INITIALIZED;
+    sim_lock();
+    context = sim_current();
+    if (context == NULL || !context->active || context->sticky != CUDA_SUCCESS) {
+        CUresult result = context == NULL    ? CUDA_ERROR_INVALID_CONTEXT
+                          : !context->active ? CUDA_ERROR_CONTEXT_IS_DESTROYED
+                                             : context->sticky;
+        sim_unlock();
+        return result;
+    }
+    sim_thread.per_thread_default = false;
+    return CUDA_SUCCESS;
+}
+
+static bool is_shape(const struct simcuda_matrix *matrix)
+{
+    return matrix->rows >= 0 && matrix->columns >= 0 && matrix->leading_dimension >= matrix->rows &&
+           matrix->type <= SIMCUDA_F64;
+}
+
+static CUresult launch_gemm(CUstream handle, const struct simcuda_gemm *gemm)
+{
+    struct gemm_op *op = NULL;
+    CUstream stream;
+    CUresult result = enter();
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    result = sim_stream_for_work(handle, &stream);
+    if (result == CUDA_SUCCESS && (gemm == NULL || gemm->symbol == NULL || gemm->batch_count < 0 ||
+                                      !is_shape(&gemm->a) || !is_shape(&gemm->b) || !is_shape(&gemm->d)))
+        result = CUDA_ERROR_INVALID_VALUE;
+    if (result == CUDA_SUCCESS && (op = sim_op_new(&gemm_class, sizeof *op)) == NULL)
+        result = CUDA_ERROR_OUT_OF_MEMORY;
+    if (result == CUDA_SUCCESS) {
+        op->gemm = *gemm;
+        op->op.call = gemm->symbol;
+        result = sim_submit(stream, &op->op);
+    }
+    sim_unlock();
+    return result;
+}
+
+static CUresult charge_library(const char *owner, size_t bytes)
+{
+    static struct {
+        char owner[64];
+        uint64_t context_id;
+    } charged[128];
+    static size_t count;
+    CUresult result = enter();
+    size_t i;
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    for (i = 0; i < count; i++)
+        if (charged[i].context_id == sim_current()->id && strcmp(charged[i].owner, owner) == 0)
+            break;
+    if (i == count && count < sizeof charged / sizeof *charged) {
+        result = sim_physical_charge(sim_current()->device, bytes);
+        if (result == CUDA_SUCCESS) {
+            sim_current()->library_bytes += bytes; /* given back with the context */
+            strncpy(charged[count].owner, owner, sizeof charged[count].owner - 1);
+            charged[count++].context_id = sim_current()->id;
+        }
+    }
+    sim_unlock();
+    return result;
+}
+
+static const struct simcuda_internals internals = {
+    .struct_bytes = sizeof internals, .launch_gemm = launch_gemm, .charge_library = charge_library};
+
+CUresult sim_cuGetExportTable(const void **table, const CUuuid *id)
+{
+    static const CUuuid ours = SIMCUDA_INTERNALS_UUID;
+
+    if (table == NULL || id == NULL)
+        return CUDA_ERROR_INVALID_VALUE;
+    *table = NULL;
+    /* The real driver's tables are undocumented; who asks for them is told that there are none. */
+    if (memcmp(id, &ours, sizeof ours) != 0)
+        return CUDA_ERROR_NOT_FOUND;
+    *table = &internals;
+    return CUDA_SUCCESS;
+}

@@ -1,0 +1,192 @@
+/* launch.c: kernel launches. Kernels compute nothing here; what can be judged is judged: the pointers among the
+ * arguments.
+ *
+ * They are taken at the call, as a real launch does. When the stream reaches the launch, a pointer into memory that
+ * CUDA knows or knew must be live and within reach of the device, else the error is the sticky illegal address. Values
+ * that point elsewhere are counted and left alone. What the kernel would have written is unknown from then on. */
+#include "access.h"
+#include "address.h"
+#include "api.h"
+#include "knowledge.h"
+#include "module.h"
+#include "schedule.h"
+#include "stream.h"
+#include "trace.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct argument {
+    CUdeviceptr value;
+    bool written;
+};
+
+struct launch_op {
+    struct sim_op op;
+    char *name; /* of the kernel; the module may be unloaded before it runs */
+    size_t count;
+    struct argument *arguments;
+};
+
+static void judge(struct launch_op *launch, const struct argument *argument)
+{
+    CUcontext context = launch->op.context;
+    const struct sim_range *range = sim_range_find(argument->value);
+    char what[600];
+
+    if (argument->value == 0)
+        return;
+    if (range == NULL && !sim_address_is_ours(argument->value)) {
+        sim.pointers_unknown++;
+        return;
+    }
+    sim.pointers_judged++;
+    /* A pointer to the end of an allocation, or to an empty tensor, is passed now and then and not used: only one that
+     * lies inside of something, or in a hole, can be judged. */
+    if (range == NULL || !sim_reaches(context, range, argument->written)) {
+        snprintf(what, sizeof what, "kernel %s", launch->name);
+        sim_raise_illegal(context, what, argument->value, 1, argument->written);
+        return;
+    }
+    if (argument->written)
+        sim_knowledge_forget_record((uintptr_t)range->alias + (argument->value - range->start));
+}
+
+static void execute_launch(struct sim_op *op)
+{
+    struct launch_op *launch = (struct launch_op *)op;
+
+    for (size_t i = 0; i < launch->count && op->context->sticky == CUDA_SUCCESS; i++)
+        judge(launch, &launch->arguments[i]);
+    if (sim_trace_is_on())
+        sim_trace_launch(op, launch->name);
+}
+
+static void destroy_launch(struct sim_op *op)
+{
+    struct launch_op *launch = (struct launch_op *)op;
+    free(launch->name);
+    free(launch->arguments);
+}
+
+static struct sim_op *clone_launch(const struct sim_op *op)
+{
+    const struct launch_op *launch = (const struct launch_op *)op;
+    struct launch_op *clone = (struct launch_op *)sim_op_copy(op, sizeof *clone);
+
+    if (clone == NULL)
+        return NULL;
+    clone->name = strdup(launch->name);
+    clone->arguments = malloc((launch->count + 1) * sizeof *clone->arguments);
+    if (clone->name == NULL || clone->arguments == NULL) {
+        sim_op_destroy(&clone->op);
+        return NULL;
+    }
+    memcpy(clone->arguments, launch->arguments, launch->count * sizeof *clone->arguments);
+    return &clone->op;
+}
+
+static bool launch_touches(const struct sim_op *op, CUdeviceptr address, size_t bytes)
+{
+    const struct launch_op *launch = (const struct launch_op *)op;
+    for (size_t i = 0; i < launch->count; i++)
+        if (sim_overlaps(launch->arguments[i].value, 1, address, bytes))
+            return true;
+    return false;
+}
+
+static const struct sim_op_class launch_class = {.name = "launch",
+    .execute = execute_launch,
+    .clone = clone_launch,
+    .destroy = destroy_launch,
+    .touches = launch_touches};
+
+/* Copies the pointers out of the program's argument block. */
+static bool take_arguments(struct launch_op *launch, const struct sim_signature *signature, void **parameters)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < signature->count; i++)
+        count += signature->parameters[i].pointers;
+    launch->arguments = malloc((count + 1) * sizeof *launch->arguments);
+    if (launch->arguments == NULL)
+        return false;
+    for (size_t i = 0; i < signature->count; i++) {
+        const struct sim_parameter *parameter = &signature->parameters[i];
+        const CUdeviceptr *values = parameters[parameter->index];
+        for (unsigned j = 0; j < parameter->pointers; j++) {
+            struct argument *argument = &launch->arguments[launch->count++];
+            memcpy(&argument->value, &values[j], sizeof argument->value);
+            argument->written = parameter->writes && j == 0;
+        }
+    }
+    return true;
+}
+
+static bool is_legal_shape(const CUlaunchConfig *config, CUfunction function)
+{
+    unsigned long long threads = (unsigned long long)config->blockDimX * config->blockDimY * config->blockDimZ;
+
+    return config->gridDimX > 0 && config->gridDimX <= 0x7FFFFFFF && config->gridDimY > 0 &&
+           config->gridDimY <= 65535 && config->gridDimZ > 0 && config->gridDimZ <= 65535 && threads > 0 &&
+           threads <= 1024 && config->blockDimZ <= 64 &&
+           config->sharedMemBytes <= (unsigned)function->max_dynamic_shared_bytes;
+}
+
+static CUresult launch_kernel(const CUlaunchConfig *config, CUfunction handle, void **parameters, void **extra)
+{
+    const struct sim_signature *signature;
+    struct launch_op *launch;
+    CUfunction function;
+    CUstream stream;
+    CUresult result = sim_function_resolve(handle, &function);
+
+    if (result == CUDA_SUCCESS)
+        result = sim_stream_for_work(config->hStream, &stream);
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (!is_legal_shape(config, function) || (parameters != NULL && extra != NULL))
+        return CUDA_ERROR_INVALID_VALUE;
+    if (function->module->context != stream->context)
+        return CUDA_ERROR_INVALID_HANDLE;
+    result = sim_module_charge(function->module);
+    if (result != CUDA_SUCCESS)
+        return result;
+    launch = sim_op_new(&launch_class, sizeof *launch);
+    if (launch == NULL)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    signature = parameters != NULL ? sim_function_signature(function) : NULL;
+    launch->name = strdup(function->name);
+    if (launch->name == NULL || (signature != NULL && !take_arguments(launch, signature, parameters))) {
+        sim_op_destroy(&launch->op);
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    }
+    return sim_submit(stream, &launch->op);
+}
+
+CUresult sim_cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction function, void **parameters, void **extra)
+{
+    return config == NULL ? CUDA_ERROR_INVALID_VALUE : launch_kernel(config, function, parameters, extra);
+}
+
+CUresult sim_cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
+    unsigned block_y, unsigned block_z, unsigned shared_bytes, CUstream stream, void **parameters, void **extra)
+{
+    const CUlaunchConfig config = {.gridDimX = grid_x,
+        .gridDimY = grid_y,
+        .gridDimZ = grid_z,
+        .blockDimX = block_x,
+        .blockDimY = block_y,
+        .blockDimZ = block_z,
+        .sharedMemBytes = shared_bytes,
+        .hStream = stream};
+    return launch_kernel(&config, function, parameters, extra);
+}
+
+CUresult sim_cuLaunchCooperativeKernel(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
+    unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared_bytes, CUstream stream, void **parameters)
+{
+    return sim_cuLaunchKernel(
+        function, grid_x, grid_y, grid_z, block_x, block_y, block_z, shared_bytes, stream, parameters, NULL);
+}

@@ -1,0 +1,105 @@
+/* lookup.c: cuGetProcAddress, from driver_api.def and the list of stubs.
+ *
+ * A name may have several binary interfaces; the newest that is not newer than what was asked for is the answer. Names
+ * that the real runtime looks up and that are not simulated have stubs (generated, lookup_stubs.c), so that these
+ * look-ups succeed as on a real machine; a stub that is called says its name and fails. */
+#include "lookup.h"
+#include "api.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#pragma GCC diagnostic ignored "-Wmissing-prototypes"
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+#define DRIVER_API(version, name, symbol, rules, parameters, arguments) CUresult symbol parameters;
+#define DRIVER_API_STREAM(version, name, symbol, twin, rules, parameters, arguments)                                   \
+    CUresult symbol parameters;                                                                                        \
+    CUresult twin parameters;
+#include "driver_api.def"
+#undef DRIVER_API
+#undef DRIVER_API_STREAM
+
+static const struct sim_lookup table[] = {
+#define DRIVER_API(version, name, symbol, rules, parameters, arguments)                                                \
+    {#name, version, (void (*)(void))symbol, (void (*)(void))symbol},
+#define DRIVER_API_STREAM(version, name, symbol, twin, rules, parameters, arguments)                                   \
+    {#name, version, (void (*)(void))symbol, (void (*)(void))twin},
+#include "driver_api.def"
+#undef DRIVER_API
+#undef DRIVER_API_STREAM
+};
+
+/* Open addressing by name; an entry is the first index + 1 of a name in `sorted`. */
+#define BUCKETS 2048
+static const struct sim_lookup *sorted[BUCKETS];
+static size_t sorted_count;
+
+static int compare(const void *a, const void *b)
+{
+    const struct sim_lookup *first = *(const struct sim_lookup *const *)a;
+    const struct sim_lookup *second = *(const struct sim_lookup *const *)b;
+    int order = strcmp(first->name, second->name);
+    return order != 0 ? order : first->version - second->version;
+}
+
+static void sort_once(void)
+{
+    if (sorted_count > 0)
+        return;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        sorted[sorted_count++] = &table[i];
+    for (size_t i = 0; i < sim_stub_count && sorted_count < BUCKETS; i++)
+        sorted[sorted_count++] = &sim_stubs[i];
+    qsort(sorted, sorted_count, sizeof *sorted, compare);
+}
+
+/* The first entry of the name, or NULL. */
+static const struct sim_lookup *const *find(const char *name)
+{
+    size_t low = 0, high = sorted_count;
+
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (strcmp(sorted[middle]->name, name) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < sorted_count && strcmp(sorted[low]->name, name) == 0 ? &sorted[low] : NULL;
+}
+
+CUresult sim_cuGetProcAddress_v2(
+    const char *name, void **function, int version, cuuint64_t flags, CUdriverProcAddressQueryResult *status)
+{
+    const struct sim_lookup *const *entry, *const *end = sorted, *best = NULL;
+    bool per_thread = (flags & CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM) != 0;
+
+    if (status != NULL)
+        *status = CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND;
+    if (name == NULL || function == NULL || version > sim_driver_version() ||
+        (flags & ~(cuuint64_t)(CU_GET_PROC_ADDRESS_LEGACY_STREAM | CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM)))
+        return CUDA_ERROR_INVALID_VALUE;
+    *function = NULL;
+    sort_once();
+    end = sorted + sorted_count;
+    entry = find(name);
+    if (entry == NULL)
+        return CUDA_ERROR_NOT_FOUND;
+    for (; entry < end && strcmp((*entry)->name, name) == 0; entry++)
+        if ((*entry)->version <= version)
+            best = *entry;
+    if (best == NULL) {
+        if (status != NULL)
+            *status = CU_GET_PROC_ADDRESS_VERSION_NOT_SUFFICIENT;
+        return CUDA_ERROR_NOT_FOUND;
+    }
+    *function = (void *)(per_thread ? best->per_thread : best->function);
+    if (status != NULL)
+        *status = CU_GET_PROC_ADDRESS_SUCCESS;
+    return CUDA_SUCCESS;
+}
+
+CUresult sim_cuGetProcAddress(const char *name, void **function, int version, cuuint64_t flags)
+{
+    return sim_cuGetProcAddress_v2(name, function, version, flags, NULL);
+}

@@ -1,0 +1,33 @@
+# The simulated driver, libcuda.so.1: all state of the simulated machine.
+SIMDRIVER := tests/simcuda/driver
+SIMDRIVER_GEN := $(BUILD)/gen/$(SIMDRIVER)
+SIMDRIVER_LOOKUPS := $(wildcard tests/simcuda/golden/cudart1[0-9]_lookups.txt)
+SIMDRIVER_SOURCES := $(wildcard $(SIMDRIVER)/*.c)
+SIMDRIVER_LIBRARY := $(SIMCUDA_DIR)/libcuda.so.1
+
+simdriver_CFLAGS := -isystem $(CUDA_INCLUDE) -I$(SIMDRIVER) -pthread
+simdriver_LDFLAGS := -Wl,-soname,libcuda.so.1 -Wl,--version-script=$(SIMDRIVER)/exports.map -Wl,--exclude-libs,ALL \
+	$(if $(SANITIZE),,-Wl,-z,defs)
+simdriver_LIBS := -Wl,-Bstatic -lyaml -lxxhash -Wl,-Bdynamic -lm -ldl -lpthread
+simdriver_LINK_DEPS := $(SIMDRIVER)/exports.map $(SIMDRIVER_GEN)/lookup_stubs.o
+
+$(eval $(call shared_library,simdriver,$(SIMDRIVER_LIBRARY),$(SIMDRIVER_SOURCES)))
+$(SIMDRIVER_LIBRARY): private simdriver_LIBS := $(SIMDRIVER_GEN)/lookup_stubs.o $(simdriver_LIBS)
+
+$(SIMDRIVER_GEN)/lookup_stubs.c: $(SIMDRIVER)/make_stubs.sh $(SIMDRIVER)/driver_api.def $(SIMDRIVER_LOOKUPS) | $(BUILD_READY)
+	$(call say,GEN,$@)
+	$(Q)mkdir -p $(@D) && $< $(SIMDRIVER)/driver_api.def $(CUDA_INCLUDE)/cudaTypedefs.h $(SIMDRIVER_LOOKUPS) > $@
+$(SIMDRIVER_GEN)/lookup_stubs.o: $(SIMDRIVER_GEN)/lookup_stubs.c $(SIMDRIVER)/lookup.h
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CFLAGS_BASE) $(simdriver_CFLAGS) -c $< -o $@
+
+# Linking with -lcuda, as C tests do.
+$(SIMCUDA_DIR)/libcuda.so: $(SIMDRIVER_LIBRARY)
+	$(Q)ln -sf libcuda.so.1 $@
+
+# The machine files lie beside the library, which finds them there.
+SIMCUDA_MACHINES := $(patsubst tests/simcuda/machines/%,$(SIMCUDA_DIR)/machines/%,$(wildcard tests/simcuda/machines/*.yaml))
+$(SIMCUDA_DIR)/machines/%.yaml: tests/simcuda/machines/%.yaml
+	$(Q)mkdir -p $(@D) && cp $< $@
+
+SIMCUDA_LIBRARIES += $(SIMDRIVER_LIBRARY) $(SIMCUDA_DIR)/libcuda.so $(SIMCUDA_MACHINES)

@@ -1,0 +1,36 @@
+/* physical.h: the memory chips of the simulated machine, one sparse memfd per location.
+ *
+ * A location's file is larger than its capacity, so that fragmentation never counts; what is in use is counted and
+ * refused beyond the capacity, as the sum says, not as the file is. The simulator reads and writes through an alias
+ * mapping of its own; the program's addresses are other mappings of the same file, or none. Freed bytes are punched
+ * out: fresh memory reads as zeros. */
+#ifndef SIM_PHYSICAL_H
+#define SIM_PHYSICAL_H
+
+#include "state.h"
+
+struct sim_block {
+    int location;
+    size_t offset, bytes; /* in the location's file; multiples of SIM_PAGE_BYTES */
+};
+
+/* Makes the files. False with a message on stderr where the system refuses. */
+bool sim_physical_start(void);
+/* Takes `bytes` (rounded up to pages) at `location` and charges them. CUDA_ERROR_OUT_OF_MEMORY beyond the capacity. */
+CUresult sim_physical_take(int location, size_t bytes, struct sim_block *block);
+void sim_physical_give(const struct sim_block *block);
+/* Charges bytes that have no content here: contexts, modules, registered memory. */
+CUresult sim_physical_charge(int location, size_t bytes);
+void sim_physical_refund(int location, size_t bytes);
+size_t sim_physical_used(int location);
+size_t sim_physical_capacity(int location);
+/* Where the simulator itself sees the block's first byte. */
+char *sim_physical_alias(const struct sim_block *block);
+/* Makes the `bytes` behind `alias` (which the simulator got from sim_physical_alias) read as zeros again. */
+void sim_physical_clear(int location, char *alias, size_t bytes);
+/* Maps the block at the program's address, touchable by the CPU (for writing too), or takes it out of its reach again.
+ */
+bool sim_physical_expose(const struct sim_block *block, CUdeviceptr address, bool writable);
+bool sim_physical_hide(CUdeviceptr address, size_t bytes);
+
+#endif

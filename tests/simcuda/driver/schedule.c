@@ -1,0 +1,363 @@
+/* schedule.c: the scheduler; see schedule.h. */
+#include "schedule.h"
+#include "access.h"
+#include "api.h"
+#include "capture.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A real launch queue is finite as well: beyond it the call waits for the oldest operation. */
+#define QUEUE_LIMIT 1024
+#define REFUSALS    3
+
+static enum { EARLY, LATE, RANDOM } order;
+static uint64_t random_state;
+static uint64_t last_sequence;
+static CUstream active; /* streams with pending operations */
+
+bool sim_schedule_start(void)
+{
+    const char *text = getenv("SIMCUDA_ORDER"), *seed = getenv("SIMCUDA_SEED");
+    char *end;
+
+    if (text == NULL || strcmp(text, "") == 0 || strcmp(text, "early") == 0) {
+        order = EARLY;
+    } else if (strcmp(text, "late") == 0) {
+        order = LATE;
+    } else if (strcmp(text, "random") == 0) {
+        order = RANDOM;
+    } else {
+        sim_say("SIMCUDA_ORDER=%s is not understood: early, late or random is expected", text);
+        return false;
+    }
+    random_state = seed != NULL ? strtoull(seed, &end, 0) : 1;
+    if (seed != NULL && (end == seed || *end != '\0')) {
+        sim_say("SIMCUDA_SEED=%s is not understood: a whole number is expected", seed);
+        return false;
+    }
+    return true;
+}
+
+/* splitmix64: the same numbers everywhere for a seed. */
+static uint64_t random_number(void)
+{
+    uint64_t z = (random_state += 0x9E3779B97F4A7C15ULL);
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
+    return z ^ (z >> 31);
+}
+
+uint64_t sim_last_sequence(void)
+{
+    return last_sequence;
+}
+
+/* --- operations and points ---------------------------------------------------------------------------------------- */
+
+void *sim_op_new(const struct sim_op_class *class, size_t bytes)
+{
+    struct sim_op *op = calloc(1, bytes);
+    if (op != NULL)
+        op->class = class;
+    return op;
+}
+
+struct sim_op *sim_op_copy(const struct sim_op *op, size_t bytes)
+{
+    struct sim_op *copy = malloc(bytes);
+    if (copy != NULL)
+        memcpy(copy, op, bytes);
+    return copy;
+}
+
+void sim_op_destroy(struct sim_op *op)
+{
+    if (op == NULL)
+        return;
+    if (op->class->destroy != NULL)
+        op->class->destroy(op);
+    free(op);
+}
+
+struct sim_point *sim_point_hold(struct sim_point *point)
+{
+    if (point != NULL)
+        point->references++;
+    return point;
+}
+
+void sim_point_drop(struct sim_point *point)
+{
+    if (point != NULL && --point->references == 0)
+        free(point);
+}
+
+void sim_stream_hold(CUstream stream)
+{
+    stream->references++;
+}
+
+void sim_stream_drop(CUstream stream)
+{
+    if (--stream->references == 0)
+        free(stream);
+}
+
+/* --- the order ---------------------------------------------------------------------------------------------------- */
+
+/* The stream that must run before this one's first operation may, and up to where; NULL when it is ready now. */
+static CUstream blocker_of(CUstream stream, uint64_t *sequence)
+{
+    const struct sim_op *op = stream->first;
+
+    if (stream->is_legacy) {
+        for (CUstream other = active; other != NULL; other = other->next_active)
+            if (other != stream && other->context == stream->context && !(other->flags & CU_STREAM_NON_BLOCKING) &&
+                other->first->sequence < op->sequence) {
+                *sequence = op->sequence - 1;
+                return other;
+            }
+    } else if (!(stream->flags & CU_STREAM_NON_BLOCKING)) {
+        CUstream legacy = stream->context->legacy_stream;
+        if (legacy->first != NULL && legacy->first->sequence < op->sequence) {
+            *sequence = op->sequence - 1;
+            return legacy;
+        }
+    }
+    if (op->class->ready != NULL && !op->class->ready(op)) {
+        struct sim_point *point = sim_wait_point(op);
+        *sequence = point->sequence;
+        return point->stream;
+    }
+    return NULL;
+}
+
+static void unlink_active(CUstream stream)
+{
+    if (stream->previous_active != NULL)
+        stream->previous_active->next_active = stream->next_active;
+    else
+        active = stream->next_active;
+    if (stream->next_active != NULL)
+        stream->next_active->previous_active = stream->previous_active;
+    stream->next_active = stream->previous_active = NULL;
+}
+
+static void link_active(CUstream stream)
+{
+    stream->previous_active = NULL;
+    stream->next_active = active;
+    if (active != NULL)
+        active->previous_active = stream;
+    active = stream;
+}
+
+/* Runs the stream's first operation. The stream may be gone afterwards unless the caller holds it. */
+static void execute_first(CUstream stream)
+{
+    struct sim_op *op = stream->first;
+    CUcontext before = sim_executing;
+
+    sim_executing = op->context;
+    if (op->context->sticky != CUDA_SUCCESS && !op->class->runs_after_error) {
+        /* The device stopped: what was queued behind the error never runs. */
+    } else if (op->class->runs_unlocked) {
+        stream->busy = true;
+        sim_executing = before;
+        sim_unlock();
+        sim_thread.in_host_function = true;
+        op->class->execute(op);
+        sim_thread.in_host_function = false;
+        sim_lock();
+        stream->busy = false;
+        sim_wake();
+    } else {
+        op->class->execute(op);
+    }
+    sim_executing = before;
+
+    stream->first = op->next;
+    stream->refusals = 0;
+    stream->pending--;
+    if (stream->first == NULL) {
+        stream->last = NULL;
+        unlink_active(stream);
+        if (stream->destroyed)
+            sim_stream_drop(stream);
+    }
+    sim_op_destroy(op);
+}
+
+CUresult sim_drain(CUstream stream, uint64_t sequence)
+{
+    CUcontext context = stream->context;
+
+    sim_stream_hold(stream);
+    while (stream->first != NULL && stream->first->sequence <= sequence) {
+        uint64_t needed;
+        CUstream blocker;
+        if (stream->busy) {
+            sim_sleep();
+            continue;
+        }
+        blocker = blocker_of(stream, &needed);
+        if (blocker != NULL)
+            sim_drain(blocker, needed);
+        else
+            execute_first(stream);
+    }
+    sim_stream_drop(stream);
+    return context->sticky;
+}
+
+CUresult sim_drain_stream(CUstream stream)
+{
+    CUresult result;
+    CUcontext context = stream->context;
+    uint64_t sequence = last_sequence, id = stream->id;
+
+    if (stream->is_legacy) {
+        /* Waiting for the legacy stream waits for the blocking streams that it would wait for. */
+        for (CUstream other = active, next; other != NULL; other = next) {
+            next = other->next_active;
+            if (other->context == stream->context && !(other->flags & CU_STREAM_NON_BLOCKING) &&
+                other->first->sequence <= sequence) {
+                uint64_t other_id = other->id;
+                sim_drain(other, sequence);
+                sim_observed(context, other_id, sequence);
+                next = active; /* the list may have changed */
+            }
+        }
+    }
+    result = sim_drain(stream, sequence);
+    sim_observed(context, id, sequence);
+    return result;
+}
+
+CUresult sim_drain_context(CUcontext context)
+{
+    uint64_t sequence = last_sequence;
+
+    for (CUstream stream = active, next; stream != NULL; stream = next) {
+        next = stream->next_active;
+        if (stream->context == context && stream->first->sequence <= sequence) {
+            sim_drain(stream, sequence);
+            next = active;
+        }
+    }
+    sim_observed(context, SIM_ALL_STREAMS, sequence);
+    return context->sticky;
+}
+
+void sim_drain_all(void)
+{
+    uint64_t sequence = last_sequence;
+
+    for (CUstream stream = active, next; stream != NULL; stream = next) {
+        next = stream->next_active;
+        if (stream->first->sequence <= sequence) {
+            sim_drain(stream, sequence);
+            next = active;
+        }
+    }
+}
+
+const struct sim_op *sim_pending_use(CUdeviceptr address, size_t bytes)
+{
+    for (CUstream stream = active; stream != NULL; stream = stream->next_active)
+        for (const struct sim_op *op = stream->first; op != NULL; op = op->next)
+            if (op->class->touches != NULL && op->class->touches(op, address, bytes))
+                return op;
+    return NULL;
+}
+
+bool sim_runs_at_once(CUstream stream)
+{
+    return order == EARLY && active == NULL && stream->capture == NULL;
+}
+
+/* Runs what is ready in all streams. */
+static void progress(void)
+{
+    bool again = true;
+
+    while (again) {
+        again = false;
+        for (CUstream stream = active; stream != NULL; stream = stream->next_active) {
+            uint64_t needed;
+            if (stream->busy || blocker_of(stream, &needed) != NULL)
+                continue;
+            execute_first(stream);
+            again = true; /* the list may be another one now */
+            break;
+        }
+    }
+}
+
+/* One step of a randomly chosen ready stream. */
+static void random_step(void)
+{
+    size_t ready = 0, chosen;
+    uint64_t needed;
+
+    for (CUstream stream = active; stream != NULL; stream = stream->next_active)
+        ready += !stream->busy && blocker_of(stream, &needed) == NULL;
+    if (ready == 0)
+        return;
+    chosen = random_number() % ready;
+    for (CUstream stream = active; stream != NULL; stream = stream->next_active)
+        if (!stream->busy && blocker_of(stream, &needed) == NULL && chosen-- == 0) {
+            execute_first(stream);
+            return;
+        }
+}
+
+CUresult sim_submit(CUstream stream, struct sim_op *op)
+{
+    op->stream = stream;
+    op->context = stream->context;
+    op->call = op->call != NULL ? op->call : sim_call_name();
+    op->api = sim_thread.api;
+    if (stream->capture != NULL)
+        return sim_capture_op(stream->capture, op);
+
+    op->sequence = ++last_sequence;
+    op->next = NULL;
+    if (stream->last != NULL)
+        stream->last->next = op;
+    else
+        stream->first = op;
+    stream->last = op;
+    if (stream->pending++ == 0)
+        link_active(stream);
+
+    sim_stream_hold(stream);
+    if (order == EARLY)
+        progress();
+    else if (order == RANDOM)
+        for (uint64_t steps = random_number() % 3; steps > 0; steps--)
+            random_step();
+    while (stream->pending > QUEUE_LIMIT && !stream->busy)
+        sim_drain(stream, stream->first->sequence);
+    sim_stream_drop(stream);
+    return CUDA_SUCCESS;
+}
+
+CUresult sim_query(CUstream stream, uint64_t sequence, unsigned *refusals)
+{
+    CUresult result;
+
+    if (stream->first == NULL || stream->first->sequence > sequence) {
+        sim_observed(stream->context, stream->id, sequence);
+        return stream->context->sticky;
+    }
+    if (++*refusals <= REFUSALS || stream->busy)
+        return CUDA_ERROR_NOT_READY;
+    *refusals = 0;
+    sim_stream_hold(stream);
+    result = sim_drain(stream, sequence);
+    sim_observed(stream->context, stream->id, sequence);
+    sim_stream_drop(stream);
+    return result;
+}

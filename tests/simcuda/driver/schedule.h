@@ -1,0 +1,106 @@
+/* schedule.h: streams as queues of operations, and the one scheduler that runs them.
+ *
+ * There is no thread of the simulator's own: operations run inside API calls of the program. When, is chosen by
+ * SIMCUDA_ORDER: `early` (default) as soon as the order of the streams allows, `late` only where a call must wait for
+ * them, `random` now and then by SIMCUDA_SEED. All three are orders that a real device may show.
+ *
+ * The order: a stream runs its operations one after another. An operation in the legacy default stream waits for all
+ * that was submitted before to the blocking streams of its context, and these wait for it (CUDA Driver API, "Stream
+ * synchronization behavior"). A wait operation waits for the recording that its event had when the wait was submitted.
+ */
+#ifndef SIM_SCHEDULE_H
+#define SIM_SCHEDULE_H
+
+#include "state.h"
+
+struct sim_op;
+struct sim_capture;
+
+/* What an operation can do; one constant table per kind. */
+struct sim_op_class {
+    const char *name;
+    bool (*ready)(const struct sim_op *op); /* NULL: always; else whether what it waits for is done */
+    void (*execute)(struct sim_op *op);
+    struct sim_op *(*clone)(const struct sim_op *op); /* for graphs; NULL where it cannot be captured */
+    void (*destroy)(struct sim_op *op);
+    bool (*touches)(const struct sim_op *op, CUdeviceptr address, size_t bytes); /* NULL: no memory */
+    bool runs_after_error; /* book-keeping that must happen also when the context has a sticky error */
+    bool runs_unlocked;    /* calls the program back */
+};
+
+/* Embedded first in each kind of operation. */
+struct sim_op {
+    const struct sim_op_class *class;
+    struct sim_op *next;
+    CUstream stream;
+    CUcontext context;
+    uint64_t sequence; /* order of submission in the whole process */
+    const char *call;  /* the API function that submitted it */
+    unsigned api;
+};
+
+struct CUstream_st {
+    CUcontext context;
+    uint64_t id;
+    unsigned flags;
+    int priority;
+    bool is_legacy, is_per_thread, destroyed;
+    bool busy;           /* a host function of this stream is running without the lock */
+    unsigned references; /* 1 for the program's handle, 1 for each drain that is looking at it */
+    unsigned refusals;   /* NOT_READY answers since the last progress */
+    struct sim_op *first, *last;
+    size_t pending;
+    struct sim_capture *capture;
+    CUstream next_in_context;
+    CUstream next_active, previous_active; /* streams with pending operations */
+};
+
+/* One recording of an event. */
+struct sim_point {
+    unsigned references;
+    bool done;
+    CUstream stream; /* valid while not done */
+    uint64_t sequence, stream_id, time_ns;
+    struct sim_capture *capture; /* recorded while its stream was being captured; compared, never followed */
+};
+
+/* A zeroed operation of `bytes` (its first member is a struct sim_op), or NULL. */
+void *sim_op_new(const struct sim_op_class *class, size_t bytes);
+/* A copy of the operation's own bytes, for clone functions without pointers of their own. */
+struct sim_op *sim_op_copy(const struct sim_op *op, size_t bytes);
+void sim_op_destroy(struct sim_op *op);
+
+/* Puts the operation into the stream, or into the graph that the stream is captured into. Takes the operation over,
+ * also on failure. May run operations, as the order mode says. */
+CUresult sim_submit(CUstream stream, struct sim_op *op);
+/* Runs what must run for the stream to be done up to `sequence`, and tells the context's sticky error. */
+CUresult sim_drain(CUstream stream, uint64_t sequence);
+CUresult sim_drain_stream(CUstream stream);
+CUresult sim_drain_context(CUcontext context);
+/* All contexts: for calls that wait for everything that may use some memory. */
+void sim_drain_all(void);
+/* A queued operation that may use the memory, or NULL. */
+const struct sim_op *sim_pending_use(CUdeviceptr address, size_t bytes);
+/* Whether [a, a + a_bytes) and [b, b + b_bytes) have a byte in common. */
+static inline bool sim_overlaps(CUdeviceptr a, size_t a_bytes, CUdeviceptr b, size_t b_bytes)
+{
+    return a < b + b_bytes && b < a + a_bytes;
+}
+/* The answer to a query: done, or not ready; after three refusals the work is done. */
+CUresult sim_query(CUstream stream, uint64_t sequence, unsigned *refusals);
+/* Whether an operation that is submitted to the stream now is done when sim_submit returns. */
+bool sim_runs_at_once(CUstream stream);
+uint64_t sim_last_sequence(void);
+/* Called when the program has learnt that a stream, or all streams of the context, are done up to `sequence`: frees in
+ * pools count only then. In pool_frees.c. */
+#define SIM_ALL_STREAMS 0
+void sim_observed(CUcontext context, uint64_t stream_id, uint64_t sequence);
+/* Reads SIMCUDA_ORDER and SIMCUDA_SEED; false with a message when they are not understood. */
+bool sim_schedule_start(void);
+
+struct sim_point *sim_point_hold(struct sim_point *point);
+void sim_point_drop(struct sim_point *point);
+void sim_stream_hold(CUstream stream);
+void sim_stream_drop(CUstream stream);
+
+#endif

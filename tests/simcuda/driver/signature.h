@@ -1,0 +1,28 @@
+/* signature.h: what a kernel's mangled name tells about its parameters. */
+#ifndef SIM_SIGNATURE_H
+#define SIM_SIGNATURE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* One parameter that holds pointers. All others are of no interest. */
+struct sim_parameter {
+    unsigned index;    /* among the kernel's parameters */
+    unsigned pointers; /* how many: 1, or N for std::array<char*, N> */
+    bool writes;       /* the first of them is written: a non-const T*, or an array's element 0 */
+};
+
+struct sim_signature {
+    unsigned parameter_count;
+    size_t count;
+    struct sim_parameter *parameters;
+};
+
+/* NULL for names that are not mangled or not understood: then nothing is known of the arguments. The caller frees it
+ * with sim_signature_free. */
+struct sim_signature *sim_signature_of(const char *mangled_name);
+/* The same from the demangled form "void f<...>(int, float*, float const*)". */
+struct sim_signature *sim_signature_parse(const char *demangled);
+void sim_signature_free(struct sim_signature *signature);
+
+#endif

@@ -1,0 +1,53 @@
+/* internals.h: what the simulated NVIDIA libraries (cuBLAS, cuBLASLt) reach in the simulated driver beyond its public API.
+ *
+ * The real libraries carry their own kernels and launch them through the driver; they fetch undocumented tables with
+ * cuGetExportTable. Ours do the same: the table below is returned for SIMCUDA_INTERNALS_UUID. Nothing but the
+ * simulated NVIDIA libraries may use it.
+ */
+#ifndef SIMCUDA_INTERNALS_H
+#define SIMCUDA_INTERNALS_H
+
+#include <cuda.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SIMCUDA_INTERNALS_UUID {{'s', 'i', 'm', 'c', 'u', 'd', 'a', '-', 'g', 'e', 'm', 'm', '-', '0', '0', '1'}}
+
+enum simcuda_type { SIMCUDA_F16, SIMCUDA_BF16, SIMCUDA_F32, SIMCUDA_F64 };
+
+/* One matrix operand, column-major as in BLAS. `rows` x `columns` are the stored shape, before `transposed` applies. */
+struct simcuda_matrix {
+    CUdeviceptr address;
+    enum simcuda_type type;
+    bool transposed;
+    int64_t rows, columns;
+    int64_t leading_dimension; /* elements */
+    int64_t batch_stride;      /* elements */
+};
+
+/* D = epilogue(alpha * op(A) * op(B) + beta * C), `batch_count` times. */
+struct simcuda_gemm {
+    const char *symbol; /* the public function that was called: for the trace */
+    struct simcuda_matrix a, b, c, d; /* c is read only when beta != 0 */
+    int64_t batch_count;
+    bool scalars_on_device; /* alpha and beta are device addresses (pointer mode DEVICE) */
+    enum simcuda_type scalar_type; /* of the device scalars */
+    double alpha, beta;            /* where scalars_on_device is false */
+    CUdeviceptr alpha_address, beta_address;
+    CUdeviceptr bias; /* 0: none; else one value per row of D */
+    enum simcuda_type bias_type;
+    enum { SIMCUDA_EPILOGUE_NONE, SIMCUDA_EPILOGUE_RELU, SIMCUDA_EPILOGUE_GELU } activation;
+};
+
+struct simcuda_internals {
+    size_t struct_bytes;
+    /* Queues a GEMM on `stream` of the current context. The description is copied. The operands are checked and read
+     * when the stream reaches it. CUDA_ERROR_INVALID_VALUE for a null or negative shape. */
+    CUresult (*launch_gemm)(CUstream stream, const struct simcuda_gemm *gemm);
+    /* Charges `bytes` of the current context's device for a library's kernels and workspace, once per `owner` string
+     * and device. CUDA_ERROR_OUT_OF_MEMORY where the device has no room. */
+    CUresult (*charge_library)(const char *owner, size_t bytes);
+};
+
+#endif

@@ -1,0 +1,11 @@
+# The simulated CUDA. All its libraries land in one folder, by SONAME, ready for LD_LIBRARY_PATH.
+SIMCUDA_DIR := $(BUILD)/simcuda
+
+include tests/simcuda/driver/module.mk
+include tests/simcuda/runtime/module.mk
+include tests/simcuda/blas/module.mk
+include tests/simcuda/stubs/module.mk
+include tests/simcuda/conformance/module.mk
+
+.PHONY: simcuda
+simcuda: $(SIMCUDA_LIBRARIES)

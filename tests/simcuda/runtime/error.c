@@ -1,0 +1,55 @@
+/* error.c: the thread's last error, and names and texts of errors. */
+#include "runtime.h"
+
+static const struct error {
+    cudaError_t code;
+    bool sticky;
+    const char *name, *text;
+} errors[] = {
+#define ERROR(code, sticky, text) {code, sticky, #code, text},
+#include "errors.def"
+#undef ERROR
+};
+
+static const struct error *find_error(cudaError_t code)
+{
+    for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++)
+        if (errors[i].code == code)
+            return &errors[i];
+    return NULL;
+}
+
+cudaError_t rt_error_from_driver(CUresult result)
+{
+    return find_error((cudaError_t)result) ? (cudaError_t)result : cudaErrorUnknown;
+}
+
+const char *cudaGetErrorName(cudaError_t code)
+{
+    rt_driver_load(); /* the real one wakes the driver for this too */
+    const struct error *error = find_error(code);
+    return error ? error->name : "unrecognized error code";
+}
+
+const char *cudaGetErrorString(cudaError_t code)
+{
+    rt_driver_load();
+    const struct error *error = find_error(code);
+    return error ? error->text : "unrecognized error code";
+}
+
+cudaError_t cudaPeekAtLastError(void)
+{
+    RT_ENTER(RT_NEEDS_DRIVER);
+    return rt_thread.last_error;
+}
+
+cudaError_t cudaGetLastError(void)
+{
+    RT_ENTER(RT_NEEDS_DRIVER);
+    cudaError_t last = rt_thread.last_error;
+    const struct error *error = find_error(last);
+    if (!error || !error->sticky)
+        rt_thread.last_error = cudaSuccess;
+    return last;
+}

@@ -1,0 +1,46 @@
+/* simcuda.h: what a test may ask the simulated CUDA. Exported by the simulated libcuda.so.1 only.
+ *
+ * These functions are the evidence in all tests: they tell where bytes physically are, whatever the program or a
+ * library between it and the driver claims. They look through every address mapping, need no current context, never
+ * change an error state, and may be called from any thread, also from Python through ctypes.
+ *
+ * A "location" is "cuda:N" for the memory of simulated device N, or "host" for the machine's own memory.
+ */
+#ifndef SIMCUDA_H
+#define SIMCUDA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SIMCUDA_API __attribute__((visibility("default")))
+#define SIMCUDA_LOCATION_HOST (-1)
+
+/* Bytes of physical memory in use at a location: a device ordinal or SIMCUDA_LOCATION_HOST (pinned, registered and
+ * host-located memory). Contexts and modules are included for devices. */
+SIMCUDA_API size_t simcudaBytesUsed(int location);
+
+/* How many bytes of [address, address + bytes) lie at `location`. Unmapped or freed bytes lie nowhere. */
+SIMCUDA_API size_t simcudaBytesAt(const void *address, size_t bytes, int location);
+
+/* Copies the bytes that a device would read at `address` once all queued work is done; runs no queued work itself.
+ * Returns false (and copies nothing) when a byte of the range is not mapped. */
+SIMCUDA_API bool simcudaPeek(const void *address, void *out, size_t bytes);
+
+/* XXH3-64 of those bytes; 0 when a byte of the range is not mapped. */
+SIMCUDA_API uint64_t simcudaHash(const void *address, size_t bytes);
+
+/* Writes a named line to the trace with the bytes in use at every location: {"mark": name, "cuda:0": n, ..., "host": n}. */
+SIMCUDA_API void simcudaMark(const char *name);
+
+/* How often the driver function `symbol` (for example "cuMemCreate") was entered since the process began. */
+SIMCUDA_API uint64_t simcudaCalls(const char *symbol);
+
+/* Number of allocations of every kind that are live (VMM handles, pool blocks, device and host allocations). */
+SIMCUDA_API size_t simcudaLiveAllocations(void);
+
+/* Makes the n-th call from now of `symbol` fail with `result` (a CUresult); n = 1 is the next call. n = 0 cancels.
+ * SIMCUDA_FAIL=symbol:n[:result][,symbol:n...] does the same from the start of the process. */
+SIMCUDA_API void simcudaFail(const char *symbol, unsigned n, int result);
+
+#endif

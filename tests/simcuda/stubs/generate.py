@@ -1,0 +1,207 @@
+#!/usr/bin/env python3
+"""Generates stand-ins for the NVIDIA libraries that an installed PyTorch needs and that are not simulated.
+
+    generate.py TORCH_LIB OUT
+
+TORCH_LIB is the folder torch/lib of a PyTorch wheel for CUDA. For each NVIDIA library that one of its files names as
+NEEDED (cuDNN, cuFFT, NCCL, ...; not the driver, the runtime, cuBLAS and cuBLASLt, which are simulated) a library with
+that SONAME is built in OUT. It exports exactly the symbols that those files leave undefined, under the version node that
+they ask for. What a stub does is in stub.h.
+
+Needs readelf (binutils) and a C compiler ($CC, else gcc). Does nothing when OUT is up to date with TORCH_LIB.
+"""
+import hashlib
+import json
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+# Simulated elsewhere, or no NVIDIA library at all despite its name.
+SIMULATED = ("libcuda", "libcudart", "libcublas", "libcublasLt")
+NVIDIA = re.compile(r"lib(cu|nv|nccl)[A-Za-z_]*\.so\.")
+
+# Where the functions' common prefix is not the library's name.
+PREFIXES = {"nvshmem_host": "nvshmem", "nvToolsExt": "nvtx"}
+
+# What a call that cannot be done returns, per library (each library's status type; "not supported" where it has one).
+# -1 also serves functions that return a count (cuFileRead).
+STATUS = {"cudnn": 3000, "cufft": 16, "cusolver": 9, "cusparse": 10, "cusparseLt": 10, "nccl": 5, "cufile": -1,
+          "cupti": 27, "nvrtc": 11, "curand": 203}
+STATUS_OTHERS = 1
+
+# Functions that return a pointer, or must not fail for a program that only looks whether something is there.
+ZERO = {"nvshmem_malloc", "nvshmem_ptr", "nvshmemx_mc_ptr"}
+
+TEXTS = re.compile(r"GetError(String|Name)$|GetLastError$")
+
+
+def fail(message):
+    sys.exit(f"generate.py: {message}")
+
+
+def run(*command):
+    try:
+        return subprocess.run(command, check=True, capture_output=True, text=True,
+                              env=dict(os.environ, LC_ALL="C")).stdout
+    except FileNotFoundError:
+        fail(f"{command[0]} is needed and was not found; install it (Debian: apt-get install binutils gcc)")
+    except subprocess.CalledProcessError as error:
+        fail(f"{shlex.join(command)} failed:\n{error.stderr.strip()}")
+
+
+def is_stubbed(soname):
+    return bool(NVIDIA.match(soname)) and soname.split(".so")[0] not in SIMULATED
+
+
+def base_of(soname):
+    return soname.split(".so")[0].removeprefix("lib")
+
+
+def owner_without_version(symbol, sonames):
+    """The library among `sonames` whose prefix `symbol` has; the longest prefix wins (cusparseLt before cusparse)."""
+    def prefix(soname):
+        return PREFIXES.get(base_of(soname), base_of(soname)).lower()
+    fitting = [soname for soname in sonames if symbol.lower().startswith(prefix(soname))]
+    return max(fitting, key=lambda soname: len(prefix(soname)), default=None)
+
+
+def undefined_symbols(path):
+    """Yields (soname, version node or None, symbol, is_data) of what the file wants of stubbed libraries."""
+    needed = [soname for soname in re.findall(r"\(NEEDED\).*\[(.*)\]", run("readelf", "-dW", path))
+              if is_stubbed(soname)]
+    # A version node belongs to the file under which the version section lists it.
+    file_of_version = {}
+    file = None
+    for line in run("readelf", "-VW", path).splitlines():
+        if match := re.search(r"Version: \d+\s+File: (\S+)", line):
+            file = match[1]
+        elif match := re.search(r"Name: (\S+)\s+Flags:", line):
+            file_of_version[match[1]] = file
+        elif "Version definition" in line:
+            file = None
+    for soname in needed:
+        yield soname, None, None, False
+    for line in run("readelf", "--dyn-syms", "-W", path).splitlines():
+        fields = line.split()
+        # A weak reference may stay undefined: programs ask by it whether something is there.
+        if len(fields) < 8 or fields[6] != "UND" or fields[4] != "GLOBAL":
+            continue
+        symbol, _, version = fields[7].partition("@")
+        soname = file_of_version.get(version.lstrip("@")) if version else owner_without_version(symbol, needed)
+        if soname and is_stubbed(soname):
+            yield soname, version.lstrip("@") or None, symbol, fields[3] == "OBJECT"
+
+
+def pinned_versions(torch_lib):
+    """The versions of NVIDIA's packages that the wheel was made for, by package name without its -cuNN."""
+    versions = {}
+    for metadata in torch_lib.parent.parent.glob("torch-*.dist-info/METADATA"):
+        for line in metadata.read_text(errors="replace").splitlines():
+            if match := re.match(r"Requires-Dist: (?:nvidia-)?([a-z-]+?)(?:-cu\d+)?(?:\[.*?\])?==([\d.]+)", line):
+                versions[match[1]] = [int(part) for part in match[2].split(".")]
+    return versions
+
+
+def answers(versions):
+    """Symbols that answer: the version that the wheel pins, else one that PyTorch 2.11 was built with."""
+    cudnn = (versions.get("cudnn") or [9, 19, 0])[:3]
+    nccl = (versions.get("nccl") or [2, 28, 9])[:3]
+    cuda = (versions.get("cuda-toolkit") or [13, 0])[:2]
+    cuda_number = cuda[0] * 1000 + cuda[1] * 10
+    return {
+        "cuptiGetResultString": "ANSWER_TEXT(cuptiGetResultString)",
+        "cudnnGetLastErrorString": "ANSWER_BUFFER(cudnnGetLastErrorString)",
+        "cudnnGetVersion": f"ANSWER_SIZE(cudnnGetVersion, {cudnn[0] * 10000 + cudnn[1] * 100 + cudnn[2]})",
+        "cudnnGetProperty": f"ANSWER_PROPERTY(cudnnGetProperty, {', '.join(map(str, cudnn))})",
+        "cudnnGetCudartVersion": f"ANSWER_SIZE(cudnnGetCudartVersion, {cuda_number})",
+        "ncclGetVersion": f"ANSWER_NUMBER(ncclGetVersion, {nccl[0] * 10000 + nccl[1] * 100 + nccl[2]})",
+    }
+
+
+def line_for(symbol, is_data, status, answering):
+    if symbol in answering:
+        return answering[symbol]
+    if is_data:
+        return f"STUB_DATA({symbol})"
+    if TEXTS.search(symbol):
+        return f"STUB_TEXT({symbol})"
+    return f"STUB({symbol}, {0 if symbol in ZERO else status})"
+
+
+def build(soname, symbols, answering, folder):
+    """Writes and compiles one library. `symbols` maps (version, symbol) to is_data."""
+    source, script = folder / f"{soname}.c", folder / f"{soname}.map"
+    status = STATUS.get(base_of(soname), STATUS_OTHERS)
+    lines = [f"/* {soname}: generated by generate.py for the undefined symbols of one PyTorch. */",
+             f'#define LIBRARY "{soname}"', '#include "stub.h"', ""]
+    nodes = {}
+    for (version, symbol), is_data in sorted(symbols.items(), key=lambda item: item[0][1]):
+        lines.append(line_for(symbol, is_data, status, answering))
+        nodes.setdefault(version, []).append(symbol)
+    source.write_text("\n".join(lines) + "\n")
+    command = shlex.split(os.environ.get("CC") or "gcc") + [
+        "-shared", "-fPIC", "-O1", "-fvisibility=hidden", "-I", str(HERE), "-Wl,-soname," + soname,
+        "-o", str(folder / soname), str(source)]
+    # References without a version bind to a library without versions only if none of its symbols has one.
+    versions = [version for version in nodes if version]
+    if versions:
+        # Unversioned references are served by any default version.
+        nodes[versions[0]] += nodes.pop(None, [])
+        script.write_text("\n".join(
+            f"{version} {{ global: {'; '.join(names)}; local: *; }};" if version == versions[0]
+            else f"{version} {{ global: {'; '.join(names)}; }};" for version, names in nodes.items()) + "\n")
+        command.append(f"-Wl,--version-script={script}")
+    run(*command)
+
+
+def fingerprint(torch_lib):
+    """Changes with the wheel (names, sizes and times of its libraries), with these sources and with the compiler."""
+    state = [sorted((file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in torch_lib.glob("*.so*")),
+             [file.read_text() for file in (HERE / "generate.py", HERE / "stub.h")], os.environ.get("CC", "")]
+    return hashlib.sha256(json.dumps(state).encode()).hexdigest()
+
+
+def main():
+    if len(sys.argv) != 3 or sys.argv[1] in ("-h", "--help"):
+        print(__doc__.strip())
+        sys.exit(0 if sys.argv[1:2] in (["-h"], ["--help"]) else 2)
+    torch_lib, out = pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2]).resolve()
+    files = sorted(torch_lib.glob("*.so")) if torch_lib.is_dir() else []
+    if not any(file.name == "libtorch_cuda.so" for file in files):
+        fail(f"{torch_lib} holds no libtorch_cuda.so: give the folder torch/lib of an installed PyTorch for CUDA")
+    stamp = out / "stamp"
+    state = fingerprint(torch_lib)
+    if stamp.exists() and stamp.read_text() == state:
+        return
+
+    libraries = {}
+    for file in files:
+        for soname, version, symbol, is_data in undefined_symbols(str(file)):
+            symbols = libraries.setdefault(soname, {})
+            if symbol:
+                symbols[version, symbol] = is_data
+    answering = answers(pinned_versions(torch_lib))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    folder = pathlib.Path(tempfile.mkdtemp(prefix=out.name + ".", dir=out.parent))
+    try:
+        for soname, symbols in sorted(libraries.items()):
+            build(soname, symbols, answering, folder)
+        (folder / "stamp").write_text(state)
+        folder.chmod(0o755)
+        if out.exists():
+            shutil.rmtree(out)
+        folder.rename(out)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+if __name__ == "__main__":
+    main()
