@@ -1,0 +1,98 @@
+/* activate.c: see activate.h. */
+#include "activate.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "../policy/policy.h"
+#include "log.h"
+#include "resolve.h"
+
+#define EXIT_CONFIGURATION 78 /* EX_CONFIG of sysexits.h */
+
+static struct vs_policy policy;
+static pid_t own_pid;
+static bool acting, seen;
+
+static const char *policy_path(void)
+{
+    const char *path = getenv("VRAMSPAN_POLICY");
+    return path && *path ? path : NULL;
+}
+
+bool vs_configured(void)
+{
+    return policy_path() != NULL;
+}
+
+static void say_diagnostics(const struct vs_diags *diags)
+{
+    struct vs_text text = {0};
+    vs_diags_render(diags, &text);
+    if (text.data)
+        vs_log_text(diags->error_count ? VS_LOG_ERROR : VS_LOG_WARN, text.data);
+    vs_text_free(&text);
+}
+
+static void read_policy(void)
+{
+    const char *path = policy_path();
+    struct vs_diags diags = {0};
+    if (!path)
+        return;
+    own_pid = getpid();
+    int result = vs_policy_load(path, &policy, &diags);
+    say_diagnostics(&diags);
+    vs_diags_free(&diags);
+    if (result != 0) {
+        vs_give_up("the policy %s cannot be read; correct it, or unset VRAMSPAN_POLICY", path);
+        return;
+    }
+    if (policy.section_count == 0)
+        return;
+    pthread_atfork(NULL, NULL, vs_resolve_pass_through);
+    __atomic_store_n(&acting, true, __ATOMIC_RELEASE);
+    vs_log(VS_LOG_INFO, "policy", "%s, %zu model section%s, is in force", path, policy.section_count,
+        policy.section_count == 1 ? "" : "s");
+}
+
+bool vs_acting(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, read_policy);
+    __atomic_store_n(&seen, true, __ATOMIC_RELEASE);
+    return __atomic_load_n(&acting, __ATOMIC_ACQUIRE);
+}
+
+bool vs_cuda_seen(void)
+{
+    return __atomic_load_n(&seen, __ATOMIC_ACQUIRE);
+}
+
+const struct vs_policy *vs_policy_in_force(void)
+{
+    return __atomic_load_n(&acting, __ATOMIC_ACQUIRE) ? &policy : NULL;
+}
+
+bool vs_in_own_process(void)
+{
+    return getpid() == own_pid;
+}
+
+void vs_give_up(const char *format, ...)
+{
+    char reason[768];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(reason, sizeof reason, format, arguments);
+    va_end(arguments);
+    vs_log(VS_LOG_ERROR, "policy", "%s", reason);
+    if (policy.on_error != VS_ON_ERROR_PASSTHROUGH)
+        _exit(EXIT_CONFIGURATION); /* exit() would run the program's handlers in the middle of its own call */
+    __atomic_store_n(&acting, false, __ATOMIC_RELEASE);
+    vs_resolve_pass_through();
+    vs_log(VS_LOG_WARN, "policy", "stepping aside, as on-error: passthrough asks: the program runs without vramspan");
+}

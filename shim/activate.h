@@ -1,0 +1,34 @@
+/* activate.h: whether the library acts in this process, and what happens when it cannot.
+ *
+ * It acts when VRAMSPAN_POLICY names a policy with models in it. The policy is read at the first CUDA call, not at
+ * start: most processes that inherit LD_PRELOAD (shells, compilers, nvidia-smi) never make one.
+ */
+#ifndef VS_ACTIVATE_H
+#define VS_ACTIVATE_H
+
+#include <stdbool.h>
+
+struct vs_policy;
+
+/* VRAMSPAN_POLICY is set. Costs one look into the environment; reads nothing. */
+bool vs_configured(void);
+
+/* The library acts. The first call reads the policy; a policy with errors is reported and stops the process, unless it
+ * says `on-error: passthrough`. Any thread. */
+bool vs_acting(void);
+
+/* vs_acting() has been true: some CUDA function was called. Lock-free. */
+bool vs_cuda_seen(void);
+
+/* The policy in force; NULL where the library does not act. Lives as long as the process. */
+const struct vs_policy *vs_policy_in_force(void);
+
+/* False in a child made by fork or vfork of the process that activated: CUDA does not survive there, and a vfork child
+ * shares its parent's memory. */
+bool vs_in_own_process(void);
+
+/* Says in one line why the policy cannot be honoured, then ends the process with status 78 (EX_CONFIG), or, where the
+ * policy says `on-error: passthrough`, makes all hooks pass and returns. */
+void vs_give_up(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

@@ -1,0 +1,297 @@
+/* arena.c: see arena.h. Spans in a list (a model makes some hundred), blocks of a span in a list by address. */
+#include "arena.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "address_range.h"
+#include "driver.h"
+#include "locks.h"
+
+#define SPAN_BYTES      ((size_t)32 << 20)
+#define BLOCK_ALIGNMENT ((size_t)512) /* PyTorch aligns its own blocks so; cudaMalloc promises 256 */
+
+enum block_state { BLOCK_FREE, BLOCK_LIVE, BLOCK_RETIRED };
+
+struct block {
+    struct block *next; /* the following bytes of the span */
+    size_t offset, extent;
+    size_t asked_bytes;
+    enum block_state state;
+};
+
+struct span {
+    struct span *next;
+    const struct vs_compute *compute;
+    struct vs_home home;
+    struct vs_memory memory;
+    struct block *blocks;
+    size_t used_count; /* blocks that are not free */
+};
+
+pthread_mutex_t vs_arena_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct span *spans;
+
+/* All spans ever lay within these; so a look at two numbers answers for nearly every foreign address. */
+static _Atomic(CUdeviceptr) lowest = UINTPTR_MAX, highest;
+
+static void widen_bounds(const struct vs_memory *memory)
+{
+    if (memory->address < atomic_load(&lowest))
+        atomic_store(&lowest, memory->address);
+    if (memory->address + memory->bytes > atomic_load(&highest))
+        atomic_store(&highest, memory->address + memory->bytes);
+}
+
+bool vs_arena_may_own(CUdeviceptr address)
+{
+    return address >= atomic_load_explicit(&lowest, memory_order_relaxed) &&
+           address < atomic_load_explicit(&highest, memory_order_relaxed);
+}
+
+/* --- With vs_arena_lock held ----------------------------------------------------------------------------------------
+ */
+
+static struct span *span_of(CUdeviceptr address)
+{
+    struct span *span = spans;
+    while (span && (address < span->memory.address || address >= span->memory.address + span->memory.bytes))
+        span = span->next;
+    return span;
+}
+
+static struct block *block_of(const struct span *span, CUdeviceptr address)
+{
+    size_t offset = address - span->memory.address;
+    struct block *block = span->blocks;
+    while (block && offset >= block->offset + block->extent)
+        block = block->next;
+    return block;
+}
+
+/* Cuts `extent` bytes off the front of a free block. False when out of memory. */
+static bool cut(struct block *block, size_t extent)
+{
+    if (block->extent == extent)
+        return true;
+    struct block *rest = malloc(sizeof *rest);
+    if (!rest)
+        return false;
+    *rest = (struct block){block->next, block->offset + extent, block->extent - extent, 0, BLOCK_FREE};
+    block->next = rest;
+    block->extent = extent;
+    return true;
+}
+
+static bool take_block(struct span *span, size_t bytes, CUdeviceptr *address)
+{
+    size_t extent = (bytes + BLOCK_ALIGNMENT - 1) / BLOCK_ALIGNMENT * BLOCK_ALIGNMENT;
+    for (struct block *block = span->blocks; block; block = block->next) {
+        if (block->state != BLOCK_FREE || block->extent < extent || !cut(block, extent))
+            continue;
+        block->state = BLOCK_LIVE;
+        block->asked_bytes = bytes;
+        span->used_count++;
+        *address = span->memory.address + block->offset;
+        return true;
+    }
+    return false;
+}
+
+static void merge_free_blocks(struct span *span)
+{
+    for (struct block *block = span->blocks; block && block->next;) {
+        struct block *next = block->next;
+        if (block->state != BLOCK_FREE || next->state != BLOCK_FREE) {
+            block = next;
+            continue;
+        }
+        block->extent += next->extent;
+        block->next = next->next;
+        free(next);
+    }
+}
+
+static void unlink_span(struct span *span)
+{
+    struct span **link = &spans;
+    while (*link != span)
+        link = &(*link)->next;
+    *link = span->next;
+}
+
+/* --- Without it
+ * ------------------------------------------------------------------------------------------------------- */
+
+static void free_span(struct span *span)
+{
+    while (span->blocks) {
+        struct block *next = span->blocks->next;
+        free(span->blocks);
+        span->blocks = next;
+    }
+    free(span);
+}
+
+/* Gives an unlinked span's memory back to its backing. */
+static void destroy_span(struct span *span)
+{
+    struct vs_driver_scope scope;
+    if (vs_driver_enter(&scope, span->compute->context) == CUDA_SUCCESS) {
+        span->memory.backing->destroy(&span->memory);
+        vs_driver_leave(&scope);
+    }
+    free_span(span);
+}
+
+static CUresult create_span(const struct vs_compute *compute, struct vs_home home, size_t bytes, struct span **created)
+{
+    const char *why;
+    const struct vs_backing *backing = vs_backing_for(compute, home, &why);
+    struct span *span = calloc(1, sizeof *span);
+    struct block *block = calloc(1, sizeof *block);
+    struct vs_driver_scope scope;
+    CUresult result = !backing ? CUDA_ERROR_NOT_SUPPORTED : !span || !block ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_SUCCESS;
+    if (result != CUDA_SUCCESS)
+        goto fail;
+    size_t page_bytes = (bytes + VS_PAGE_BYTES - 1) / VS_PAGE_BYTES * VS_PAGE_BYTES;
+    size_t span_bytes = page_bytes > SPAN_BYTES ? page_bytes : SPAN_BYTES;
+    result = vs_driver_enter(&scope, compute->context);
+    if (result != CUDA_SUCCESS)
+        goto fail;
+    result = backing->create(compute, home, span_bytes, &span->memory);
+    if (result == CUDA_ERROR_OUT_OF_MEMORY && page_bytes < span_bytes) /* no room for company */
+        result = backing->create(compute, home, page_bytes, &span->memory);
+    vs_driver_leave(&scope);
+    if (result != CUDA_SUCCESS)
+        goto fail;
+    span->compute = compute;
+    span->home = home;
+    span->blocks = block;
+    block->extent = span->memory.bytes;
+    *created = span;
+    return CUDA_SUCCESS;
+
+fail:
+    free(block);
+    free(span);
+    return result;
+}
+
+CUresult vs_arena_allocate(const struct vs_compute *compute, struct vs_home home, size_t bytes, CUdeviceptr *address)
+{
+    bool taken = false;
+    pthread_mutex_lock(&vs_arena_lock);
+    for (struct span *span = spans; span && !taken; span = span->next)
+        taken = span->compute == compute && vs_home_equal(span->home, home) && take_block(span, bytes, address);
+    pthread_mutex_unlock(&vs_arena_lock);
+    if (taken)
+        return CUDA_SUCCESS;
+
+    struct span *span;
+    CUresult result = create_span(compute, home, bytes, &span);
+    if (result != CUDA_SUCCESS)
+        return result;
+    pthread_mutex_lock(&vs_arena_lock);
+    taken = take_block(span, bytes, address); /* before anyone else sees the span */
+    if (taken) {
+        span->next = spans;
+        spans = span;
+        widen_bounds(&span->memory);
+    }
+    pthread_mutex_unlock(&vs_arena_lock);
+    if (taken)
+        return CUDA_SUCCESS;
+    destroy_span(span);
+    return CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+static struct vs_allocation describe(const struct span *span, const struct block *block)
+{
+    return (struct vs_allocation){span->memory.address + block->offset, block->asked_bytes, span->home, span->compute};
+}
+
+bool vs_arena_find(CUdeviceptr address, struct vs_allocation *found)
+{
+    if (!vs_arena_may_own(address))
+        return false;
+    pthread_mutex_lock(&vs_arena_lock);
+    struct span *span = span_of(address);
+    struct block *block = span ? block_of(span, address) : NULL;
+    bool ours = block && block->state == BLOCK_LIVE;
+    if (ours)
+        *found = describe(span, block);
+    pthread_mutex_unlock(&vs_arena_lock);
+    return ours;
+}
+
+bool vs_arena_retire(CUdeviceptr base, struct vs_allocation *retired)
+{
+    if (!vs_arena_may_own(base))
+        return false;
+    pthread_mutex_lock(&vs_arena_lock);
+    struct span *span = span_of(base);
+    struct block *block = span ? block_of(span, base) : NULL;
+    bool ours = block && block->state == BLOCK_LIVE && span->memory.address + block->offset == base;
+    if (ours) {
+        block->state = BLOCK_RETIRED;
+        *retired = describe(span, block);
+    }
+    pthread_mutex_unlock(&vs_arena_lock);
+    return ours;
+}
+
+void vs_arena_release(CUdeviceptr base)
+{
+    pthread_mutex_lock(&vs_arena_lock);
+    struct span *span = span_of(base);
+    struct block *block = span ? block_of(span, base) : NULL;
+    struct span *empty = NULL;
+    if (block && block->state == BLOCK_RETIRED) {
+        block->state = BLOCK_FREE;
+        merge_free_blocks(span);
+        if (--span->used_count == 0) {
+            unlink_span(span);
+            empty = span;
+        }
+    }
+    pthread_mutex_unlock(&vs_arena_lock);
+    if (empty)
+        destroy_span(empty);
+}
+
+size_t vs_arena_bytes_at(struct vs_home home)
+{
+    size_t bytes = 0;
+    pthread_mutex_lock(&vs_arena_lock);
+    for (struct span *span = spans; span; span = span->next)
+        if (vs_home_equal(span->home, home))
+            bytes += span->memory.bytes;
+    pthread_mutex_unlock(&vs_arena_lock);
+    return bytes;
+}
+
+static struct span *unlink_span_of(int compute_ordinal)
+{
+    pthread_mutex_lock(&vs_arena_lock);
+    struct span *span = spans;
+    while (span && span->compute->ordinal != compute_ordinal)
+        span = span->next;
+    if (span)
+        unlink_span(span);
+    pthread_mutex_unlock(&vs_arena_lock);
+    return span;
+}
+
+void vs_arena_drop(int compute_ordinal)
+{
+    bool idle = false;
+    struct span *span;
+    while ((span = unlink_span_of(compute_ordinal))) {
+        if (!idle)
+            vs_compute_synchronize(span->compute);
+        idle = true;
+        destroy_span(span);
+    }
+}

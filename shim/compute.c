@@ -1,0 +1,106 @@
+/* compute.c: see compute.h. */
+#include "compute.h"
+
+#include <pthread.h>
+
+#include "driver.h"
+#include "log.h"
+
+#define MAX_DEVICES 64
+
+static pthread_mutex_t compute_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct vs_compute computes[MAX_DEVICES];
+static __thread int thread_device __attribute__((tls_model("initial-exec")));
+
+static bool attribute(CUdevice device, CUdevice_attribute name, int fallback, int *value)
+{
+    *value = fallback;
+    return vs_driver()->cuDeviceGetAttribute(value, name, device) == CUDA_SUCCESS;
+}
+
+static bool prepare(int ordinal, struct vs_compute *compute)
+{
+    const struct vs_driver *driver = vs_driver();
+    CUresult result = driver->cuDeviceGet(&compute->device, ordinal);
+    if (result == CUDA_SUCCESS)
+        result = driver->cuDevicePrimaryCtxRetain(&compute->context, compute->device);
+    if (result != CUDA_SUCCESS) {
+        vs_log(VS_LOG_WARN, "driver", "cuda:%d cannot be used: %s", ordinal, vs_driver_error(result));
+        return false;
+    }
+    int vmm, host_numa, host, node;
+    attribute(compute->device, CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED, 0, &vmm);
+    /* Drivers before 13 know HOST_NUMA only, and some answer the question with an error although it works (12.6 to
+     * 12.8): an unknown answer counts as yes, the first allocation tells. */
+    bool known =
+        attribute(compute->device, CU_DEVICE_ATTRIBUTE_HOST_NUMA_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED, 1, &host_numa);
+    attribute(compute->device, CU_DEVICE_ATTRIBUTE_HOST_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED, 0, &host);
+    attribute(compute->device, CU_DEVICE_ATTRIBUTE_HOST_NUMA_ID, 0, &node);
+    compute->ordinal = ordinal;
+    compute->vmm = vmm;
+    compute->host_vmm = vmm && (!known || host_numa || host);
+    compute->host_node = node > 0 ? node : 0; /* -1 on machines without NUMA, where only 0 is accepted */
+    return true;
+}
+
+const struct vs_compute *vs_compute_device(int ordinal)
+{
+    if (ordinal < 0 || ordinal >= MAX_DEVICES || !vs_driver())
+        return NULL;
+    struct vs_compute *compute = &computes[ordinal];
+    if (__atomic_load_n(&compute->context, __ATOMIC_ACQUIRE))
+        return compute;
+    struct vs_compute prepared = {0};
+    if (!prepare(ordinal, &prepared))
+        return NULL;
+    pthread_mutex_lock(&compute_lock);
+    bool first = !compute->context;
+    if (first) {
+        CUcontext context = prepared.context;
+        prepared.context = NULL;
+        *compute = prepared;
+        __atomic_store_n(&compute->context, context, __ATOMIC_RELEASE);
+    }
+    pthread_mutex_unlock(&compute_lock);
+    if (!first) /* another thread was faster and holds the reference that stays */
+        vs_driver()->cuDevicePrimaryCtxRelease(prepared.device);
+    return compute;
+}
+
+CUresult vs_compute_synchronize(const struct vs_compute *compute)
+{
+    struct vs_driver_scope scope;
+    CUresult result = vs_driver_enter(&scope, compute->context);
+    if (result == CUDA_SUCCESS) {
+        result = vs_driver()->cuCtxSynchronize();
+        vs_driver_leave(&scope);
+    }
+    return result;
+}
+
+void vs_compute_reset(int ordinal)
+{
+    if (ordinal < 0 || ordinal >= MAX_DEVICES)
+        return;
+    pthread_mutex_lock(&compute_lock);
+    CUcontext context = computes[ordinal].context;
+    CUdevice device = computes[ordinal].device;
+    __atomic_store_n(&computes[ordinal].context, NULL, __ATOMIC_RELEASE);
+    pthread_mutex_unlock(&compute_lock);
+    if (context)
+        vs_driver()->cuDevicePrimaryCtxRelease(device);
+}
+
+int vs_current_device(void)
+{
+    const struct vs_driver *driver = vs_driver();
+    CUdevice device;
+    if (driver && driver->cuCtxGetDevice(&device) == CUDA_SUCCESS)
+        return device;
+    return thread_device;
+}
+
+void vs_note_set_device(int ordinal)
+{
+    thread_device = ordinal;
+}

@@ -1,0 +1,141 @@
+# hooks.awk: turns hooks.def into what its readers need. Run with -v what=asm|map|header|source|doc.
+#
+# An entry point is one symbol for one version of its library: PyTorch refers to `cudaMalloc@libcudart.so.13`, a program
+# for CUDA 12 to `cudaMalloc@libcudart.so.12`, and both may live in one process. Libraries with versioned symbols
+# therefore get an entry point per major, and one for references without a version ("any"). The others get one.
+
+function trim(text) { gsub(/^[ \t]+|[ \t]+$/, "", text); return text }
+
+# "const void *src, size_t bytes" -> "src, bytes"
+function argument_names(parameters,    parts, count, i, names) {
+    if (parameters == "void")
+        return ""
+    count = split(parameters, parts, ",")
+    for (i = 1; i <= count; i++) {
+        match(parts[i], /[A-Za-z_0-9]+[ \t]*$/)
+        names = names (i > 1 ? ", " : "") trim(substr(parts[i], RSTART))
+    }
+    return names
+}
+
+function add_entry(row, version_name, node,    e) {
+    e = entries++
+    entry_row[e] = row
+    entry_version[e] = version_name
+    entry_node[e] = node
+    entry_label[e] = "vs_" library[row] "_" version_name "_" symbol[row]
+}
+
+BEGIN {
+    FS = "|"
+    versions["cudart"] = versions["cublas"] = versions["cublasLt"] = "any 12 13"
+    versions["libcuda"] = versions["libc"] = "any"
+}
+
+/^[ \t]*(#|$)/ { next }
+
+NF != 6 {
+    printf "%s:%d: error: expected 6 columns (library | symbol | kind | signature | file | why), found %d\n", FILENAME, FNR, NF > "/dev/stderr"
+    exit failed = 1
+}
+
+{
+    row = rows++
+    library[row] = trim($1); symbol[row] = trim($2); kind[row] = trim($3); file[row] = trim($5); why[row] = trim($6)
+    signature = trim($4)
+    open_at = index(signature, "(")
+    return_type[row] = trim(substr(signature, 1, open_at - 1))
+    parameters[row] = trim(substr(signature, open_at + 1, length(signature) - open_at - 1))
+    if (!(library[row] in versions)) {
+        printf "%s:%d: error: unknown library '%s'\n", FILENAME, FNR, library[row] > "/dev/stderr"
+        exit failed = 1
+    }
+    count = split(versions[library[row]], names, " ")
+    versioned[library[row]] = count > 1
+    for (i = 1; i <= count; i++)
+        add_entry(row, names[i], count == 1 ? "" : names[i] == "any" ? "vramspan" : "lib" library[row] ".so." names[i])
+    if (!(library[row] in seen)) { seen[library[row]] = 1; library_order[libraries++] = library[row] }
+}
+
+END {
+    if (failed)
+        exit 1
+    if (what == "asm") asm(); else if (what == "map") map(); else if (what == "header") header()
+    else if (what == "source") source(); else if (what == "doc") doc()
+}
+
+# An entry point is one jump through its slot. A slot begins at a thunk that asks the resolver; see resolve.c.
+function asm(    e) {
+    print "/* Made by hooks.awk from hooks.def. */"
+    print ".text"
+    for (e = 0; e < entries; e++) {
+        name = entry_node[e] == "" ? symbol[entry_row[e]] : entry_label[e]
+        printf "\n.p2align 4\n.globl %s\n.type %s, @function\n%s:\n", name, name, name
+        printf "    endbr64\n    jmp *vs_slots+%d(%%rip)\n.size %s, .-%s\n", 8 * e, name, name
+        if (entry_node[e] != "")
+            printf ".symver %s, %s%s%s, remove\n", name, symbol[entry_row[e]], entry_version[e] == "any" ? "@@" : "@", entry_node[e]
+        printf "vs_thunk_%d:\n    endbr64\n    push $%d\n    jmp vs_resolve_enter\n", e, e
+    }
+    print "\n.data\n.p2align 5\n.globl vs_slots\n.hidden vs_slots\n.type vs_slots, @object\nvs_slots:"
+    for (e = 0; e < entries; e++)
+        printf "    .quad vs_thunk_%d\n", e
+    print ".size vs_slots, .-vs_slots\n.section .note.GNU-stack, \"\", @progbits"
+}
+
+function map(    i, e, done) {
+    print "vramspan { };"
+    for (e = 0; e < entries; e++)
+        if (entry_node[e] != "" && entry_version[e] != "any" && !(entry_node[e] in done)) {
+            done[entry_node[e]] = 1
+            print entry_node[e] " { };"
+        }
+}
+
+function header(    l, r) {
+    print "/* Made by hooks.awk from hooks.def: the real functions behind the hooks, and the functions that implement them. */"
+    print "#ifndef VS_HOOKS_GENERATED_H\n#define VS_HOOKS_GENERATED_H\n"
+    for (l = 0; l < libraries; l++) {
+        printf "/* Real functions of one version of %s; NULL until resolved, and where the library lacks the symbol. */\n", library_order[l]
+        printf "struct vs_%s {\n", library_order[l]
+        for (r = 0; r < rows; r++)
+            if (library[r] == library_order[l])
+                printf "    %s (*%s)(%s);\n", return_type[r], symbol[r], parameters[r]
+        print "};\n"
+    }
+    for (r = 0; r < rows; r++)
+        printf "%s vs_%s(const struct vs_%s *real%s); /* %s */\n", return_type[r], symbol[r], library[r], \
+            parameters[r] == "void" ? "" : ", " parameters[r], file[r]
+    printf "\n#define VS_ENTRY_COUNT %d\n\n#endif\n", entries
+}
+
+function source(    l, e, r, arguments) {
+    print "/* Made by hooks.awk from hooks.def: per entry point, the function that its slot leads to while hooks act. */"
+    print "#include \"hook.h\"\n#include \"resolve.h\"\n"
+    for (l = 0; l < libraries; l++)
+        printf "static struct vs_%s %s_real[%d];\n", library_order[l], library_order[l], versioned[library_order[l]] ? 3 : 1
+    for (e = 0; e < entries; e++) {
+        r = entry_row[e]
+        arguments = argument_names(parameters[r])
+        version_index = entry_version[e] == "any" ? 0 : entry_version[e] == "12" ? 1 : 2
+        real = library[r] "_real[" version_index "]"
+        printf "\nstatic %s act_%s(%s)\n{\n", return_type[r], entry_label[e], parameters[r]
+        printf "    if (vs_depth > 0)\n        return %s.%s(%s);\n", real, symbol[r], arguments
+        printf "    vs_depth++;\n    %s result = vs_%s(&%s%s);\n    vs_depth--;\n    return result;\n}\n", \
+            return_type[r], symbol[r], real, arguments == "" ? "" : ", " arguments
+    }
+    print "\nconst struct vs_entry vs_entries[VS_ENTRY_COUNT] = {"
+    for (e = 0; e < entries; e++) {
+        r = entry_row[e]
+        version_index = entry_version[e] == "any" ? 0 : entry_version[e] == "12" ? 1 : 2
+        printf "    {VS_LIBRARY_%s, %d, \"%s\", \"%s\", (void *)act_%s, (void **)&%s_real[%d].%s},\n", toupper(library[r]), \
+            entry_version[e] == "any" ? 0 : entry_version[e], symbol[r], kind[r], entry_label[e], library[r], version_index, symbol[r]
+    }
+    print "};"
+}
+
+function doc(    r) {
+    print "# What libvramspan.so takes over\n\nMade from `shim/hooks.def`.\n"
+    print "| library | symbol | kind | implemented in | why |\n| --- | --- | --- | --- | --- |"
+    for (r = 0; r < rows; r++)
+        printf "| %s | `%s` | %s | `shim/%s` | %s |\n", library[r], symbol[r], kind[r], file[r], why[r]
+}

@@ -1,0 +1,152 @@
+/* hooks_alloc.c: allocations and frees, of the runtime and of the driver. Both speak of the same addresses, so what one
+ * allocates the other may free. */
+#include "activate.h"
+#include "arena.h"
+#include "capture.h"
+#include "error.h"
+#include "hook.h"
+#include "models.h"
+#include "placement.h"
+#include "retire.h"
+#include "stats.h"
+
+static bool place(size_t bytes, enum vs_request request, CUdeviceptr *address)
+{
+    if (vs_capture_open())
+        return false;
+    vs_models_catch_up();
+    vs_retire_collect();
+    return bytes > 0 && vs_placement_allocate(bytes, request, address);
+}
+
+static cudaError_t place_runtime(size_t bytes, enum vs_request request, void **pointer)
+{
+    CUdeviceptr address;
+    if (!pointer || !place(bytes, request, &address))
+        return cudaErrorMemoryAllocation;
+    *pointer = (void *)address;
+    return cudaSuccess;
+}
+
+/* Takes `address` out of the arena. False when it is not ours: the real function shall free it, or refuse it. */
+static bool retire(CUdeviceptr address, struct vs_allocation *allocation)
+{
+    if (!address || !vs_arena_retire(address, allocation))
+        return false;
+    vs_stats_freed(allocation->home, allocation->bytes);
+    return true;
+}
+
+static void free_in_order(const struct vs_allocation *allocation, CUstream stream)
+{
+    vs_retire_in_order(allocation, stream);
+    vs_retire_collect();
+}
+
+/* cudaFree waits for the work that may use the memory (CUDA Runtime API, cudaFree). */
+static CUresult free_after_all(const struct vs_allocation *allocation)
+{
+    CUresult result = vs_retire_after_all(allocation);
+    vs_retire_collect();
+    return result;
+}
+
+/* --- Runtime --------------------------------------------------------------------------------------------------------
+ */
+
+cudaError_t vs_cudaMalloc(const struct vs_cudart *real, void **pointer, size_t bytes)
+{
+    if (place_runtime(bytes, VS_REQUEST_SEGMENT, pointer) == cudaSuccess)
+        return cudaSuccess;
+    return real->cudaMalloc(pointer, bytes);
+}
+
+cudaError_t vs_cudaMallocAsync(const struct vs_cudart *real, void **pointer, size_t bytes, cudaStream_t stream)
+{
+    if (place_runtime(bytes, VS_REQUEST_TENSOR, pointer) == cudaSuccess)
+        return cudaSuccess;
+    return real->cudaMallocAsync(pointer, bytes, stream);
+}
+
+cudaError_t vs_cudaMallocAsync_ptsz(const struct vs_cudart *real, void **pointer, size_t bytes, cudaStream_t stream)
+{
+    if (place_runtime(bytes, VS_REQUEST_TENSOR, pointer) == cudaSuccess)
+        return cudaSuccess;
+    return real->cudaMallocAsync_ptsz(pointer, bytes, stream);
+}
+
+cudaError_t vs_cudaFree(const struct vs_cudart *real, void *pointer)
+{
+    struct vs_allocation allocation;
+    if (!retire((CUdeviceptr)pointer, &allocation))
+        return real->cudaFree(pointer);
+    return vs_own_error((cudaError_t)free_after_all(&allocation));
+}
+
+cudaError_t vs_cudaFreeAsync(const struct vs_cudart *real, void *pointer, cudaStream_t stream)
+{
+    struct vs_allocation allocation;
+    if (!retire((CUdeviceptr)pointer, &allocation))
+        return real->cudaFreeAsync(pointer, stream);
+    free_in_order(&allocation, stream);
+    return cudaSuccess;
+}
+
+cudaError_t vs_cudaFreeAsync_ptsz(const struct vs_cudart *real, void *pointer, cudaStream_t stream)
+{
+    struct vs_allocation allocation;
+    if (!retire((CUdeviceptr)pointer, &allocation))
+        return real->cudaFreeAsync_ptsz(pointer, stream);
+    free_in_order(&allocation, stream ? stream : CU_STREAM_PER_THREAD);
+    return cudaSuccess;
+}
+
+/* --- Driver ---------------------------------------------------------------------------------------------------------
+ */
+
+CUresult vs_cuMemAlloc_v2(const struct vs_libcuda *real, CUdeviceptr *address, size_t bytes)
+{
+    if (address && place(bytes, VS_REQUEST_SEGMENT, address))
+        return CUDA_SUCCESS;
+    return real->cuMemAlloc_v2(address, bytes);
+}
+
+CUresult vs_cuMemAllocAsync(const struct vs_libcuda *real, CUdeviceptr *address, size_t bytes, CUstream stream)
+{
+    if (address && place(bytes, VS_REQUEST_TENSOR, address))
+        return CUDA_SUCCESS;
+    return real->cuMemAllocAsync(address, bytes, stream);
+}
+
+CUresult vs_cuMemAllocAsync_ptsz(const struct vs_libcuda *real, CUdeviceptr *address, size_t bytes, CUstream stream)
+{
+    if (address && place(bytes, VS_REQUEST_TENSOR, address))
+        return CUDA_SUCCESS;
+    return real->cuMemAllocAsync_ptsz(address, bytes, stream);
+}
+
+CUresult vs_cuMemFree_v2(const struct vs_libcuda *real, CUdeviceptr address)
+{
+    struct vs_allocation allocation;
+    if (!retire(address, &allocation))
+        return real->cuMemFree_v2(address);
+    return free_after_all(&allocation);
+}
+
+CUresult vs_cuMemFreeAsync(const struct vs_libcuda *real, CUdeviceptr address, CUstream stream)
+{
+    struct vs_allocation allocation;
+    if (!retire(address, &allocation))
+        return real->cuMemFreeAsync(address, stream);
+    free_in_order(&allocation, stream);
+    return CUDA_SUCCESS;
+}
+
+CUresult vs_cuMemFreeAsync_ptsz(const struct vs_libcuda *real, CUdeviceptr address, CUstream stream)
+{
+    struct vs_allocation allocation;
+    if (!retire(address, &allocation))
+        return real->cuMemFreeAsync_ptsz(address, stream);
+    free_in_order(&allocation, stream ? stream : CU_STREAM_PER_THREAD);
+    return CUDA_SUCCESS;
+}

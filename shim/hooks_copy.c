@@ -1,0 +1,139 @@
+/* hooks_copy.c: copies through the runtime. The program states a direction from what it believes; the bytes may live on
+ * another device or in the host. cudaMemcpyDefault lets the driver look (CUDA Runtime API, cudaMemcpyKind: a kind that
+ * does not match the pointers is undefined). */
+#include "arena.h"
+#include "hook.h"
+
+static bool ours(const void *dst, const void *src)
+{
+    return vs_arena_may_own((CUdeviceptr)dst) || vs_arena_may_own((CUdeviceptr)src);
+}
+
+static enum cudaMemcpyKind true_kind(const void *dst, const void *src, enum cudaMemcpyKind kind)
+{
+    return ours(dst, src) ? cudaMemcpyDefault : kind;
+}
+
+cudaError_t vs_cudaMemcpy(
+    const struct vs_cudart *real, void *dst, const void *src, size_t bytes, enum cudaMemcpyKind kind)
+{
+    return real->cudaMemcpy(dst, src, bytes, true_kind(dst, src, kind));
+}
+
+cudaError_t vs_cudaMemcpy_ptds(
+    const struct vs_cudart *real, void *dst, const void *src, size_t bytes, enum cudaMemcpyKind kind)
+{
+    return real->cudaMemcpy_ptds(dst, src, bytes, true_kind(dst, src, kind));
+}
+
+cudaError_t vs_cudaMemcpyAsync(const struct vs_cudart *real, void *dst, const void *src, size_t bytes,
+    enum cudaMemcpyKind kind, cudaStream_t stream)
+{
+    return real->cudaMemcpyAsync(dst, src, bytes, true_kind(dst, src, kind), stream);
+}
+
+cudaError_t vs_cudaMemcpyAsync_ptsz(const struct vs_cudart *real, void *dst, const void *src, size_t bytes,
+    enum cudaMemcpyKind kind, cudaStream_t stream)
+{
+    return real->cudaMemcpyAsync_ptsz(dst, src, bytes, true_kind(dst, src, kind), stream);
+}
+
+cudaError_t vs_cudaMemcpy2D(const struct vs_cudart *real, void *dst, size_t dst_pitch, const void *src,
+    size_t src_pitch, size_t width, size_t height, enum cudaMemcpyKind kind)
+{
+    return real->cudaMemcpy2D(dst, dst_pitch, src, src_pitch, width, height, true_kind(dst, src, kind));
+}
+
+cudaError_t vs_cudaMemcpy2D_ptds(const struct vs_cudart *real, void *dst, size_t dst_pitch, const void *src,
+    size_t src_pitch, size_t width, size_t height, enum cudaMemcpyKind kind)
+{
+    return real->cudaMemcpy2D_ptds(dst, dst_pitch, src, src_pitch, width, height, true_kind(dst, src, kind));
+}
+
+cudaError_t vs_cudaMemcpy2DAsync(const struct vs_cudart *real, void *dst, size_t dst_pitch, const void *src,
+    size_t src_pitch, size_t width, size_t height, enum cudaMemcpyKind kind, cudaStream_t stream)
+{
+    return real->cudaMemcpy2DAsync(dst, dst_pitch, src, src_pitch, width, height, true_kind(dst, src, kind), stream);
+}
+
+cudaError_t vs_cudaMemcpy2DAsync_ptsz(const struct vs_cudart *real, void *dst, size_t dst_pitch, const void *src,
+    size_t src_pitch, size_t width, size_t height, enum cudaMemcpyKind kind, cudaStream_t stream)
+{
+    return real->cudaMemcpy2DAsync_ptsz(
+        dst, dst_pitch, src, src_pitch, width, height, true_kind(dst, src, kind), stream);
+}
+
+/* Arrays are never ours; their pitched pointers are NULL. */
+static struct cudaMemcpy3DParms true_parameters(const struct cudaMemcpy3DParms *parameters)
+{
+    struct cudaMemcpy3DParms changed = *parameters;
+    changed.kind = true_kind(parameters->dstPtr.ptr, parameters->srcPtr.ptr, parameters->kind);
+    return changed;
+}
+
+cudaError_t vs_cudaMemcpy3D(const struct vs_cudart *real, const struct cudaMemcpy3DParms *parameters)
+{
+    if (!parameters)
+        return real->cudaMemcpy3D(parameters);
+    const struct cudaMemcpy3DParms changed = true_parameters(parameters);
+    return real->cudaMemcpy3D(&changed);
+}
+
+cudaError_t vs_cudaMemcpy3DAsync(
+    const struct vs_cudart *real, const struct cudaMemcpy3DParms *parameters, cudaStream_t stream)
+{
+    if (!parameters)
+        return real->cudaMemcpy3DAsync(parameters, stream);
+    const struct cudaMemcpy3DParms changed = true_parameters(parameters);
+    return real->cudaMemcpy3DAsync(&changed, stream);
+}
+
+/* Peer copies name the devices that the program believes in. Mapped memory is reached through its address alone; from
+ * another device's context it cannot be reached at all. */
+
+cudaError_t vs_cudaMemcpyPeer(
+    const struct vs_cudart *real, void *dst, int dst_device, const void *src, int src_device, size_t bytes)
+{
+    if (ours(dst, src))
+        return real->cudaMemcpy(dst, src, bytes, cudaMemcpyDefault);
+    return real->cudaMemcpyPeer(dst, dst_device, src, src_device, bytes);
+}
+
+cudaError_t vs_cudaMemcpyPeerAsync(const struct vs_cudart *real, void *dst, int dst_device, const void *src,
+    int src_device, size_t bytes, cudaStream_t stream)
+{
+    if (ours(dst, src))
+        return real->cudaMemcpyAsync(dst, src, bytes, cudaMemcpyDefault, stream);
+    return real->cudaMemcpyPeerAsync(dst, dst_device, src, src_device, bytes, stream);
+}
+
+static struct cudaMemcpy3DParms without_devices(const struct cudaMemcpy3DPeerParms *peer)
+{
+    return (struct cudaMemcpy3DParms){
+        .srcArray = peer->srcArray,
+        .srcPos = peer->srcPos,
+        .srcPtr = peer->srcPtr,
+        .dstArray = peer->dstArray,
+        .dstPos = peer->dstPos,
+        .dstPtr = peer->dstPtr,
+        .extent = peer->extent,
+        .kind = cudaMemcpyDefault,
+    };
+}
+
+cudaError_t vs_cudaMemcpy3DPeer(const struct vs_cudart *real, const struct cudaMemcpy3DPeerParms *parameters)
+{
+    if (!parameters || !ours(parameters->dstPtr.ptr, parameters->srcPtr.ptr))
+        return real->cudaMemcpy3DPeer(parameters);
+    const struct cudaMemcpy3DParms changed = without_devices(parameters);
+    return real->cudaMemcpy3D(&changed);
+}
+
+cudaError_t vs_cudaMemcpy3DPeerAsync(
+    const struct vs_cudart *real, const struct cudaMemcpy3DPeerParms *parameters, cudaStream_t stream)
+{
+    if (!parameters || !ours(parameters->dstPtr.ptr, parameters->srcPtr.ptr))
+        return real->cudaMemcpy3DPeerAsync(parameters, stream);
+    const struct cudaMemcpy3DParms changed = without_devices(parameters);
+    return real->cudaMemcpy3DAsync(&changed, stream);
+}

@@ -1,0 +1,108 @@
+/* hooks_copy_driver.c: copies through the driver. A direction in the function's name becomes the direction-less copy
+ * where one side is ours; memory types of 2-D copies become unified. See hooks_copy.c. */
+#include "arena.h"
+#include "driver.h"
+#include "hook.h"
+
+static bool ours(CUdeviceptr address)
+{
+    return vs_arena_may_own(address);
+}
+
+CUresult vs_cuMemcpyHtoD_v2(const struct vs_libcuda *real, CUdeviceptr dst, const void *src, size_t bytes)
+{
+    return ours(dst) ? vs_driver()->cuMemcpy(dst, (CUdeviceptr)src, bytes) : real->cuMemcpyHtoD_v2(dst, src, bytes);
+}
+
+CUresult vs_cuMemcpyHtoDAsync_v2(
+    const struct vs_libcuda *real, CUdeviceptr dst, const void *src, size_t bytes, CUstream stream)
+{
+    return ours(dst) ? vs_driver()->cuMemcpyAsync(dst, (CUdeviceptr)src, bytes, stream)
+                     : real->cuMemcpyHtoDAsync_v2(dst, src, bytes, stream);
+}
+
+CUresult vs_cuMemcpyDtoH_v2(const struct vs_libcuda *real, void *dst, CUdeviceptr src, size_t bytes)
+{
+    return ours(src) ? vs_driver()->cuMemcpy((CUdeviceptr)dst, src, bytes) : real->cuMemcpyDtoH_v2(dst, src, bytes);
+}
+
+CUresult vs_cuMemcpyDtoHAsync_v2(
+    const struct vs_libcuda *real, void *dst, CUdeviceptr src, size_t bytes, CUstream stream)
+{
+    return ours(src) ? vs_driver()->cuMemcpyAsync((CUdeviceptr)dst, src, bytes, stream)
+                     : real->cuMemcpyDtoHAsync_v2(dst, src, bytes, stream);
+}
+
+CUresult vs_cuMemcpyDtoD_v2(const struct vs_libcuda *real, CUdeviceptr dst, CUdeviceptr src, size_t bytes)
+{
+    return ours(dst) || ours(src) ? vs_driver()->cuMemcpy(dst, src, bytes) : real->cuMemcpyDtoD_v2(dst, src, bytes);
+}
+
+CUresult vs_cuMemcpyDtoDAsync_v2(
+    const struct vs_libcuda *real, CUdeviceptr dst, CUdeviceptr src, size_t bytes, CUstream stream)
+{
+    return ours(dst) || ours(src) ? vs_driver()->cuMemcpyAsync(dst, src, bytes, stream)
+                                  : real->cuMemcpyDtoDAsync_v2(dst, src, bytes, stream);
+}
+
+CUresult vs_cuMemcpyPeer(const struct vs_libcuda *real, CUdeviceptr dst, CUcontext dst_context, CUdeviceptr src,
+    CUcontext src_context, size_t bytes)
+{
+    return ours(dst) || ours(src) ? vs_driver()->cuMemcpy(dst, src, bytes)
+                                  : real->cuMemcpyPeer(dst, dst_context, src, src_context, bytes);
+}
+
+CUresult vs_cuMemcpyPeerAsync(const struct vs_libcuda *real, CUdeviceptr dst, CUcontext dst_context, CUdeviceptr src,
+    CUcontext src_context, size_t bytes, CUstream stream)
+{
+    return ours(dst) || ours(src) ? vs_driver()->cuMemcpyAsync(dst, src, bytes, stream)
+                                  : real->cuMemcpyPeerAsync(dst, dst_context, src, src_context, bytes, stream);
+}
+
+/* The address of one side of a 2-D copy, where it has one. */
+static CUdeviceptr side(CUmemorytype type, const void *host, CUdeviceptr device)
+{
+    return type == CU_MEMORYTYPE_HOST ? (CUdeviceptr)host : type == CU_MEMORYTYPE_ARRAY ? 0 : device;
+}
+
+static CUDA_MEMCPY2D true_types(const CUDA_MEMCPY2D *copy)
+{
+    CUDA_MEMCPY2D changed = *copy;
+    CUdeviceptr dst = side(copy->dstMemoryType, copy->dstHost, copy->dstDevice);
+    CUdeviceptr src = side(copy->srcMemoryType, copy->srcHost, copy->srcDevice);
+    if (!ours(dst) && !ours(src))
+        return changed;
+    if (copy->dstMemoryType != CU_MEMORYTYPE_ARRAY) {
+        changed.dstMemoryType = CU_MEMORYTYPE_UNIFIED;
+        changed.dstDevice = dst;
+    }
+    if (copy->srcMemoryType != CU_MEMORYTYPE_ARRAY) {
+        changed.srcMemoryType = CU_MEMORYTYPE_UNIFIED;
+        changed.srcDevice = src;
+    }
+    return changed;
+}
+
+CUresult vs_cuMemcpy2D_v2(const struct vs_libcuda *real, const CUDA_MEMCPY2D *copy)
+{
+    if (!copy)
+        return real->cuMemcpy2D_v2(copy);
+    const CUDA_MEMCPY2D changed = true_types(copy);
+    return real->cuMemcpy2D_v2(&changed);
+}
+
+CUresult vs_cuMemcpy2DUnaligned_v2(const struct vs_libcuda *real, const CUDA_MEMCPY2D *copy)
+{
+    if (!copy)
+        return real->cuMemcpy2DUnaligned_v2(copy);
+    const CUDA_MEMCPY2D changed = true_types(copy);
+    return real->cuMemcpy2DUnaligned_v2(&changed);
+}
+
+CUresult vs_cuMemcpy2DAsync_v2(const struct vs_libcuda *real, const CUDA_MEMCPY2D *copy, CUstream stream)
+{
+    if (!copy)
+        return real->cuMemcpy2DAsync_v2(copy, stream);
+    const CUDA_MEMCPY2D changed = true_types(copy);
+    return real->cuMemcpy2DAsync_v2(&changed, stream);
+}

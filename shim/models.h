@@ -1,0 +1,29 @@
+/* models.h: model files that the policy names, as they are opened. */
+#ifndef VS_MODELS_H
+#define VS_MODELS_H
+
+#include <stdbool.h>
+#include <sys/stat.h>
+
+#include "../policy/model.h"
+#include "../policy/policy.h"
+
+/* A model file at one moment. Owned by whoever holds the pointer; freed with vs_model_file_free. */
+struct vs_model_file {
+    char *path;
+    struct stat identity;                    /* device, inode, size and times: the same file, unchanged? */
+    const struct vs_policy_section *section; /* the policy's, which outlives it */
+    struct vs_model model;
+};
+
+/* The program opened `path` for reading as descriptor `fd`; its header is read through `fd`, whose offset stays. Begins
+ * a load where the policy names the file. Before the first CUDA call of the process the opening is only noted, and
+ * acted on by vs_models_catch_up. Keeps errno. Any thread. */
+void vs_models_opened(const char *path, int fd);
+
+/* The first CUDA call has come: acts on what was opened before. Cheap when there is nothing. */
+void vs_models_catch_up(void);
+
+void vs_model_file_free(struct vs_model_file *file);
+
+#endif

@@ -1,0 +1,34 @@
+/* placement.h: which allocations are weights, and where they go.
+ *
+ * A *load* begins when a model file that the policy names is opened for reading, and ends with the last of its tensors
+ * or with the first library call (a GEMM), whichever is first: what is allocated in between and has exactly the size of
+ * a tensor that is still missing is taken for it. That is a prediction: a wrong one costs speed, never a byte.
+ */
+#ifndef VS_PLACEMENT_H
+#define VS_PLACEMENT_H
+
+#include <cuda.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "models.h"
+
+/* How the program asks for memory, which decides what sizes a weight can have. */
+enum vs_request {
+    VS_REQUEST_TENSOR,  /* cudaMallocAsync: the tensor's own size */
+    VS_REQUEST_SEGMENT, /* cudaMalloc: the tensor's own size, or a segment of PyTorch's native allocator for one tensor
+                         */
+};
+
+/* Begins a load of `file`, which it takes over. A load of the same unchanged file that is still open goes on instead.
+ */
+void vs_placement_begin(struct vs_model_file *file);
+
+/* Places an allocation that a load is missing. False when it is none of ours, or could not be had at any home of the
+ * plan: the real allocator shall serve it. Any thread; may block. */
+bool vs_placement_allocate(size_t bytes, enum vs_request request, CUdeviceptr *address);
+
+/* A library computes with weights: all loads end, and each tells what it placed. Lock-free when none is open. */
+void vs_placement_end_loads(void);
+
+#endif

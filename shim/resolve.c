@@ -1,0 +1,182 @@
+/* resolve.c: finds real functions and points the slots. See resolve.h. */
+#include "resolve.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <link.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "activate.h"
+#include "hook.h"
+#include "log.h"
+
+extern _Atomic(void *) vs_slots[VS_ENTRY_COUNT] __attribute__((visibility("hidden")));
+
+__thread int vs_depth __attribute__((tls_model("initial-exec")));
+
+static const struct {
+    const char *stem;   /* file names of every copy begin so: torchvision ships libcudart.faf08d9a.so.13 */
+    const char *soname; /* of the one without versioned symbols, else NULL */
+    bool versioned;     /* symbols carry the version node STEM.so.MAJOR */
+} libraries[] = {
+    [VS_LIBRARY_CUDART] = {"libcudart", NULL, true},
+    [VS_LIBRARY_CUBLAS] = {"libcublas", NULL, true},
+    [VS_LIBRARY_CUBLASLT] = {"libcublasLt", NULL, true},
+    [VS_LIBRARY_LIBCUDA] = {"libcuda", "libcuda.so.1", false},
+    [VS_LIBRARY_LIBC] = {"libc", NULL, false},
+};
+
+static const int known_majors[] = {13, 12};
+
+/* --- Loaded libraries -----------------------------------------------------------------------------------------------
+ */
+
+struct search {
+    const char *stem;
+    int major;
+    char path[512];
+};
+
+/* Matches STEM.so.MAJOR and STEM.anything.so.MAJOR (copies renamed by auditwheel). */
+static int match_library(struct dl_phdr_info *info, size_t bytes, void *data)
+{
+    (void)bytes;
+    struct search *search = data;
+    const char *name = strrchr(info->dlpi_name, '/');
+    name = name ? name + 1 : info->dlpi_name;
+    size_t stem_length = strlen(search->stem);
+    if (strncmp(name, search->stem, stem_length) != 0 || (name[stem_length] != '.' && name[stem_length] != '-'))
+        return 0;
+    const char *so = strstr(name + stem_length, ".so");
+    if (!so || (search->major && (so[3] != '.' || atoi(so + 4) != search->major)))
+        return 0;
+    if (strlen(info->dlpi_name) >= sizeof search->path)
+        return 0;
+    strcpy(search->path, info->dlpi_name);
+    return 1;
+}
+
+static void *handle_of_copy(const char *stem, int major)
+{
+    struct search search = {.stem = stem, .major = major};
+    if (!dl_iterate_phdr(match_library, &search))
+        return NULL;
+    return dlopen(search.path, RTLD_LAZY | RTLD_NOLOAD);
+}
+
+void *vs_loaded_library(enum vs_library library, int major)
+{
+    if (libraries[library].soname)
+        return dlopen(libraries[library].soname, RTLD_LAZY | RTLD_NOLOAD);
+    for (size_t i = 0; i < sizeof known_majors / sizeof *known_majors; i++) {
+        if (major && known_majors[i] != major)
+            continue;
+        char soname[64];
+        snprintf(soname, sizeof soname, "%s.so.%d", libraries[library].stem, known_majors[i]);
+        void *handle = dlopen(soname, RTLD_LAZY | RTLD_NOLOAD);
+        if (!handle)
+            handle = handle_of_copy(libraries[library].stem, known_majors[i]);
+        if (handle)
+            return handle;
+    }
+    return major ? NULL : handle_of_copy(libraries[library].stem, 0);
+}
+
+/* --- Real functions -------------------------------------------------------------------------------------------------
+ */
+
+static void *find_real(const struct vs_entry *entry, void *handle)
+{
+    if (entry->library == VS_LIBRARY_LIBC)
+        return dlsym(RTLD_NEXT, entry->symbol);
+    if (!handle)
+        return NULL;
+    if (!libraries[entry->library].versioned || !entry->major)
+        return dlsym(handle, entry->symbol);
+    char version[64];
+    snprintf(version, sizeof version, "%s.so.%d", libraries[entry->library].stem, entry->major);
+    void *found = dlvsym(handle, entry->symbol, version);
+    return found ? found : dlsym(handle, entry->symbol); /* a copy built without version nodes */
+}
+
+/* What fill_real could not find. */
+struct missing {
+    unsigned count;
+    const char *first; /* symbol */
+    const char *path;  /* of the library, or its name */
+};
+
+static const char *path_of(void *handle, enum vs_library library)
+{
+    struct link_map *map = NULL;
+    if (handle && dlinfo(handle, RTLD_DI_LINKMAP, &map) == 0 && map->l_name[0])
+        return map->l_name;
+    return libraries[library].stem;
+}
+
+/* Fills the real functions of one library version. Threads may race: all of them store the same values. */
+static struct missing fill_real(enum vs_library library, int major)
+{
+    void *handle = library == VS_LIBRARY_LIBC ? NULL : vs_loaded_library(library, major);
+    struct missing missing = {0, NULL, path_of(handle, library)};
+    for (unsigned i = 0; i < VS_ENTRY_COUNT; i++) {
+        const struct vs_entry *entry = &vs_entries[i];
+        if (entry->library != library || entry->major != major)
+            continue;
+        void *real = find_real(entry, handle);
+        __atomic_store_n(entry->real, real, __ATOMIC_RELEASE);
+        if (!real && missing.count++ == 0)
+            missing.first = entry->symbol;
+    }
+    return missing;
+}
+
+/* Stands in for a function that the real library lacks. 500 is "symbol not found" in the runtime and in the driver, and
+ * an error to cuBLAS callers. */
+static int missing_function(void)
+{
+    return 500;
+}
+
+static void *pass_to(const struct vs_entry *entry)
+{
+    void *real = __atomic_load_n(entry->real, __ATOMIC_ACQUIRE);
+    return real ? real : (void *)missing_function;
+}
+
+static bool complete(const struct vs_entry *entry)
+{
+    struct missing missing = fill_real(entry->library, entry->major);
+    if (missing.count > 0)
+        vs_give_up(
+            "%s lacks %s%s, which this version of vramspan takes over; use CUDA 12 or 13, or unset VRAMSPAN_POLICY",
+            missing.path, missing.first, missing.count > 1 ? " and other functions" : "");
+    return missing.count == 0;
+}
+
+void *vs_resolve(unsigned index)
+{
+    int saved_errno = errno;
+    const struct vs_entry *entry = &vs_entries[index];
+    vs_depth++; /* what activation itself opens and calls is not the program's */
+    bool act = entry->library == VS_LIBRARY_LIBC ? vs_configured() : vs_acting();
+    if (act)
+        act = complete(entry);
+    else
+        fill_real(entry->library, entry->major);
+    vs_depth--;
+    void *target = act ? entry->act : pass_to(entry);
+    atomic_store_explicit(&vs_slots[index], target, memory_order_release);
+    errno = saved_errno;
+    return target;
+}
+
+void vs_resolve_pass_through(void)
+{
+    for (unsigned i = 0; i < VS_ENTRY_COUNT; i++)
+        if (__atomic_load_n(vs_entries[i].real, __ATOMIC_ACQUIRE))
+            atomic_store_explicit(&vs_slots[i], pass_to(&vs_entries[i]), memory_order_release);
+}

@@ -1,0 +1,42 @@
+/* resolve.h: entry points and the real functions behind them.
+ *
+ * Every hooked symbol has a slot. It begins at a thunk; the first call through it asks vs_resolve, which finds the real
+ * function and decides where the slot leads from then on: to the hook while the library acts, else straight to the real
+ * function, so that a program without a policy pays one indirect jump. Works before any constructor ran, since
+ * PyTorch's libraries are initialised before a preloaded one (glibc initialises preloaded objects last).
+ */
+#ifndef VS_RESOLVE_H
+#define VS_RESOLVE_H
+
+#include <stdbool.h>
+
+enum vs_library {
+    VS_LIBRARY_CUDART,
+    VS_LIBRARY_CUBLAS,
+    VS_LIBRARY_CUBLASLT,
+    VS_LIBRARY_LIBCUDA,
+    VS_LIBRARY_LIBC,
+};
+
+struct vs_entry {
+    enum vs_library library;
+    int major; /* 0: called without a version, or the library has none */
+    const char *symbol;
+    const char *kind;
+    void *act;   /* the function that the slot leads to while the library acts */
+    void **real; /* where the hooks look up the real function */
+};
+
+extern const struct vs_entry vs_entries[];
+
+/* Called by the thunks (resolve_enter.S): the address that the call through entry `index` continues at. Any thread. */
+void *vs_resolve(unsigned index) __attribute__((visibility("hidden")));
+
+/* Makes every slot lead to its real function for good: in a forked child, where CUDA does not survive. */
+void vs_resolve_pass_through(void);
+
+/* Handle of a loaded library (as from dlopen) that the program uses, also where it was loaded with RTLD_LOCAL; NULL if
+ * none is loaded. `major` 0 means any. The handle is never closed. */
+void *vs_loaded_library(enum vs_library library, int major);
+
+#endif

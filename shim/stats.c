@@ -1,0 +1,65 @@
+/* stats.c: see stats.h. */
+#include "stats.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "log.h"
+
+#define MAX_DEVICES      64
+#define MEGABYTES(bytes) ((double)(bytes) / (1 << 20))
+
+/* Last row: the host. */
+static struct {
+    atomic_size_t weights, bytes_now, bytes_most;
+} homes[MAX_DEVICES + 1];
+
+static atomic_size_t models_opened;
+
+static unsigned row_of(struct vs_home home)
+{
+    return home.kind == VS_HOME_HOST || home.device >= MAX_DEVICES ? MAX_DEVICES : (unsigned)home.device;
+}
+
+void vs_stats_placed(struct vs_home home, size_t bytes)
+{
+    unsigned row = row_of(home);
+    atomic_fetch_add(&homes[row].weights, 1);
+    size_t now = atomic_fetch_add(&homes[row].bytes_now, bytes) + bytes;
+    size_t most = atomic_load(&homes[row].bytes_most);
+    while (now > most && !atomic_compare_exchange_weak(&homes[row].bytes_most, &most, now))
+        ;
+}
+
+void vs_stats_freed(struct vs_home home, size_t bytes)
+{
+    atomic_fetch_sub(&homes[row_of(home)].bytes_now, bytes);
+}
+
+void vs_stats_model_opened(void)
+{
+    atomic_fetch_add(&models_opened, 1);
+}
+
+void vs_stats_tell(void)
+{
+    if (atomic_load(&models_opened) == 0)
+        return;
+    size_t weights = 0;
+    for (unsigned row = 0; row <= MAX_DEVICES; row++) {
+        size_t here = atomic_load(&homes[row].weights);
+        if (here == 0)
+            continue;
+        char name[16] = "cpu";
+        if (row < MAX_DEVICES)
+            snprintf(name, sizeof name, "cuda:%u", row);
+        vs_log(VS_LOG_INFO, "end of run", "%s held %zu weight%s, %.1f MB at most, %.1f MB at the end", name, here,
+            here == 1 ? "" : "s", MEGABYTES(atomic_load(&homes[row].bytes_most)),
+            MEGABYTES(atomic_load(&homes[row].bytes_now)));
+        weights += here;
+    }
+    if (weights == 0)
+        vs_log(VS_LOG_WARN, "end of run",
+            "a model that the policy names was opened, but none of its weights was placed: no allocation of a weight's "
+            "size came between the opening and the first computation");
+}

@@ -1,0 +1,20 @@
+/* stats.h: what the library did, in numbers, and the lines at the end of the run that tell it. */
+#ifndef VS_STATS_H
+#define VS_STATS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "backing.h"
+
+/* A weight of `bytes` was placed at `home`, or freed there. Lock-free, any thread. */
+void vs_stats_placed(struct vs_home home, size_t bytes);
+void vs_stats_freed(struct vs_home home, size_t bytes);
+
+/* A model that the policy names was opened. */
+void vs_stats_model_opened(void);
+
+/* The run ends: one line per device, or why there is none to tell of. */
+void vs_stats_tell(void);
+
+#endif
