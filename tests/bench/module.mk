@@ -1,0 +1,14 @@
+# Costs of the hooks. The runtime below is a stand-in whose functions do nothing, so that the difference is all ours.
+BENCH_DIR := $(BUILD)/bench
+
+bench_cudart_LDFLAGS := -Wl,-soname,libcudart.so.13 -Wl,--version-script=tests/bench/cudart.map
+$(eval $(call shared_library,bench_cudart,$(BENCH_DIR)/libcudart.so.13,tests/bench/idle_cudart.c))
+calls_LINK_DEPS := $(BENCH_DIR)/libcudart.so.13
+calls_LDFLAGS := -Wl,--disable-new-dtags,-rpath,'$$ORIGIN'
+calls_LIBS := $(BENCH_DIR)/libcudart.so.13 -ldl
+$(eval $(call program,calls,$(BENCH_DIR)/calls,tests/bench/calls.c))
+TEST_PROGRAMS += $(BENCH_DIR)/calls
+
+.PHONY: bench
+bench: $(BUILD)/libvramspan.so $(BENCH_DIR)/calls ## costs of the hooks beside direct calls
+	$(Q)LD_PRELOAD=$(abspath $(BUILD)/libvramspan.so) $(BENCH_DIR)/calls

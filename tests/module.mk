@@ -1,0 +1,34 @@
+# Tests, demonstrations and benchmarks: how they are built and run. tests/check.sh runs what `make check` promises.
+
+include tests/policy/module.mk
+include tests/shim/module.mk
+include tests/bench/module.mk
+
+CHECK_READY := $(BUILD)/libvramspan.so $(SIMCUDA_LIBRARIES) $(TEST_PROGRAMS) $(SETUP)/debian-check
+
+.PHONY: check check-full
+check: $(CHECK_READY) simcuda-nvidia ## every test once, at small size (20 minutes at most)
+	$(Q)BUILD=$(BUILD) TORCH_ENV=$(TORCH_ENV) tests/check.sh quick
+
+check-full: $(CHECK_READY) simcuda-nvidia ## the same with all matrices, seeds and fault sweeps
+	$(Q)BUILD=$(BUILD) TORCH_ENV=$(TORCH_ENV) tests/check.sh full
+
+.PHONY: lint
+lint: $(SETUP)/debian-lint $(BUILD_READY) $(SHIM_GENERATED)/hooks_generated.h ## layout, static analysis, arrows between folders
+	$(Q)tests/lint.sh $(CUDA_INCLUDE) $(SHIM_GENERATED)
+
+.PHONY: mutants
+mutants: $(BUILD)/libvramspan.so $(SIMCUDA_LIBRARIES) $(SHIM_TEST_PROGRAMS) ## deliberate bugs, each noticed by a named test
+	$(Q)mkdir -p $(BUILD)/mutants && tests/mutants/run.sh $(BUILD)
+
+# The same C tests, built with sanitizers (in build folders of their own, which a second make fills).
+.PHONY: check-c stress-thread sanitize
+check-c: $(CHECK_READY)
+	$(Q)BUILD=$(BUILD) tests/check.sh c
+
+stress-thread: $(BUILD)/libvramspan.so $(SHIM_PROGRAMS)/stress
+	$(Q)BUILD=$(BUILD) tests/shim/stress.sh
+
+sanitize: ## C tests under ASan and UBSan, the stress runner under TSan
+	+$(Q)$(MAKE) --no-print-directory SANITIZE=address,undefined check-c
+	+$(Q)$(MAKE) --no-print-directory SANITIZE=thread stress-thread

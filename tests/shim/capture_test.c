@@ -1,0 +1,95 @@
+/* capture_test.c: while the program captures a graph, the library takes the plain path. */
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "fixture.h"
+
+#define BYTES (4 * MIB)
+
+static cudaStream_t stream;
+
+static void *begin(void)
+{
+    const size_t sizes[] = {BYTES, BYTES};
+    void *weight;
+    use_policy("cuda:1,*");
+    open_model(make_model(sizes, 2));
+    CUDA_OK(cudaMalloc(&weight, BYTES));
+    CUDA_OK(cudaMemset(weight, 0x21, BYTES));
+    CUDA_OK(cudaDeviceSynchronize());
+    CUDA_OK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+    CUDA_OK(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal));
+    return weight;
+}
+
+static bool capture_is_intact(void)
+{
+    enum cudaStreamCaptureStatus status;
+    return cudaStreamIsCapturing(stream, &status) == cudaSuccess && status == cudaStreamCaptureStatusActive;
+}
+
+Test(capture, nothing_is_placed_and_the_capture_survives)
+{
+    enum cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;
+    void *plain;
+    begin();
+    CUDA_OK(cudaThreadExchangeStreamCaptureMode(&mode)); /* as PyTorch allocates under capture */
+    CUDA_OK(cudaMalloc(&plain, BYTES));
+    cr_expect(lies_at(plain, BYTES, 0));
+    cr_expect(capture_is_intact());
+}
+
+Test(capture, what_is_freed_meanwhile_stays_until_the_end)
+{
+    cudaGraph_t graph;
+    cudaMemPool_t pool;
+    void *weight = begin();
+    CUDA_OK(cudaFree(weight));
+    cr_expect(capture_is_intact(), "a free broke the capture");
+    cr_expect_geq(simcudaBytesUsed(1), BYTES);
+    CUDA_OK(cudaStreamEndCapture(stream, &graph));
+    CUDA_OK(cudaDeviceGetDefaultMemPool(&pool, 0));
+    CUDA_OK(cudaMemPoolTrimTo(pool, 0));
+    cr_expect_eq(simcudaBytesUsed(1), 0);
+}
+
+Test(capture, a_graph_copies_from_a_weight)
+{
+    cudaGraph_t graph;
+    cudaGraphExec_t executable;
+    unsigned char *pinned;
+    const size_t sizes[] = {BYTES};
+    void *weight;
+    use_policy("cpu,*");
+    open_model(make_model(sizes, 1));
+    CUDA_OK(cudaMalloc(&weight, BYTES));
+    CUDA_OK(cudaMemset(weight, 0x42, BYTES));
+    void *plain;
+    CUDA_OK(cudaMalloc(&plain, BYTES));
+    CUDA_OK(cudaHostAlloc((void **)&pinned, BYTES, 0));
+    CUDA_OK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+    CUDA_OK(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal));
+    CUDA_OK(cudaMemcpyAsync(plain, weight, BYTES, cudaMemcpyDeviceToDevice, stream));
+    CUDA_OK(cudaMemcpyAsync(pinned, plain, BYTES, cudaMemcpyDeviceToHost, stream));
+    CUDA_OK(cudaStreamEndCapture(stream, &graph));
+    CUDA_OK(cudaGraphInstantiate(&executable, graph, 0));
+    memset(pinned, 0, BYTES);
+    CUDA_OK(cudaGraphLaunch(executable, stream));
+    CUDA_OK(cudaStreamSynchronize(stream));
+    cr_expect_eq(pinned[BYTES - 1], 0x42);
+}
+
+Test(capture, a_capture_that_never_began_is_not_counted)
+{
+    const size_t sizes[] = {BYTES};
+    cudaGraph_t graph;
+    void *weight;
+    use_policy("cuda:1,*");
+    open_model(make_model(sizes, 1));
+    cr_assert_neq(cudaStreamBeginCapture(cudaStreamLegacy, cudaStreamCaptureModeGlobal), cudaSuccess);
+    CUDA_OK(cudaStreamCreate(&stream));
+    cr_assert_neq(cudaStreamEndCapture(stream, &graph), cudaSuccess);
+    cudaGetLastError();
+    CUDA_OK(cudaMalloc(&weight, BYTES));
+    cr_expect(lies_at(weight, BYTES, 1));
+}

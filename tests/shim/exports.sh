@@ -1,0 +1,24 @@
+#!/bin/bash
+# exports.sh LIBRARY: the preloaded library exports exactly the symbols of shim/hooks.def, and needs glibc only.
+set -uo pipefail
+library=$1
+table=$(dirname "${BASH_SOURCE[0]}")/../../shim/hooks.def
+number=0
+
+check() { # check SENTENCE DIFFERENCE
+    number=$((number + 1))
+    if [ -z "$2" ]; then
+        echo "ok $number - $1"
+    else
+        printf 'not ok %d - %s\n%s\n' "$number" "$1" "$2"
+    fi
+}
+
+wanted=$(awk -F'|' '!/^[ \t]*(#|$)/ { gsub(/[ \t]/, "", $2); print $2 }' "$table" | sort -u)
+exported=$(nm -D --defined-only "$library" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' | sort -u)
+check "every symbol of the table is exported, and nothing else" "$(diff <(echo "$wanted") <(echo "$exported"))"
+check "the version nodes are those of NVIDIA's libraries" "$(nm -D --defined-only "$library" |
+    awk '$2 == "A" && $3 != "vramspan" && $3 !~ /^lib(cudart|cublas|cublasLt)\.so\.1[23]$/')"
+check "glibc is all that it needs" "$(readelf -d "$library" | awk '/NEEDED/ && !/\[(libc\.so\.6|ld-linux-x86-64\.so\.2)\]/')"
+check "it can be loaded where nothing is writable and executable at once" \
+    "$(readelf -lW "$library" | awk '/GNU_STACK|LOAD/ && / RWE /')"

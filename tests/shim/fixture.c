@@ -1,0 +1,150 @@
+/* fixture.c: see fixture.h. */
+#include "fixture.h"
+
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* One scratch folder a process, removed when it ends. */
+static const char *scratch(void)
+{
+    static char folder[] = "/tmp/vramspan-test-XXXXXX";
+    static bool made;
+    if (!made)
+        cr_assert(mkdtemp(folder));
+    made = true;
+    return folder;
+}
+
+__attribute__((destructor)) static void remove_scratch(void)
+{
+    char command[128];
+    if (strstr(scratch(), "XXXXXX"))
+        return;
+    snprintf(command, sizeof command, "rm -rf %s", scratch());
+    if (system(command) != 0)
+        fprintf(stderr, "%s was left behind\n", scratch());
+}
+
+static char *scratch_path(const char *name)
+{
+    char *path;
+    cr_assert(asprintf(&path, "%s/%s", scratch(), name) > 0);
+    return path;
+}
+
+void use_machine(const char *machine)
+{
+    if (machine)
+        setenv("SIMCUDA_MACHINE", machine, 1);
+}
+
+void use_policy_text(const char *yaml)
+{
+    char *path = scratch_path("policy.yaml");
+    FILE *file = fopen(path, "w");
+    cr_assert(file && fputs(yaml, file) >= 0 && fclose(file) == 0);
+    setenv("VRAMSPAN_POLICY", path, 1);
+    free(path);
+}
+
+void use_policy(const char *distorch)
+{
+    char text[512];
+    snprintf(text, sizeof text,
+        "version: 1\ncompute: cuda:0\nmodels:\n  - match: \"*.safetensors\"\n    distorch: \"%s\"\n", distorch);
+    use_policy_text(text);
+}
+
+unsigned char pattern(size_t index, size_t offset)
+{
+    uint64_t mixed = (offset + 1) * 0x9E3779B97F4A7C15u + index * 0xC2B2AE3D27D4EB4Fu;
+    return (unsigned char)(mixed >> 56);
+}
+
+void fill_pattern(unsigned char *bytes, size_t index, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        bytes[i] = pattern(index, i);
+}
+
+const char *make_model(const size_t *tensor_bytes, size_t count)
+{
+    static unsigned models;
+    char name[32], *header = NULL;
+    size_t header_bytes, offset = 0, most = 1;
+    snprintf(name, sizeof name, "model-%u.safetensors", models++);
+    char *path = scratch_path(name);
+
+    FILE *text = open_memstream(&header, &header_bytes);
+    fputc('{', text);
+    for (size_t i = 0; i < count; i++) {
+        fprintf(text, "%s\"layer.%zu.weight\":{\"dtype\":\"U8\",\"shape\":[%zu],\"data_offsets\":[%zu,%zu]}",
+            i ? "," : "", i, tensor_bytes[i], offset, offset + tensor_bytes[i]);
+        offset += tensor_bytes[i];
+        most = tensor_bytes[i] > most ? tensor_bytes[i] : most;
+    }
+    fputc('}', text);
+    cr_assert(fclose(text) == 0);
+
+    uint64_t prefix = header_bytes;
+    unsigned char *bytes = malloc(most);
+    FILE *file = fopen(path, "w");
+    cr_assert(bytes && file && fwrite(&prefix, sizeof prefix, 1, file) == 1);
+    cr_assert(fwrite(header, 1, header_bytes, file) == header_bytes);
+    for (size_t i = 0; i < count; i++) {
+        fill_pattern(bytes, i, tensor_bytes[i]);
+        cr_assert(fwrite(bytes, 1, tensor_bytes[i], file) == tensor_bytes[i]);
+    }
+    cr_assert(fclose(file) == 0);
+    free(bytes);
+    free(header);
+    return path;
+}
+
+void open_model(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    cr_assert(fd >= 0, "%s cannot be opened", path);
+    close(fd);
+}
+
+bool lies_at(const void *pointer, size_t bytes, int location)
+{
+    return simcudaBytesAt(pointer, bytes, location) == bytes;
+}
+
+void listen(void)
+{
+    char *path = scratch_path("stderr");
+    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    cr_assert(fd >= 0 && dup2(fd, STDERR_FILENO) >= 0);
+    close(fd);
+    free(path);
+}
+
+char *heard(void)
+{
+    char *path = scratch_path("stderr");
+    struct stat info;
+    int fd = open(path, O_RDONLY);
+    cr_assert(fd >= 0 && fstat(fd, &info) == 0);
+    char *text = calloc(1, (size_t)info.st_size + 1);
+    cr_assert(text && read(fd, text, (size_t)info.st_size) == info.st_size);
+    close(fd);
+    free(path);
+    return text;
+}
+
+size_t occurrences(const char *text, const char *word)
+{
+    size_t count = 0;
+    for (const char *at = text; (at = strstr(at, word)); at += strlen(word))
+        count++;
+    return count;
+}

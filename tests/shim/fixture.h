@@ -1,0 +1,51 @@
+/* fixture.h: what the tests of the shim share: policies, model files and a way to hear what the library says.
+ *
+ * Tests run with libvramspan.so preloaded, on the simulated CUDA. Criterion runs each test in a process of its own, so
+ * a test chooses machine and policy before its first CUDA call. */
+#ifndef TESTS_SHIM_FIXTURE_H
+#define TESTS_SHIM_FIXTURE_H
+
+#include <cuda.h>
+#include <cuda_runtime_api.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "../simcuda/simcuda.h"
+
+#define KIB ((size_t)1 << 10)
+#define MIB ((size_t)1 << 20)
+
+#define CUDA_OK(call)                                                                                                  \
+    do {                                                                                                               \
+        int cuda_ok_result = (int)(call);                                                                              \
+        cr_assert(cuda_ok_result == 0, "%s: error %d", #call, cuda_ok_result);                                         \
+    } while (0)
+
+/* Sets SIMCUDA_MACHINE; NULL leaves the default (two 24 GB cards with peer access). */
+void use_machine(const char *machine);
+
+/* Makes a policy with one section for every *.safetensors file and this allocation string the one in force. */
+void use_policy(const char *distorch);
+/* The same for a whole text. */
+void use_policy_text(const char *yaml);
+
+/* Writes a model file of byte tensors with these sizes, each filled with a pattern of its own. The path lives until the
+ * process ends, the file too. */
+const char *make_model(const size_t *tensor_bytes, size_t count);
+
+/* Opens a model for reading and closes it, as a loader does first. */
+void open_model(const char *path);
+
+/* Byte `offset` of tensor `index`. */
+unsigned char pattern(size_t index, size_t offset);
+void fill_pattern(unsigned char *bytes, size_t index, size_t count);
+
+/* All bytes at this location? */
+bool lies_at(const void *pointer, size_t bytes, int location);
+
+/* Redirects stderr into a file from here on; heard() returns what came, owned by the caller. */
+void listen(void);
+char *heard(void);
+size_t occurrences(const char *text, const char *word);
+
+#endif

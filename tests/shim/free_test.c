@@ -1,0 +1,210 @@
+/* free_test.c: memory goes back when it is freed, not before it is out of use, through whichever door. */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fixture.h"
+
+#define BYTES (40 * MIB) /* a span of its own */
+
+static const char *model;
+
+/* A weight of BYTES on cuda:1 and the use of that device before it. */
+static void *place_weight(bool stream_ordered)
+{
+    static size_t sizes[8] = {BYTES, BYTES, BYTES, BYTES, BYTES, BYTES, BYTES, BYTES};
+    void *weight;
+    if (!model) {
+        use_policy("cuda:1,*");
+        model = make_model(sizes, 8);
+        open_model(model);
+    }
+    CUDA_OK(stream_ordered ? cudaMallocAsync(&weight, BYTES, 0) : cudaMalloc(&weight, BYTES));
+    cr_assert(lies_at(weight, BYTES, 1));
+    return weight;
+}
+
+Test(free, cudaFree_gives_back_at_once)
+{
+    void *weight = place_weight(false);
+    CUDA_OK(cudaFree(weight));
+    cr_expect_eq(simcudaBytesUsed(1), 0);
+}
+
+Test(free, every_door_frees_what_every_other_allocated)
+{
+    CUdeviceptr address;
+    CUDA_OK(cudaFree(place_weight(true)));
+    CUDA_OK(cudaFreeAsync(place_weight(false), 0));
+    CUDA_OK(cuMemFree((CUdeviceptr)place_weight(true)));
+    CUDA_OK(cuMemFreeAsync((CUdeviceptr)place_weight(false), 0));
+    CUDA_OK(cuMemAlloc(&address, BYTES));
+    cr_assert(lies_at((void *)address, BYTES, 1));
+    CUDA_OK(cudaFree((void *)address));
+    CUDA_OK(cudaDeviceSynchronize());
+    cudaMemPool_t pool;
+    CUDA_OK(cudaDeviceGetDefaultMemPool(&pool, 0));
+    CUDA_OK(cudaMemPoolTrimTo(pool, 0)); /* a flush collects what is done */
+    cr_expect_eq(simcudaBytesUsed(1), 0);
+}
+
+Test(free, a_plain_allocation_is_freed_by_the_real_allocator)
+{
+    void *plain;
+    place_weight(false);
+    size_t before = simcudaBytesUsed(0);
+    CUDA_OK(cudaMalloc(&plain, 64 * MIB + 1));
+    cr_assert_gt(simcudaBytesUsed(0), before);
+    CUDA_OK(cudaFree(plain));
+    cr_expect_eq(simcudaBytesUsed(0), before);
+}
+
+/* With work executed as late as is legal, a copy queued before the free has not run when cudaFreeAsync returns. */
+Test(free, cudaFreeAsync_waits_for_the_work_before_it)
+{
+    unsigned char *pinned;
+    cudaStream_t stream;
+    cudaMemPool_t pool;
+    setenv("SIMCUDA_ORDER", "late", 1);
+    void *weight = place_weight(true);
+    CUDA_OK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+    CUDA_OK(cudaHostAlloc((void **)&pinned, BYTES, 0));
+    CUDA_OK(cudaMemset(weight, 0x77, BYTES));
+    CUDA_OK(cudaDeviceSynchronize());
+    CUDA_OK(cudaMemcpyAsync(pinned, weight, BYTES, cudaMemcpyDeviceToHost, stream));
+    CUDA_OK(cudaFreeAsync(weight, stream));
+    CUDA_OK(cudaDeviceGetDefaultMemPool(&pool, 0));
+    CUDA_OK(cudaMemPoolTrimTo(pool, 0));
+    cr_expect_geq(simcudaBytesUsed(1), BYTES, "given back while a copy from it was queued");
+    void *next = place_weight(true); /* must not get the same memory */
+    CUDA_OK(cudaMemset(next, 0x11, BYTES));
+    CUDA_OK(cudaStreamSynchronize(stream));
+    cr_expect_eq(pinned[0], 0x77);
+    cr_expect_eq(pinned[BYTES - 1], 0x77);
+}
+
+Test(free, cudaFree_waits_for_the_work_that_uses_it)
+{
+    unsigned char *pinned;
+    cudaStream_t stream;
+    setenv("SIMCUDA_ORDER", "late", 1);
+    void *weight = place_weight(false);
+    CUDA_OK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+    CUDA_OK(cudaHostAlloc((void **)&pinned, BYTES, 0));
+    CUDA_OK(cudaMemset(weight, 0x77, BYTES));
+    CUDA_OK(cudaDeviceSynchronize());
+    CUDA_OK(cudaMemcpyAsync(pinned, weight, BYTES, cudaMemcpyDeviceToHost, stream));
+    CUDA_OK(cudaFree(weight));
+    CUDA_OK(cudaDeviceSynchronize()); /* an unmap under the copy would have made the context unusable */
+    cr_expect_eq(pinned[BYTES / 2], 0x77);
+    cr_expect_eq(simcudaBytesUsed(1), 0);
+}
+
+Test(free, what_is_no_allocation_is_refused_as_cuda_refuses_it)
+{
+    char *weight = place_weight(false);
+    cr_expect_eq(cudaFree(weight + 512), cudaErrorInvalidValue);
+    cr_expect_eq(cudaGetLastError(), cudaErrorInvalidValue);
+    cr_expect_eq(cudaGetLastError(), cudaSuccess);
+    CUDA_OK(cudaFree(weight));
+    cr_expect_neq(cudaFree(weight), cudaSuccess, "freed twice");
+    cudaGetLastError();
+    CUDA_OK(cudaFree(NULL));
+}
+
+Test(free, the_current_context_and_the_last_error_are_left_alone)
+{
+    CUcontext before, after;
+    place_weight(true);
+    CUDA_OK(cudaSetDevice(1));
+    CUDA_OK(cuCtxGetCurrent(&before));
+    cr_assert_neq(cudaMemcpy(NULL, NULL, 16, cudaMemcpyDeviceToDevice), cudaSuccess);
+    cudaError_t expected = cudaPeekAtLastError();
+    cr_assert_neq(expected, cudaSuccess);
+    CUDA_OK(cudaSetDevice(0));
+    void *weight = place_weight(true);
+    CUDA_OK(cudaSetDevice(1));
+    CUDA_OK(cudaFree(weight)); /* works on the other device's context inside */
+    CUDA_OK(cuCtxGetCurrent(&after));
+    cr_expect_eq(before, after);
+    cr_expect_eq(cudaGetLastError(), expected);
+}
+
+Test(free, memory_of_the_device_goes_when_it_is_reset)
+{
+    place_weight(false);
+    place_weight(true);
+    cr_assert_gt(simcudaBytesUsed(1), 0);
+    CUDA_OK(cudaDeviceReset());
+    cr_expect_eq(simcudaBytesUsed(1), 0);
+    void *plain;
+    CUDA_OK(cudaMalloc(&plain, KIB));
+    CUDA_OK(cudaMemset(plain, 0, KIB));
+}
+
+/* Every driver call that making a home needs fails once: the allocation is served all the same, its bytes are right,
+ * and nothing is left behind when it is freed. */
+static void check_fault(const char *symbol, unsigned call)
+{
+    const size_t sizes[] = {BYTES};
+    unsigned char *content = malloc(BYTES), *result = malloc(BYTES);
+    use_policy("cuda:1,*");
+    open_model(make_model(sizes, 1));
+    void *warm, *weight;
+    CUDA_OK(cudaMalloc(&warm, KIB));
+    size_t before[] = {simcudaBytesUsed(0), simcudaBytesUsed(1), simcudaBytesUsed(SIMCUDA_LOCATION_HOST)};
+    simcudaFail(symbol, call, CUDA_ERROR_OUT_OF_MEMORY);
+    CUDA_OK(cudaMalloc(&weight, BYTES));
+    simcudaFail(symbol, 0, 0);
+    cr_expect_eq(cudaGetLastError(), cudaSuccess, "a failure of ours reached the program");
+    fill_pattern(content, 3, BYTES);
+    CUDA_OK(cudaMemcpy(weight, content, BYTES, cudaMemcpyHostToDevice));
+    CUDA_OK(cudaMemcpy(result, weight, BYTES, cudaMemcpyDeviceToHost));
+    cr_expect(memcmp(content, result, BYTES) == 0);
+    CUDA_OK(cudaFree(weight));
+    cr_expect_eq(simcudaBytesUsed(0), before[0], "%s failed: cuda:0 keeps bytes", symbol);
+    cr_expect_eq(simcudaBytesUsed(1), before[1], "%s failed: cuda:1 keeps bytes", symbol);
+    cr_expect_eq(simcudaBytesUsed(SIMCUDA_LOCATION_HOST), before[2], "%s failed: the host keeps bytes", symbol);
+    free(content);
+    free(result);
+}
+
+Test(fault, create_fails)
+{
+    check_fault("cuMemCreate", 1);
+}
+Test(fault, reserving_addresses_fails)
+{
+    check_fault("cuMemAddressReserve", 1);
+}
+Test(fault, map_fails)
+{
+    check_fault("cuMemMap", 1);
+}
+Test(fault, set_access_fails)
+{
+    check_fault("cuMemSetAccess", 1);
+}
+Test(fault, granularity_fails)
+{
+    check_fault("cuMemGetAllocationGranularity", 1);
+}
+Test(fault, push_context_fails)
+{
+    check_fault("cuCtxPushCurrent_v2", 1);
+}
+
+Test(fault, set_access_that_is_not_ready_once_is_tried_again)
+{
+    place_weight(false);
+    simcudaFail("cuMemSetAccess", 1, CUDA_ERROR_NOT_READY);
+    place_weight(false); /* asserts that it is on cuda:1 */
+}
+
+Test(fault, an_event_that_cannot_be_made_only_costs_time)
+{
+    void *weight = place_weight(true);
+    simcudaFail("cuEventCreate", 1, CUDA_ERROR_OUT_OF_MEMORY);
+    CUDA_OK(cudaFreeAsync(weight, 0));
+    cr_expect_eq(simcudaBytesUsed(1), 0);
+}

@@ -1,0 +1,48 @@
+# Tests of the preloaded library, on the simulated CUDA. Programs that need a process of their own are in programs/.
+SHIM_TEST := $(BUILD)/tests/shim_test
+SHIM_PROGRAMS := $(BUILD)/tests/programs
+
+shim_test_CFLAGS := -isystem $(CUDA_INCLUDE)
+shim_test_LINK_DEPS := $(SIMCUDA_LIBRARIES)
+shim_test_LIBS := $(addprefix $(SIMCUDA_DIR)/,libcudart.so.13 libcublas.so.13 libcublasLt.so.13 libcuda.so.1) -lcriterion
+$(eval $(call program,shim_test,$(SHIM_TEST),$(wildcard tests/shim/*_test.c) tests/shim/fixture.c))
+
+# The stress runner is a plain program: Criterion does not run under ThreadSanitizer.
+stress_CFLAGS := -isystem $(CUDA_INCLUDE)
+stress_LINK_DEPS := $(SIMCUDA_LIBRARIES)
+stress_LIBS := $(addprefix $(SIMCUDA_DIR)/,libcudart.so.13 libcuda.so.1) -lpthread
+$(eval $(call program,stress,$(SHIM_PROGRAMS)/stress,tests/shim/programs/stress.c))
+
+exiting_CFLAGS := -isystem $(CUDA_INCLUDE)
+exiting_LINK_DEPS := $(SIMCUDA_LIBRARIES)
+exiting_LIBS := $(addprefix $(SIMCUDA_DIR)/,libcudart.so.13 libcuda.so.1)
+$(eval $(call program,exiting,$(SHIM_PROGRAMS)/exiting,tests/shim/programs/exiting.c))
+
+# $(call cudart_user,MAJOR,INCLUDE): a library linked against one major version of the runtime.
+define cudart_user
+user$(1)_CFLAGS := -isystem $(2) -DUSER=user$(1)
+user$(1)_LINK_DEPS := $(SIMCUDA_LIBRARIES)
+user$(1)_LIBS := $(SIMCUDA_DIR)/libcudart.so.$(1)
+$(call shared_library,user$(1),$(SHIM_PROGRAMS)/libuser$(1).so,tests/shim/programs/cudart_user.c)
+endef
+$(eval $(call cudart_user,12,$(CUDA12_INCLUDE)))
+$(eval $(call cudart_user,13,$(CUDA_INCLUDE)))
+
+# A program over a runtime of another age; it finds that one by its run path, whatever LD_LIBRARY_PATH says.
+old_cudart_LDFLAGS := -Wl,-soname,libcudart.so.12
+$(eval $(call shared_library,old_cudart,$(SHIM_PROGRAMS)/old/libcudart.so.12,tests/shim/programs/old_cudart.c))
+old_program_LINK_DEPS := $(SHIM_PROGRAMS)/old/libcudart.so.12
+old_program_LDFLAGS := -Wl,--disable-new-dtags,-rpath,'$$ORIGIN/old'
+old_program_LIBS := $(SHIM_PROGRAMS)/old/libcudart.so.12
+$(eval $(call program,old_program,$(SHIM_PROGRAMS)/old_program,tests/shim/programs/old_program.c))
+
+nvml_library_CFLAGS := -DAS_LIBRARY
+nvml_library_LDFLAGS := -Wl,-soname,libnvidia-ml.so.1
+$(eval $(call shared_library,nvml_library,$(SHIM_PROGRAMS)/nvml/libnvidia-ml.so.1,tests/shim/programs/nvml_only.c))
+nvml_only_LDFLAGS := -Wl,--disable-new-dtags,-rpath,'$$ORIGIN/nvml'
+nvml_only_LIBS := -ldl
+$(eval $(call program,nvml_only,$(SHIM_PROGRAMS)/nvml_only,tests/shim/programs/nvml_only.c))
+
+SHIM_TEST_PROGRAMS := $(SHIM_TEST) $(addprefix $(SHIM_PROGRAMS)/,stress exiting libuser12.so libuser13.so old_program \
+	nvml_only nvml/libnvidia-ml.so.1)
+TEST_PROGRAMS += $(SHIM_TEST_PROGRAMS)

@@ -1,0 +1,227 @@
+/* process_test.c: whole processes under the preload: those that are none of our business, those that fork, exit or
+ * bring a broken policy or an unknown CUDA. */
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fixture.h"
+
+#define BYTES (4 * MIB)
+
+/* Runs a shell command line with both outputs in `output`; returns the exit status, or 256 + the signal. */
+static int run(const char *command, char output[8192])
+{
+    char line[2048];
+    snprintf(line, sizeof line, "{ %s ; } 2>&1", command);
+    FILE *pipe = popen(line, "r");
+    cr_assert(pipe);
+    size_t used = fread(output, 1, 8191, pipe);
+    output[used] = '\0';
+    int status = pclose(pipe);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 256 + WTERMSIG(status);
+}
+
+static const char *program(const char *name)
+{
+    static char path[512];
+    const char *folder = getenv("VRAMSPAN_TEST_PROGRAMS");
+    cr_assert(folder, "run by the Makefile: VRAMSPAN_TEST_PROGRAMS is not set");
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
+}
+
+/* --- Processes without CUDA ------------------------------------------------------------------------------------------
+ */
+
+Test(process, programs_without_cuda_are_left_alone)
+{
+    const char *const commands[] = {"/bin/true", "bash -c 'echo $((1+1)) | grep -q 2'", "cat /dev/null",
+        "python3 -c 'import threading; assert threading.active_count() == 1; import os; assert "
+        "len(os.listdir(\"/proc/self/task\")) == 1'"};
+    char output[8192];
+    use_policy_text("this: is not a policy\n"); /* must not even be read */
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        cr_expect_eq(run(commands[i], output), 0, "%s", commands[i]);
+        cr_expect_str_empty(output, "%s printed: %s", commands[i], output);
+    }
+}
+
+Test(process, a_program_that_only_asks_nvml_is_left_alone)
+{
+    char output[8192];
+    use_policy("cpu,*");
+    cr_expect_eq(run(program("nvml_only"), output), 0);
+    cr_expect_str_eq(output, "GPU 0: Simulated GPU\n");
+}
+
+/* --- Policies that cannot be honoured
+ * ---------------------------------------------------------------------------------- */
+
+Test(process, a_broken_policy_stops_the_program_and_says_where)
+{
+    char output[8192], command[600];
+    use_policy_text("version: 1\nmodels:\n  - match: \"*.safetensors\"\n    distroch: \"cpu,*\"\n");
+    snprintf(command, sizeof command, "%s /dev/null 16", program("exiting"));
+    cr_expect_eq(run(command, output), 78, "%s", output);
+    cr_expect(strstr(output, "policy.yaml:4:5: error"), "%s", output);
+    cr_expect(strstr(output, "did you mean"), "%s", output);
+}
+
+Test(process, a_policy_that_is_not_there_is_told)
+{
+    char output[8192], command[600];
+    setenv("VRAMSPAN_POLICY", "/nowhere/at-all.yaml", 1);
+    snprintf(command, sizeof command, "%s /dev/null 16", program("exiting"));
+    cr_expect_eq(run(command, output), 78);
+    cr_expect(strstr(output, "/nowhere/at-all.yaml"), "%s", output);
+}
+
+Test(process, a_missing_symbol_stops_the_program_with_one_line)
+{
+    char output[8192];
+    use_policy("cpu,*");
+    cr_expect_eq(run(program("old_program"), output), 78);
+    cr_expect_eq(occurrences(output, "\n"), 2, "%s", output); /* the policy in force, and the reason */
+    cr_expect(strstr(output, "libcudart.so.12 lacks cudaMallocAsync"), "%s", output);
+    cr_expect(strstr(output, "unset VRAMSPAN_POLICY"), "%s", output);
+}
+
+Test(process, a_missing_symbol_is_survived_where_the_policy_says_so)
+{
+    char output[8192];
+    use_policy_text(
+        "version: 1\non-error: passthrough\nmodels:\n  - match: \"*.safetensors\"\n    distorch: \"cpu,*\"\n");
+    cr_expect_eq(run(program("old_program"), output), 0, "%s", output);
+    cr_expect(strstr(output, "stepping aside"), "%s", output);
+    cr_expect(strstr(output, "cudaMalloc returned 0"), "%s", output);
+}
+
+Test(process, without_a_policy_an_unknown_cuda_runs_as_ever)
+{
+    char output[8192];
+    unsetenv("VRAMSPAN_POLICY");
+    cr_expect_eq(run(program("old_program"), output), 0);
+    cr_expect_str_eq(output, "cudaMalloc returned 0\n");
+}
+
+/* --- Ends and children
+ * --------------------------------------------------------------------------------------------------- */
+
+Test(process, frees_at_exit_are_served)
+{
+    const size_t sizes[] = {BYTES, BYTES};
+    char output[8192], command[600];
+    use_policy("cuda:0,4mb;cpu,*");
+    snprintf(command, sizeof command, "%s %s %zu", program("exiting"), make_model(sizes, 2), BYTES);
+    cr_expect_eq(run(command, output), 0, "%s", output);
+    cr_expect(strstr(output, "cuda:0 held 1 weight, 4.0 MB"), "%s", output);
+    cr_expect(strstr(output, "cpu held 1 weight, 4.0 MB"), "%s", output);
+}
+
+Test(process, a_model_that_placed_nothing_is_told)
+{
+    const size_t sizes[] = {BYTES, BYTES};
+    char output[8192], command[600];
+    use_policy("cpu,*");
+    snprintf(command, sizeof command, "%s %s %zu", program("exiting"), make_model(sizes, 2), BYTES + 1);
+    cr_expect_eq(run(command, output), 0);
+    cr_expect(strstr(output, "none of its weights was placed"), "%s", output);
+}
+
+Test(process, a_forked_child_does_nothing_of_ours)
+{
+    const size_t sizes[] = {BYTES, BYTES};
+    const char *model = make_model(sizes, 2);
+    void *weight;
+    use_policy("cpu,*");
+    open_model(model);
+    CUDA_OK(cudaMalloc(&weight, BYTES));
+    listen();
+    pid_t child = fork();
+    cr_assert(child >= 0);
+    if (child == 0) {
+        open_model(model); /* as a DataLoader's worker may */
+        int result = cudaMalloc(&weight, BYTES);
+        _exit(result == cudaErrorInitializationError ? 0 : 1);
+    }
+    int status;
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0, "CUDA does not survive a fork");
+    char *text = heard();
+    cr_expect_eq(occurrences(text, "end of run"), 0, "the child told an end of run: %s", text);
+    CUDA_OK(cudaMalloc(&weight, BYTES)); /* the parent goes on */
+    cr_expect(lies_at(weight, BYTES, SIMCUDA_LOCATION_HOST));
+}
+
+/* --- Two majors in one process
+ * --------------------------------------------------------------------------------------------- */
+
+typedef int malloc_function(void **, size_t);
+typedef int free_function(void *);
+typedef int error_function(void);
+typedef int copy_function(void *, const void *, size_t);
+
+static void *load(const char *name)
+{
+    void *library = dlopen(program(name), RTLD_NOW | RTLD_LOCAL);
+    cr_assert(library, "%s", dlerror());
+    return library;
+}
+
+static void *look_up(void *library, const char *symbol)
+{
+    void *found = dlsym(library, symbol);
+    cr_assert(found, "%s", symbol);
+    return found;
+}
+
+Test(majors, each_library_reaches_its_own_runtime)
+{
+    const size_t sizes[] = {BYTES, BYTES + 512};
+    void *of_12, *of_13;
+    use_policy("cpu,*");
+    void *user_12 = load("libuser12.so");
+    malloc_function *malloc_12 = (malloc_function *)look_up(user_12, "user12_malloc");
+    error_function *error_12 = (error_function *)look_up(user_12, "user12_last_error");
+    CUDA_OK(malloc_12(&of_12, KIB)); /* long in use before the other major comes */
+    void *user_13 = load("libuser13.so");
+    malloc_function *malloc_13 = (malloc_function *)look_up(user_13, "user13_malloc");
+    error_function *error_13 = (error_function *)look_up(user_13, "user13_last_error");
+    open_model(make_model(sizes, 2));
+
+    CUDA_OK(malloc_12(&of_12, BYTES));
+    CUDA_OK(malloc_13(&of_13, BYTES + 512));
+    cr_expect(lies_at(of_12, BYTES, SIMCUDA_LOCATION_HOST));
+    cr_expect(lies_at(of_13, BYTES + 512, SIMCUDA_LOCATION_HOST));
+    CUDA_OK(((copy_function *)look_up(user_12, "user12_copy_in"))(of_13, &sizes, sizeof sizes));
+    CUDA_OK(((free_function *)look_up(user_13, "user13_free"))(of_12)); /* one address space for both */
+
+    /* The last error belongs to one runtime: only the one that was called has it. */
+    cr_assert_neq(malloc_12(&of_12, (size_t)1 << 50), 0);
+    cr_expect_eq(error_13(), 0);
+    cr_expect_neq(error_12(), 0);
+    cr_assert_neq(malloc_13(&of_13, (size_t)1 << 50), 0);
+    cr_expect_eq(error_12(), 0);
+    cr_expect_neq(error_13(), 0);
+}
+
+/* --- Threads
+ * ------------------------------------------------------------------------------------------------------------- */
+
+Test(threads, many_threads_place_copy_and_free)
+{
+    static size_t sizes[64];
+    char output[8192], command[600];
+    for (int i = 0; i < 64; i++)
+        sizes[i] = 256 * KIB;
+    use_policy("cuda:0,2mb;cuda:1,3mb;cpu,*");
+    snprintf(command, sizeof command, "%s 8 40 %s %zu", program("stress"), make_model(sizes, 64), 256 * KIB);
+    setenv("VRAMSPAN_LOG", "warn", 1);
+    cr_expect_eq(run(command, output), 0, "%s", output);
+    cr_expect(strstr(output, "ok 1"), "%s", output);
+}

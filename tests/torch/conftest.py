@@ -1,0 +1,71 @@
+"""The real PyTorch on the CUDA at hand: the simulated one, with or without libvramspan.so preloaded, or a real one.
+
+    tests/simcuda/simrun --machine 2x24gb python -m pytest tests/torch --allocator native
+    tests/simcuda/simrun --machine 2x24gb python -m pytest tests/torch --allocator cudaMallocAsync
+
+PyTorch reads its allocator once, so each one wants a run of its own (run.py makes both). Kernels need not compute for
+these tests: they look at copies, matrix products, memory and errors only. Where the CUDA is simulated, its own account
+(fixture `account`) is the evidence of where bytes are.
+"""
+
+import gc
+import os
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "comfyui"))
+
+
+def pytest_addoption(parser):
+    parser.addoption("--allocator", choices=("native", "cudaMallocAsync"), default="native")
+
+
+def pytest_configure(config):
+    os.environ["PYTORCH_CUDA_ALLOC_CONF"] = f"backend:{config.getoption('--allocator')}"
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.exit("PyTorch finds no CUDA device: run this under tests/simcuda/simrun, or on a machine with a GPU", 2)
+
+
+def pytest_report_header(config):
+    import torch
+
+    return (
+        f"torch {torch.__version__}, {torch.cuda.device_count()} devices, allocator {config.getoption('--allocator')}"
+    )
+
+
+@pytest.fixture(scope="session")
+def allocator(request) -> str:
+    return request.config.getoption("--allocator")
+
+
+@pytest.fixture(scope="session")
+def account():
+    """The simulator's account of where bytes are; None on a real GPU."""
+    import simcuda_account
+
+    return simcuda_account.open_account()
+
+
+@pytest.fixture(scope="session")
+def second_device() -> str:
+    import torch
+
+    if torch.cuda.device_count() < 2:
+        pytest.skip("needs two devices")
+    return "cuda:1"
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind():
+    """Each test begins without another's memory, and with no error pending from it."""
+    import torch
+
+    yield
+    gc.collect()
+    torch.cuda.synchronize()
+    torch.cuda.empty_cache()

@@ -1,0 +1,46 @@
+"""Runs the tests of this folder once per allocator, each in a process of its own, and adds the results up.
+
+    tests/simcuda/simrun --machine 2x24gb python tests/torch/run.py [pytest's arguments]
+
+The last line is "N passed, N failed[, N skipped]"; the exit status is 0 where nothing failed and something passed.
+"""
+
+import collections
+import pathlib
+import re
+import subprocess
+import sys
+
+ALLOCATORS = ("native", "cudaMallocAsync")
+
+
+def run(allocator: str, arguments: list[str]) -> collections.Counter:
+    folder = str(pathlib.Path(__file__).parent)
+    command = [sys.executable, "-m", "pytest", folder, "-q", "-p", "no:cacheprovider", "--allocator", allocator]
+    print(f"tests/torch with the allocator {allocator}", flush=True)
+    child = subprocess.Popen(command + arguments, stdout=subprocess.PIPE, text=True)
+    last = ""
+    for line in child.stdout:
+        sys.stdout.write(line)
+        sys.stdout.flush()
+        last = line if line.strip() else last
+    status = child.wait()
+    counts = collections.Counter({word: int(n) for n, word in re.findall(r"(\d+) (passed|failed|skipped|error)", last)})
+    counts["failed"] += counts.pop("error", 0)
+    if status not in (0, 1) and not counts["failed"]:
+        counts["failed"] += 1  # the process died: pytest could not say so itself
+        print(f"tests/torch: pytest ended with status {status}")
+    return counts
+
+
+def main() -> int:
+    total: collections.Counter = collections.Counter()
+    for allocator in ALLOCATORS:
+        total += run(allocator, sys.argv[1:])
+    skipped = f", {total['skipped']} skipped" if total["skipped"] else ""
+    print(f"{total['passed']} passed, {total['failed']} failed{skipped}")
+    return 0 if total["passed"] and not total["failed"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
