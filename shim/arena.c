@@ -138,10 +138,10 @@ static void free_span(struct span *span)
 static void destroy_span(struct span *span)
 {
     struct vs_driver_scope scope;
-    if (vs_driver_enter(&scope, span->compute->context) == CUDA_SUCCESS) {
-        span->memory.backing->destroy(&span->memory);
+    bool entered = vs_driver_enter(&scope, span->compute->context) == CUDA_SUCCESS;
+    span->memory.backing->destroy(&span->memory); /* unmapping needs no context: it is tried in any case */
+    if (entered)
         vs_driver_leave(&scope);
-    }
     free_span(span);
 }
 

@@ -70,11 +70,10 @@ const struct vs_compute *vs_compute_device(int ordinal)
 CUresult vs_compute_synchronize(const struct vs_compute *compute)
 {
     struct vs_driver_scope scope;
-    CUresult result = vs_driver_enter(&scope, compute->context);
-    if (result == CUDA_SUCCESS) {
-        result = vs_driver()->cuCtxSynchronize();
-        vs_driver_leave(&scope);
-    }
+    if (vs_driver_enter(&scope, compute->context) != CUDA_SUCCESS)
+        return CUDA_ERROR_NOT_READY;
+    CUresult result = vs_driver()->cuCtxSynchronize();
+    vs_driver_leave(&scope);
     return result;
 }
 

@@ -19,7 +19,8 @@ struct vs_compute {
  * vs_compute_reset. Any thread. */
 const struct vs_compute *vs_compute_device(int ordinal);
 
-/* Waits for all work queued on the device. Returns its error, if it has one. */
+/* Waits for all work queued on the device. Returns its error, if it has one; CUDA_ERROR_NOT_READY when it could not be
+ * waited for. */
 CUresult vs_compute_synchronize(const struct vs_compute *compute);
 
 /* The program resets the device: forgets the context, which the reset destroys. */

@@ -11,7 +11,7 @@
 struct retired {
     struct retired *next;
     struct vs_allocation allocation;
-    CUevent event; /* NULL: freed under a capture, so all work counts that was queued before the capture's end */
+    CUevent event; /* NULL: all work of the device must be done, and could not be waited for yet (a capture) */
 };
 
 pthread_mutex_t vs_retired_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -45,15 +45,17 @@ static CUevent record(CUstream stream)
 
 CUresult vs_retire_after_all(const struct vs_allocation *allocation)
 {
-    struct retired *retired = vs_capture_open() ? calloc(1, sizeof *retired) : NULL;
-    if (retired) {
+    CUresult result = vs_capture_open() ? CUDA_ERROR_NOT_READY : vs_compute_synchronize(allocation->compute);
+    if (result != CUDA_ERROR_NOT_READY) {
+        vs_arena_release(allocation->base);
+        return result;
+    }
+    struct retired *retired = calloc(1, sizeof *retired);
+    if (retired) { /* else the memory is lost to us, but to nobody else */
         retired->allocation = *allocation;
         keep(retired);
-        return CUDA_SUCCESS;
     }
-    CUresult result = vs_compute_synchronize(allocation->compute);
-    vs_arena_release(allocation->base);
-    return result;
+    return CUDA_SUCCESS;
 }
 
 void vs_retire_in_order(const struct vs_allocation *allocation, CUstream stream)

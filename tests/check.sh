@@ -10,14 +10,15 @@ depth=${1:-quick}
 build=${BUILD:-build}
 build=$(realpath "$build")
 logs=$build/logs
-environment=${TORCH_ENV:-}
+python=${TORCH_ENV:-}/bin/python
 mkdir -p "$logs"
 shopt -s nullglob
 
 passed=0 failed=0
 export LD_LIBRARY_PATH=$build/simcuda VRAMSPAN_TEST_PROGRAMS=$build/tests/programs
 export shim=$build/libvramspan.so
-simrun=tests/simcuda/simrun
+simrun="tests/simcuda/simrun --quiet --machine 2x24gb"
+export BUILD=$build VRAMSPAN_LIBRARY=$shim
 running=
 trap '[ -z "$running" ] || kill -- "-$running" 2>/dev/null; echo; echo "interrupted"; exit 130' INT TERM
 
@@ -31,6 +32,9 @@ count() {
     pytest) sed -E 's/\x1b\[[0-9;]*m//g' "$2" | awk '/ (passed|failed|error|errors)[ ,].* in [0-9.]+s/ || / (passed|failed) in / {
         for (i = 2; i <= NF; i++) { word = $i; gsub(/,/, "", word); if (word == "passed") p += $(i - 1); if (word == "failed" || word ~ /^error/) f += $(i - 1) } }
         END { print p + 0, f + 0 }' ;;
+    sum) sed -nE 's/^([0-9]+) passed, ([0-9]+) failed.*/\1 \2/p' "$2" | tail -1 ;;
+    unittest) awk '/^Ran [0-9]+ test/ { n = $2 } /^FAILED/ { gsub(/[^0-9]+/, " "); for (i = 1; i <= NF; i++) f += $i }
+        END { print n - f, f + 0 }' "$2" ;;
     esac
 }
 

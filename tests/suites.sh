@@ -1,12 +1,17 @@
 # suites.sh: the list of suites, for check.sh. `$depth` is c (what runs under sanitizers), quick or full.
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2154,SC2086
 
 # --- policy/: no CUDA anywhere ---
 suite policy criterion "$build/tests/policy_test" -j2
 
 # --- the simulated CUDA itself ---
 suite simcuda-gemm criterion "$build/tests/simcuda_gemm_test" -j2
+suite simcuda-blas criterion "$build/tests/simcuda_blas_test" -j2
+suite simcuda-blas-whole criterion "$build/tests/simcuda_blas_whole_test" -j2
+suite simcuda-cudart-13 criterion "$build/tests/cudart13_translation_test"
+suite simcuda-cudart-12 criterion "$build/tests/cudart12_translation_test"
 suite conformance tap "$build/tests/conformance"
+suite conformance-cudart-12 tap "$build/tests/conformance-12"
 
 # --- the preloaded library, in C ---
 suite shim criterion preloaded "$build/tests/shim_test" -j2
@@ -15,3 +20,29 @@ suite shim criterion preloaded "$build/tests/shim_test" -j2
 suite exports tap tests/shim/exports.sh "$shim"
 suite pass-through-cost tap tests/bench/instructions.sh "$shim" "$build/bench/calls"
 suite simcuda-golden tap tests/simcuda/golden/record/check.sh "$build/tests/recorder" "$build/simcuda"
+suite simcuda-stubs unittest python3 -m unittest discover tests/simcuda/stubs
+
+# --- the real programs ---
+pytest="$python -m pytest -q -p no:cacheprovider"
+suite torch sum $simrun "$python" tests/torch/run.py
+suite torch-preloaded sum $simrun env LD_PRELOAD="$shim" VRAMSPAN_POLICY="$PWD/examples/sd15-three-devices.yaml" \
+    "$python" tests/torch/run.py
+suite comfyui-checkpoint pytest $pytest tests/comfyui/test_checkpoint.py
+suite comfyui-spread pytest $simrun $pytest tests/comfyui/test_spread.py
+suite comfyui-server-preloaded pytest $simrun env LD_PRELOAD="$shim" \
+    VRAMSPAN_POLICY="$PWD/examples/sd15-three-devices.yaml" $pytest tests/comfyui/test_server.py
+[ "$depth" = full ] || return 0
+
+# --- matrices, seeds, fault sweeps ---
+for machine in 1x12gb 2x24gb-no-peer 8gb+24gb no-vmm; do
+    suite "conformance-$machine" tap env SIMCUDA_MACHINE=$machine "$build/tests/conformance"
+done
+for order in late random; do
+    suite "conformance-$order" tap env SIMCUDA_ORDER=$order SIMCUDA_SEED=7 "$build/tests/conformance"
+done
+suite shim-seeds tap tests/shim/seeds.sh "$build" 50
+suite shim-faults tap tests/shim/faults.sh "$build"
+suite comfyui-drive pytest $simrun $pytest tests/comfyui/test_drive.py
+suite comfyui-drive-preloaded pytest $simrun env LD_PRELOAD="$shim" \
+    VRAMSPAN_POLICY="$PWD/examples/sd15-three-devices.yaml" $pytest tests/comfyui/test_drive.py
+suite comfyui-server pytest $simrun $pytest tests/comfyui/test_server.py
