@@ -32,3 +32,7 @@ stress-thread: $(BUILD)/libvramspan.so $(SHIM_PROGRAMS)/stress
 sanitize: ## C tests under ASan and UBSan, the stress runner under TSan
 	+$(Q)$(MAKE) --no-print-directory SANITIZE=address,undefined check-c
 	+$(Q)$(MAKE) --no-print-directory SANITIZE=thread stress-thread
+
+.PHONY: demo
+demo: $(BUILD)/libvramspan.so $(SIMCUDA_LIBRARIES) simcuda-nvidia ## ComfyUI under the library on a simulated machine
+	$(Q)tests/comfyui/demo.sh $(BUILD) $(TORCH_ENV)/bin/python

@@ -21,6 +21,7 @@ import contextlib
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import struct
@@ -85,15 +86,16 @@ class Server:
     """A running ComfyUI server. A context manager: leaving it ends the server, whatever happened.
 
     `prefix` is a command that starts the server (a launcher, `env` with variables); `arguments` are ComfyUI's own.
-    `limit` is the time in seconds that one step may take. `say` is called with lines of progress.
+    `limit` is the time in seconds that one step may take. `say` is called with lines of progress. The
+    server's own output is kept in the file `keep_log`.
     """
 
-    def __init__(self, checkpoint, prefix=(), arguments=(), environment=None, limit=180.0, say=print):
+    def __init__(self, checkpoint, prefix=(), arguments=(), environment=None, limit=180.0, say=print, keep_log=None):
         self.checkpoint = pathlib.Path(checkpoint).absolute()
         self.prefix, self.arguments = list(prefix), list(arguments)
         if self.prefix and "/" in self.prefix[0]:
             self.prefix[0] = os.path.abspath(self.prefix[0])  # the server runs in another folder
-        self.environment, self.limit, self.say = environment, limit, say
+        self.environment, self.limit, self.say, self.keep_log = environment, limit, say, keep_log
         self.process = None
         self._scratch = tempfile.TemporaryDirectory(prefix="vramspan-comfyui-")
         self.log = pathlib.Path(self._scratch.name) / "server.log"
@@ -238,6 +240,8 @@ class Server:
                     break
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
+        if self.keep_log and self.log.exists():
+            shutil.copyfile(self.log, self.keep_log)
         self._scratch.cleanup()
 
 
@@ -271,7 +275,7 @@ def parse_command_line() -> argparse.Namespace:
     parser.add_argument("--allocator", choices=("native", "cudaMallocAsync"), default="cudaMallocAsync")
     parser.add_argument("--limit", type=float, default=180, help="seconds that one step may take (default 180)")
     parser.add_argument("--json", type=pathlib.Path, help="write what was found to this file")
-    parser.add_argument("--show-log", action="store_true", help="print the server's own output at the end")
+    parser.add_argument("--log", type=pathlib.Path, help="save the server's own output here")
     parser.add_argument("--serve", action="store_true", help="only start it, and leave it up until Ctrl-C")
     parser.add_argument("--cpu", action="store_true", help="run ComfyUI on the CPU, without any CUDA")
     parser.add_argument("prefix", nargs="*", metavar="-- COMMAND ...", help="a command that starts the server")
@@ -288,7 +292,7 @@ def run(options: argparse.Namespace) -> int:
     expected = hash_checkpoint.hashes_by_child(str(options.checkpoint), UNET_PREFIX)
     found = {}
     print("ComfyUI: starting its server", flush=True)
-    server = Server(options.checkpoint, options.prefix, arguments, limit=options.limit)
+    server = Server(options.checkpoint, options.prefix, arguments, limit=options.limit, keep_log=options.log)
     with server:
         print(f"ComfyUI: up at {server.url}", flush=True)
         if options.serve:
@@ -312,9 +316,6 @@ def run(options: argparse.Namespace) -> int:
         server.mark("freed")
         found["freed"] = server.account()["used"]
         tell_bytes("after unloading", found["freed"])
-        log = server.log.read_text(errors="replace")
-    if options.show_log:
-        print(log)
     if options.json:
         options.json.write_text(json.dumps(found, indent=1))
     print("ComfyUI: ended", flush=True)

@@ -2,6 +2,7 @@
 # debian.sh [GROUP...]: makes sure that the Debian packages of the named groups are installed.
 #
 #   tests/env/debian.sh           build: what `make` and `make check` want
+#   tests/env/debian.sh check     what only the tests want
 #   tests/env/debian.sh python    a Python with the module venv (python.sh asks for it where it finds none that fits)
 #   tests/env/debian.sh lint      what `make lint` wants
 #
@@ -34,7 +35,7 @@ python|ca-certificates|/etc/ssl/certs/ca-certificates.crt
 lint|clang-tidy|clang-tidy
 lint|clang-format|clang-format
 lint|cppcheck|cppcheck
-check-full|valgrind|valgrind
+check|valgrind|valgrind
 '
 
 # Prints the packages of the groups that are not installed.
@@ -60,7 +61,7 @@ missing_contents() {
 groups=("$@")
 [ ${#groups[@]} -gt 0 ] || groups=(build)
 for group in "${groups[@]}"; do
-    grep -q "^$group|" <<<"$packages" || fail "there is no group '$group': say build, python, lint or check-full"
+    grep -q "^$group|" <<<"$packages" || fail "there is no group '$group': say build, check, python or lint"
 done
 
 if ! command -v dpkg-query >/dev/null; then

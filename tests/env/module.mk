@@ -10,3 +10,10 @@ $(SETUP)/debian-%: tests/env/debian.sh
 $(SETUP)/headers: tests/env/headers.sh | $(SETUP)/debian-build
 	$(Q)tests/env/headers.sh
 	$(Q)mkdir -p $(@D) && touch $@
+
+# The Python environment of the tests. Its script knows whether it is complete, and asks in a tenth of a second.
+TORCH_ENV_NAME := torch-2.11.0
+TORCH_ENV ?= $(CACHE)/envs/$(TORCH_ENV_NAME)
+.PHONY: python-environment
+python-environment: | $(SETUP)/debian-build
+	$(Q)tests/env/python.sh $(TORCH_ENV_NAME)

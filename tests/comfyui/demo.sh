@@ -1,0 +1,39 @@
+#!/bin/bash
+# demo.sh BUILD PYTHON: what `make demo` shows: an unmodified ComfyUI server makes a picture on a simulated machine with two
+# GPUs, its model spread over three devices by a policy; where the bytes are is told by the machine, not by the library.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+build=$1 python=$2
+policy=examples/sd15-three-devices.yaml
+out=$build/demo
+mkdir -p "$out"
+
+bold() { if [ -t 1 ]; then printf '\033[1m%s\033[0m\n' "$*"; else printf '%s\n' "$*"; fi; }
+
+bold "1. A checkpoint of Stable Diffusion 1.5's architecture (made once; its weights are patterns, not trained)"
+"$python" tests/comfyui/make_checkpoint.py
+
+bold "2. The policy, $policy"
+sed -n '/^[^#]/p' "$policy" | sed '/^ *#/d; s/^/     /'
+
+bold "3. ComfyUI, unmodified, on a simulated machine with two 24 GB GPUs, under libvramspan.so"
+status=0
+BUILD=$build "$python" tests/comfyui/server.py --picture "$out/picture.png" --log "$out/comfyui.log" --json "$out/account.json" -- \
+    tests/simcuda/simrun --machine 2x24gb \
+    env LD_PRELOAD="$(realpath "$build/libvramspan.so")" VRAMSPAN_POLICY="$PWD/$policy" || status=$?
+
+if [ -f "$out/comfyui.log" ]; then
+    bold "4. What libvramspan.so said meanwhile"
+    awk '/^vramspan: / { print "     " $0; next } /: [0-9]+ tensors, / { table = 1 }
+        table { print "     " $0; if (/^-+$/ && ++lines == 2) table = lines = 0 }' "$out/comfyui.log"
+fi
+[ "$status" = 0 ] || { echo "The demonstration failed (status $status); ComfyUI's own words are in $out/comfyui.log" >&2; exit "$status"; }
+
+bold "5. By hand"
+cat <<HAND
+     BUILD=$build $python tests/comfyui/server.py --serve -- \\
+         tests/simcuda/simrun --machine 2x24gb env LD_PRELOAD=$(realpath "$build/libvramspan.so") \\
+         VRAMSPAN_POLICY=$PWD/$policy
+   Ctrl-C ends it. Other machines: tests/simcuda/machines. The picture ($out/picture.png) is one colour: the simulated
+   GPUs move and keep every byte, but compute only matrix products, not yet ComfyUI's other kernels.
+HAND
