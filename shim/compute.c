@@ -2,6 +2,7 @@
 #include "compute.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "driver.h"
 #include "log.h"
@@ -10,6 +11,7 @@
 
 static pthread_mutex_t compute_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct vs_compute computes[MAX_DEVICES];
+static atomic_bool prepared_devices[MAX_DEVICES]; /* whether computes[ordinal] is filled in */
 static __thread int thread_device __attribute__((tls_model("initial-exec")));
 
 static bool attribute(CUdevice device, CUdevice_attribute name, int fallback, int *value)
@@ -48,18 +50,16 @@ const struct vs_compute *vs_compute_device(int ordinal)
     if (ordinal < 0 || ordinal >= MAX_DEVICES || !vs_driver())
         return NULL;
     struct vs_compute *compute = &computes[ordinal];
-    if (__atomic_load_n(&compute->context, __ATOMIC_ACQUIRE))
+    if (atomic_load_explicit(&prepared_devices[ordinal], memory_order_acquire))
         return compute;
     struct vs_compute prepared = {0};
     if (!prepare(ordinal, &prepared))
         return NULL;
     pthread_mutex_lock(&compute_lock);
-    bool first = !compute->context;
+    bool first = !atomic_load(&prepared_devices[ordinal]);
     if (first) {
-        CUcontext context = prepared.context;
-        prepared.context = NULL;
         *compute = prepared;
-        __atomic_store_n(&compute->context, context, __ATOMIC_RELEASE);
+        atomic_store_explicit(&prepared_devices[ordinal], true, memory_order_release);
     }
     pthread_mutex_unlock(&compute_lock);
     if (!first) /* another thread was faster and holds the reference that stays */
@@ -82,12 +82,10 @@ void vs_compute_reset(int ordinal)
     if (ordinal < 0 || ordinal >= MAX_DEVICES)
         return;
     pthread_mutex_lock(&compute_lock);
-    CUcontext context = computes[ordinal].context;
-    CUdevice device = computes[ordinal].device;
-    __atomic_store_n(&computes[ordinal].context, NULL, __ATOMIC_RELEASE);
+    bool known = atomic_exchange(&prepared_devices[ordinal], false);
     pthread_mutex_unlock(&compute_lock);
-    if (context)
-        vs_driver()->cuDevicePrimaryCtxRelease(device);
+    if (known)
+        vs_driver()->cuDevicePrimaryCtxRelease(computes[ordinal].device);
 }
 
 int vs_current_device(void)

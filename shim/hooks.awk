@@ -119,6 +119,7 @@ function source(    l, e, r, arguments) {
         version_index = entry_version[e] == "any" ? 0 : entry_version[e] == "12" ? 1 : 2
         real = library[r] "_real[" version_index "]"
         printf "\nstatic %s act_%s(%s)\n{\n", return_type[r], entry_label[e], parameters[r]
+        printf "    VS_ENTERED(%d);\n", e
         printf "    if (vs_depth > 0)\n        return %s.%s(%s);\n", real, symbol[r], arguments
         printf "    vs_depth++;\n    %s result = vs_%s(&%s%s);\n    vs_depth--;\n    return result;\n}\n", \
             return_type[r], symbol[r], real, arguments == "" ? "" : ", " arguments

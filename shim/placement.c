@@ -114,6 +114,7 @@ void vs_placement_begin(struct vs_model_file *file)
         return;
     }
     vs_quota_init(&load->quota, &file->section->shares, file->model.total_bytes, compute_id());
+    vs_log(VS_LOG_DEBUG, "placement", "%s is opened: %zu tensors", file->path, load->missing_count);
 
     pthread_mutex_lock(&vs_placement_lock);
     struct load *open = loads;
@@ -130,8 +131,7 @@ void vs_placement_begin(struct vs_model_file *file)
         free_load(load);
         return;
     }
-    vs_stats_model_opened();
-    vs_log(VS_LOG_DEBUG, "placement", "%s: %zu tensors are expected", file->path, load->missing_count);
+    vs_stats_model_opened(); /* the load is others' by now, too */
 }
 
 /* --- Ends

@@ -4,7 +4,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <link.h>
-#include <stdatomic.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,7 @@
 #include "hook.h"
 #include "log.h"
 
-extern _Atomic(void *) vs_slots[VS_ENTRY_COUNT] __attribute__((visibility("hidden")));
+extern void *vs_slots[VS_ENTRY_COUNT] __attribute__((visibility("hidden")));
 
 __thread int vs_depth __attribute__((tls_model("initial-exec")));
 
@@ -117,20 +117,25 @@ static const char *path_of(void *handle, enum vs_library library)
     return libraries[library].stem;
 }
 
-/* Fills the real functions of one library version. Threads may race: all of them store the same values. */
+/* Fills the real functions of one library version, once: hooks read them without a lock. A library that was not loaded
+ * yet is looked for again at the next call. */
 static struct missing fill_real(enum vs_library library, int major)
 {
+    static pthread_mutex_t fill_lock = PTHREAD_MUTEX_INITIALIZER;
     void *handle = library == VS_LIBRARY_LIBC ? NULL : vs_loaded_library(library, major);
     struct missing missing = {0, NULL, path_of(handle, library)};
+    pthread_mutex_lock(&fill_lock);
     for (unsigned i = 0; i < VS_ENTRY_COUNT; i++) {
         const struct vs_entry *entry = &vs_entries[i];
-        if (entry->library != library || entry->major != major)
+        if (entry->library != library || entry->major != major || *entry->real)
             continue;
         void *real = find_real(entry, handle);
-        __atomic_store_n(entry->real, real, __ATOMIC_RELEASE);
-        if (!real && missing.count++ == 0)
+        if (real)
+            __atomic_store_n(entry->real, real, __ATOMIC_RELEASE);
+        else if (missing.count++ == 0)
             missing.first = entry->symbol;
     }
+    pthread_mutex_unlock(&fill_lock);
     return missing;
 }
 
@@ -169,7 +174,7 @@ void *vs_resolve(unsigned index)
         fill_real(entry->library, entry->major);
     vs_depth--;
     void *target = act ? entry->act : pass_to(entry);
-    atomic_store_explicit(&vs_slots[index], target, memory_order_release);
+    __atomic_store_n(&vs_slots[index], target, __ATOMIC_RELEASE);
     errno = saved_errno;
     return target;
 }
@@ -178,5 +183,5 @@ void vs_resolve_pass_through(void)
 {
     for (unsigned i = 0; i < VS_ENTRY_COUNT; i++)
         if (__atomic_load_n(vs_entries[i].real, __ATOMIC_ACQUIRE))
-            atomic_store_explicit(&vs_slots[i], pass_to(&vs_entries[i]), memory_order_release);
+            __atomic_store_n(&vs_slots[i], pass_to(&vs_entries[i]), __ATOMIC_RELEASE);
 }

@@ -1,6 +1,7 @@
 /* retire.c: see retire.h. */
 #include "retire.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "capture.h"
@@ -16,12 +17,14 @@ struct retired {
 
 pthread_mutex_t vs_retired_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct retired *retired_list;
+static atomic_bool any_retired; /* so that the usual case, none, needs no lock */
 
 static void keep(struct retired *retired)
 {
     pthread_mutex_lock(&vs_retired_lock);
     retired->next = retired_list;
     retired_list = retired;
+    atomic_store(&any_retired, true);
     pthread_mutex_unlock(&vs_retired_lock);
 }
 
@@ -100,11 +103,12 @@ static bool is_done(const struct retired *retired)
 
 void vs_retire_collect(void)
 {
-    if (vs_capture_open() || !__atomic_load_n(&retired_list, __ATOMIC_RELAXED))
+    if (vs_capture_open() || !atomic_load_explicit(&any_retired, memory_order_relaxed))
         return;
     pthread_mutex_lock(&vs_retired_lock);
     struct retired *list = retired_list;
     retired_list = NULL;
+    atomic_store(&any_retired, false);
     pthread_mutex_unlock(&vs_retired_lock);
 
     CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
