@@ -29,7 +29,7 @@ say = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$(2)')
 VERSION := 0.1.0
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Wundef $(if $(WERROR),-Werror)
 CFLAGS_BASE := -std=gnu17 -fPIC -g $(if $(DEBUG),-O0,-O2) $(WARNINGS) -fvisibility=hidden -D_GNU_SOURCE \
-	$(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer)
+	$(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 LDFLAGS_BASE := $(if $(SANITIZE),-fsanitize=$(SANITIZE))
 
 # CUDA 13's headers: of an installed toolkit, else the folder that tests/env/headers.sh fills.

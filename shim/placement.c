@@ -47,8 +47,7 @@ static struct load *loads;
 static uint64_t next_id = 1;
 static atomic_bool any_load;
 
-/* --- A load
- * ------------------------------------------------------------------------------------------------------------ */
+/* --- A load ------------------------------------------------------------------------------------------------------- */
 
 static void free_load(struct load *load)
 {
@@ -134,8 +133,7 @@ void vs_placement_begin(struct vs_model_file *file)
     vs_stats_model_opened(); /* the load is others' by now, too */
 }
 
-/* --- Ends
- * --------------------------------------------------------------------------------------------------------------- */
+/* --- Ends --------------------------------------------------------------------------------------------------------- */
 
 static const char *base_name(const char *path)
 {
@@ -184,8 +182,7 @@ static struct load *unlink_if_complete(struct load *load)
     return load;
 }
 
-/* --- Placing
- * ------------------------------------------------------------------------------------------------------------ */
+/* --- Placing ------------------------------------------------------------------------------------------------------ */
 
 static struct vs_home home_of(struct vs_device_id id, int compute_ordinal)
 {

@@ -6,6 +6,7 @@ suite policy criterion "$build/tests/policy_test" -j2
 
 # --- the simulated CUDA itself ---
 suite simcuda-gemm criterion "$build/tests/simcuda_gemm_test" -j2
+suite simcuda-driver criterion "$build/tests/simcuda_driver_test" -j2
 suite simcuda-blas criterion "$build/tests/simcuda_blas_test" -j2
 suite simcuda-blas-whole criterion "$build/tests/simcuda_blas_whole_test" -j2
 suite simcuda-cudart-13 criterion "$build/tests/cudart13_translation_test"
@@ -25,7 +26,7 @@ suite simcuda-stubs unittest python3 -m unittest discover tests/simcuda/stubs
 # --- the real programs ---
 pytest="$python -m pytest -q -p no:cacheprovider"
 suite torch sum $simrun "$python" tests/torch/run.py
-suite torch-preloaded sum $simrun env LD_PRELOAD="$shim" VRAMSPAN_POLICY="$PWD/examples/sd15-three-devices.yaml" \
+suite torch-preloaded sum $simrun env LD_PRELOAD="$shim" VRAMSPAN_POLICY="$PWD/tests/torch/policy.yaml" VRAMSPAN_LOG=warn \
     "$python" tests/torch/run.py
 suite comfyui-checkpoint pytest $pytest tests/comfyui/test_checkpoint.py
 suite comfyui-spread pytest $simrun $pytest tests/comfyui/test_spread.py

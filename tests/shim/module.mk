@@ -43,6 +43,34 @@ nvml_only_LDFLAGS := -Wl,--disable-new-dtags,-rpath,'$$ORIGIN/nvml'
 nvml_only_LIBS := -ldl
 $(eval $(call program,nvml_only,$(SHIM_PROGRAMS)/nvml_only,tests/shim/programs/nvml_only.c))
 
-SHIM_TEST_PROGRAMS := $(SHIM_TEST) $(addprefix $(SHIM_PROGRAMS)/,stress exiting libuser12.so libuser13.so old_program \
+# A program whose library uses CUDA in its constructor.
+early_library_CFLAGS := -isystem $(CUDA_INCLUDE) -DAS_LIBRARY
+early_library_LINK_DEPS := $(SIMCUDA_LIBRARIES)
+early_library_LIBS := $(SIMCUDA_DIR)/libcudart.so.13
+$(eval $(call shared_library,early_library,$(SHIM_PROGRAMS)/libearly.so,tests/shim/programs/early.c))
+early_CFLAGS := -isystem $(CUDA_INCLUDE)
+early_LINK_DEPS := $(SHIM_PROGRAMS)/libearly.so
+early_LDFLAGS := -Wl,--disable-new-dtags,-rpath,'$$ORIGIN'
+early_LIBS := $(SHIM_PROGRAMS)/libearly.so $(SIMCUDA_DIR)/libcudart.so.13 $(SIMCUDA_DIR)/libcuda.so.1
+$(eval $(call program,early,$(SHIM_PROGRAMS)/early,tests/shim/programs/early.c))
+
+# A program over a runtime whose calls reach the driver by symbol.
+NESTING_GENERATED := $(BUILD)/gen/nesting
+$(NESTING_GENERATED)/idle_functions.h: shim/hooks.def
+	$(Q)mkdir -p $(@D) && awk -F'|' '/^cudart/ { gsub(/ /, "", $$2); if ($$2 != "cudaMalloc") print "IDLE(" $$2 ")" }' $< > $@
+nesting_cudart_CFLAGS := -isystem $(CUDA_INCLUDE) -I$(NESTING_GENERATED) -fno-builtin
+nesting_cudart_DEPS := $(NESTING_GENERATED)/idle_functions.h
+nesting_cudart_LDFLAGS := -Wl,-soname,libcudart.so.12
+nesting_cudart_LINK_DEPS := $(SIMCUDA_LIBRARIES)
+nesting_cudart_LIBS := $(SIMCUDA_DIR)/libcuda.so.1
+$(eval $(call shared_library,nesting_cudart,$(SHIM_PROGRAMS)/nesting_runtime/libcudart.so.12,\
+	tests/shim/programs/nesting_cudart.c))
+nesting_CFLAGS := -isystem $(CUDA_INCLUDE)
+nesting_LINK_DEPS := $(SHIM_PROGRAMS)/nesting_runtime/libcudart.so.12
+nesting_LDFLAGS := -Wl,--disable-new-dtags,-rpath,'$$ORIGIN/nesting_runtime'
+nesting_LIBS := $(SHIM_PROGRAMS)/nesting_runtime/libcudart.so.12 $(SIMCUDA_DIR)/libcuda.so.1
+$(eval $(call program,nesting,$(SHIM_PROGRAMS)/nesting,tests/shim/programs/nesting.c))
+
+SHIM_TEST_PROGRAMS := $(SHIM_TEST) $(addprefix $(SHIM_PROGRAMS)/,stress exiting early nesting libuser12.so libuser13.so old_program \
 	nvml_only nvml/libnvidia-ml.so.1)
 TEST_PROGRAMS += $(SHIM_TEST_PROGRAMS)

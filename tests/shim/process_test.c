@@ -59,8 +59,7 @@ Test(process, a_program_that_only_asks_nvml_is_left_alone)
     cr_expect_str_eq(output, "GPU 0: Simulated GPU\n");
 }
 
-/* --- Policies that cannot be honoured
- * ---------------------------------------------------------------------------------- */
+/* --- Policies that cannot be honoured ----------------------------------------------------------------------------- */
 
 Test(process, a_broken_policy_stops_the_program_and_says_where)
 {
@@ -109,8 +108,33 @@ Test(process, without_a_policy_an_unknown_cuda_runs_as_ever)
     cr_expect_str_eq(output, "cudaMalloc returned 0\n");
 }
 
-/* --- Ends and children
- * --------------------------------------------------------------------------------------------------- */
+/* --- Early calls and calls within calls --------------------------------------------------------------------------- */
+
+Test(process, hooks_work_before_any_constructor_of_ours_ran)
+{
+    const size_t sizes[] = {BYTES};
+    char output[8192], bytes[32];
+    use_policy("cpu,*");
+    snprintf(bytes, sizeof bytes, "%zu", BYTES);
+    setenv("MODEL", make_model(sizes, 1), 1);
+    setenv("BYTES", bytes, 1);
+    cr_expect_eq(run(program("early"), output), 0, "%s", output);
+    cr_expect(strstr(output, "early weight: 4194304 of 4194304 bytes in the host"), "%s", output);
+}
+
+Test(process, only_the_outermost_hook_acts)
+{
+    const size_t sizes[] = {BYTES, BYTES};
+    char output[8192], command[600];
+    use_policy("cpu,*");
+    snprintf(command, sizeof command, "%s %s %zu", program("nesting"), make_model(sizes, 2), BYTES);
+    cr_expect_eq(run(command, output), 0, "%s", output);
+    cr_expect(strstr(output, "inner call: not placed\n"), "%s", output);
+    cr_expect(strstr(output, "outer call: placed\n"), "%s", output);
+    cr_expect(strstr(output, "driver call: placed\n"), "%s", output);
+}
+
+/* --- Ends and children -------------------------------------------------------------------------------------------- */
 
 Test(process, frees_at_exit_are_served)
 {
@@ -158,8 +182,7 @@ Test(process, a_forked_child_does_nothing_of_ours)
     cr_expect(lies_at(weight, BYTES, SIMCUDA_LOCATION_HOST));
 }
 
-/* --- Two majors in one process
- * --------------------------------------------------------------------------------------------- */
+/* --- Two majors in one process ------------------------------------------------------------------------------------ */
 
 typedef int malloc_function(void **, size_t);
 typedef int free_function(void *);
@@ -210,8 +233,7 @@ Test(majors, each_library_reaches_its_own_runtime)
     cr_expect_neq(error_13(), 0);
 }
 
-/* --- Threads
- * ------------------------------------------------------------------------------------------------------------- */
+/* --- Threads ------------------------------------------------------------------------------------------------------ */
 
 Test(threads, many_threads_place_copy_and_free)
 {
