@@ -101,7 +101,8 @@ static bool take_block(struct span *span, size_t bytes, CUdeviceptr *address)
 
 static void merge_free_blocks(struct span *span)
 {
-    for (struct block *block = span->blocks; block && block->next;) {
+    struct block *block = span->blocks;
+    while (block->next) {
         struct block *next = block->next;
         if (block->state != BLOCK_FREE || next->state != BLOCK_FREE) {
             block = next;

@@ -76,17 +76,17 @@ static void consider(const char *path, int fd)
 /* The absolute path, since the program may change its folder before the first CUDA call. */
 static void note(int fd)
 {
-    char link[64], path[4096];
+    char link[64], opened[4096];
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    ssize_t length = readlink(link, path, sizeof path - 1);
+    ssize_t length = readlink(link, opened, sizeof opened - 1);
     if (length <= 0)
         return;
-    path[length] = '\0';
+    opened[length] = '\0';
     pthread_mutex_lock(&noted_lock);
     for (unsigned i = 0; i < noted_count; i++)
-        if (strcmp(noted[i], path) == 0)
+        if (strcmp(noted[i], opened) == 0)
             goto done;
-    if (noted_count < MOST_NOTED && (noted[noted_count] = strdup(path)))
+    if (noted_count < MOST_NOTED && (noted[noted_count] = strdup(opened)))
         __atomic_store_n(&noted_count, noted_count + 1, __ATOMIC_RELEASE);
 done:
     pthread_mutex_unlock(&noted_lock);

@@ -51,11 +51,12 @@ static atomic_bool any_load;
 
 static void free_load(struct load *load)
 {
-    struct missing_size *size, *next;
-    HASH_ITER(hh, load->missing, size, next)
-    {
-        HASH_DEL(load->missing, size);
+    struct missing_size *size = load->missing;
+    HASH_CLEAR(hh, load->missing); /* the table; its elements are still chained */
+    while (size) {
+        struct missing_size *next = size->hh.next;
         free(size);
+        size = next;
     }
     vs_model_file_free(load->file);
     free(load);

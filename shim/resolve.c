@@ -51,7 +51,7 @@ static int match_library(struct dl_phdr_info *info, size_t bytes, void *data)
     if (strncmp(name, search->stem, stem_length) != 0 || (name[stem_length] != '.' && name[stem_length] != '-'))
         return 0;
     const char *so = strstr(name + stem_length, ".so");
-    if (!so || (search->major && (so[3] != '.' || atoi(so + 4) != search->major)))
+    if (!so || (search->major && (so[3] != '.' || strtol(so + 4, NULL, 10) != search->major)))
         return 0;
     if (strlen(info->dlpi_name) >= sizeof search->path)
         return 0;

@@ -1,4 +1,5 @@
-/* internals.h: what the simulated NVIDIA libraries (cuBLAS, cuBLASLt) reach in the simulated driver beyond its public API.
+/* internals.h: what the simulated NVIDIA libraries (cuBLAS, cuBLASLt) reach in the simulated driver beyond its public
+ * API.
  *
  * The real libraries carry their own kernels and launch them through the driver; they fetch undocumented tables with
  * cuGetExportTable. Ours do the same: the table below is returned for SIMCUDA_INTERNALS_UUID. Nothing but the
@@ -12,7 +13,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SIMCUDA_INTERNALS_UUID {{'s', 'i', 'm', 'c', 'u', 'd', 'a', '-', 'g', 'e', 'm', 'm', '-', '0', '0', '1'}}
+#define SIMCUDA_INTERNALS_UUID                                                                                         \
+    {                                                                                                                  \
+        {                                                                                                              \
+            's', 'i', 'm', 'c', 'u', 'd', 'a', '-', 'g', 'e', 'm', 'm', '-', '0', '0', '1'                             \
+        }                                                                                                              \
+    }
 
 enum simcuda_type { SIMCUDA_F16, SIMCUDA_BF16, SIMCUDA_F32, SIMCUDA_F64 };
 
@@ -28,10 +34,10 @@ struct simcuda_matrix {
 
 /* D = epilogue(alpha * op(A) * op(B) + beta * C), `batch_count` times. */
 struct simcuda_gemm {
-    const char *symbol; /* the public function that was called: for the trace */
+    const char *symbol;               /* the public function that was called: for the trace */
     struct simcuda_matrix a, b, c, d; /* c is read only when beta != 0 */
     int64_t batch_count;
-    bool scalars_on_device; /* alpha and beta are device addresses (pointer mode DEVICE) */
+    bool scalars_on_device;        /* alpha and beta are device addresses (pointer mode DEVICE) */
     enum simcuda_type scalar_type; /* of the device scalars */
     double alpha, beta;            /* where scalars_on_device is false */
     CUdeviceptr alpha_address, beta_address;

@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SIMCUDA_API __attribute__((visibility("default")))
+#define SIMCUDA_API           __attribute__((visibility("default")))
 #define SIMCUDA_LOCATION_HOST (-1)
 
 /* Bytes of physical memory in use at a location: a device ordinal or SIMCUDA_LOCATION_HOST (pinned, registered and
@@ -30,7 +30,8 @@ SIMCUDA_API bool simcudaPeek(const void *address, void *out, size_t bytes);
 /* XXH3-64 of those bytes; 0 when a byte of the range is not mapped. */
 SIMCUDA_API uint64_t simcudaHash(const void *address, size_t bytes);
 
-/* Writes a named line to the trace with the bytes in use at every location: {"mark": name, "cuda:0": n, ..., "host": n}. */
+/* Writes a named line to the trace with the bytes in use at every location: {"mark": name, "cuda:0": n, ..., "host":
+ * n}. */
 SIMCUDA_API void simcudaMark(const char *name);
 
 /* How often the driver function `symbol` (for example "cuMemCreate") was entered since the process began. */

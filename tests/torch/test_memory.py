@@ -18,6 +18,7 @@ def statistics(device=0):
 def baseline():
     torch.empty(1, device="cuda:0")
     torch.cuda.synchronize()
+    torch._C._cuda_clearCublasWorkspaces()  # an earlier product's, which would leave room in a segment
     torch.cuda.empty_cache()
     return statistics()
 

@@ -68,7 +68,7 @@ def test_memory_used_by_another_stream_is_not_reused_early():
             target.copy_(block, non_blocking=True)
         block.record_stream(reader)
         del block
-        overwritten = torch.zeros(2 << 20, dtype=torch.uint8, device="cuda:0")
+        overwritten = torch.zeros(2 << 20, dtype=torch.uint8).to("cuda:0")
         reader.synchronize()
         assert same_bits(target, random_bits(2 << 20, seed=n))
         del overwritten

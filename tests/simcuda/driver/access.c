@@ -17,7 +17,7 @@ bool sim_reaches(CUcontext context, const struct sim_range *range, bool write)
 {
     switch (range->kind) {
     case SIM_ALLOCATION:
-        return range->location == context->device || context->peer_enabled[range->location];
+        return !range->pending && (range->location == context->device || context->peer_enabled[range->location]);
     case SIM_MAPPING:
     case SIM_POOL_BLOCK:
         return ((write ? range->writable : range->readable) & device_bit(context->device)) != 0 && !range->pending;
@@ -64,7 +64,7 @@ const char *sim_unreachable_because(CUcontext context, CUdeviceptr address, bool
         return sim_address_is_ours(address) ? "this memory was freed or unmapped, or never was"
                                             : "this is not memory that the device can reach";
     if (range->pending)
-        return "its stream-ordered allocation is not done yet in the order of the streams";
+        return "in the order of the streams it is not allocated yet, or freed already";
     if (range->kind == SIM_MAPPING && write && (range->readable & device_bit(context->device)) != 0)
         return "the device has read access only";
     if (range->kind == SIM_MAPPING)

@@ -7,6 +7,7 @@
 #include "api.h"
 #include "context.h"
 #include "extents.h"
+#include "graph_memory.h"
 #include "knowledge.h"
 #include "pool.h"
 #include "schedule.h"
@@ -138,6 +139,10 @@ void sim_deallocate(struct sim_range *range)
     size_t bytes = range->bytes;
     struct sim_block block = range->block;
 
+    if (range->graph_memory != NULL) {
+        sim_graph_memory_release(range);
+        return;
+    }
     sim_knowledge_set((uintptr_t)range->alias, bytes, SIM_UNKNOWN);
     if (slab != NULL)
         sim_physical_clear(
@@ -200,7 +205,8 @@ CUresult sim_cuMemFree_v2(CUdeviceptr address)
     if (address == 0)
         return CUDA_SUCCESS;
     range = sim_range_find(address);
-    if (range == NULL || range->start != address || (range->kind != SIM_ALLOCATION && range->kind != SIM_POOL_BLOCK))
+    if (range == NULL || range->start != address || (range->kind != SIM_ALLOCATION && range->kind != SIM_POOL_BLOCK) ||
+        (range->graph_memory != NULL && range->pending))
         return CUDA_ERROR_INVALID_VALUE;
     if (range->kind == SIM_POOL_BLOCK) {
         /* For pool memory this call waits for nothing (cuda.h, cuMemFreeAsync): what is pending will fault. */

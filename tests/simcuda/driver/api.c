@@ -150,8 +150,8 @@ uint64_t sim_api_calls(const char *name)
 int sim_driver_version(void)
 {
     const char *text = getenv("SIMCUDA_DRIVER_VERSION");
-    int version = text != NULL ? atoi(text) : 0;
-    return version >= 11000 ? version : CUDA_VERSION;
+    long version = text != NULL ? strtol(text, NULL, 10) : 0;
+    return version >= 11000 && version < 100000 ? (int)version : CUDA_VERSION;
 }
 
 /* --- the way in --------------------------------------------------------------------------------------------------- */
@@ -173,13 +173,19 @@ static CUresult check(enum rules rules)
     return rules == UNSAFE ? sim_capture_allows_unsafe_call() : CUDA_SUCCESS;
 }
 
+/* In a child after fork or vfork what needs no device is answered still, without the lock, which a thread of the parent
+ * may have held: libcudart looks its functions up there before cuInit refuses. */
+static bool in_child(void)
+{
+    return sim.initialised && getpid() != sim.pid;
+}
+
 /* On success the lock is held, and leave() must follow. */
 static CUresult enter(enum api api, enum rules rules, bool per_thread_default)
 {
     CUresult result;
 
-    /* The pid comes first: in a child after fork or vfork nothing may be touched, not even the lock. */
-    if (sim.initialised && getpid() != sim.pid)
+    if (in_child()) /* nothing may be touched there, not even the lock */
         return CUDA_ERROR_NOT_INITIALIZED;
     if (sim.deinitialised)
         return CUDA_ERROR_DEINITIALIZED;
@@ -211,6 +217,8 @@ static CUresult leave(enum api api, CUresult result)
 }
 
 #define WAY_IN(symbol, rules, twin, arguments)                                                                         \
+    if (rules == FREE && in_child())                                                                                   \
+        return sim_##symbol arguments;                                                                                 \
     CUresult result = enter(API_##symbol, rules, twin);                                                                \
     return result == CUDA_SUCCESS ? leave(API_##symbol, sim_##symbol arguments) : result;
 

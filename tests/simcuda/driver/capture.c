@@ -10,6 +10,13 @@
 
 static struct sim_capture *captures; /* all that are open in the process */
 
+/* The stream recorded something more: who waited for it before must wait again. */
+static void note_captured(CUstream stream)
+{
+    stream->captured++;
+    stream->joined_to = NULL;
+}
+
 CUresult sim_capture_op(struct sim_capture *capture, struct sim_op *op)
 {
     if (capture->invalidated || op->class->clone == NULL) {
@@ -18,6 +25,7 @@ CUresult sim_capture_op(struct sim_capture *capture, struct sim_op *op)
         sim_op_destroy(op);
         return was_invalid ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED : CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
     }
+    note_captured(op->stream);
     sim_graph_append(capture->graph, op);
     return CUDA_SUCCESS;
 }
@@ -108,11 +116,15 @@ CUresult sim_capture_wait(CUstream stream, struct sim_point *point)
             return CUDA_ERROR_STREAM_CAPTURE_IMPLICIT;
         }
         stream->capture = point->capture;
-        stream->capture->joined++;
+        note_captured(stream);
         return CUDA_SUCCESS;
     }
-    if (point->capture == stream->capture)
+    if (point->capture == stream->capture) {
+        note_captured(stream);
+        if (point->stream != stream && point->captured == point->stream->captured)
+            point->stream->joined_to = stream;
         return CUDA_SUCCESS;
+    }
     stream->capture->invalidated = true;
     return point->capture != NULL ? CUDA_ERROR_STREAM_CAPTURE_MERGE : CUDA_ERROR_STREAM_CAPTURE_ISOLATION;
 }
@@ -122,6 +134,21 @@ CUresult sim_capture_refuses_event(struct sim_point *point)
     if (is_open(point->capture))
         point->capture->invalidated = true;
     return CUDA_ERROR_CAPTURED_EVENT;
+}
+
+/* Whether every stream that was drawn in was waited for, directly or through others, by the origin. */
+static bool is_joined(const struct sim_capture *capture)
+{
+    for (CUcontext context = sim.contexts; context != NULL; context = context->next) {
+        for (CUstream stream = context->streams; stream != NULL; stream = stream->next_in_context) {
+            CUstream end = stream->capture == capture ? stream : capture->origin;
+            while (end != capture->origin && end->joined_to != NULL)
+                end = end->joined_to;
+            if (end != capture->origin)
+                return false;
+        }
+    }
+    return true;
 }
 
 /* Takes the capture out of the list and its streams out of the capture. */
@@ -134,8 +161,11 @@ static void close_capture(struct sim_capture *capture)
     *link = capture->next;
     for (CUcontext context = sim.contexts; context != NULL; context = context->next)
         for (CUstream stream = context->streams; stream != NULL; stream = stream->next_in_context)
-            if (stream->capture == capture)
+            if (stream->capture == capture) {
                 stream->capture = NULL;
+                stream->joined_to = NULL;
+                stream->captured = 0;
+            }
 }
 
 void sim_capture_abandon(CUstream stream)
@@ -190,6 +220,7 @@ CUresult sim_cuStreamEndCapture(CUstream handle, CUgraph *graph)
 {
     struct sim_capture *capture;
     CUstream stream;
+    bool joined;
     CUresult result = sim_stream_resolve(handle, &stream);
 
     if (result != CUDA_SUCCESS)
@@ -203,12 +234,13 @@ CUresult sim_cuStreamEndCapture(CUstream handle, CUgraph *graph)
         return CUDA_ERROR_STREAM_CAPTURE_UNMATCHED;
     if (capture->mode != CU_STREAM_CAPTURE_MODE_RELAXED && capture->thread_id != sim_thread.id)
         return CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD;
+    joined = is_joined(capture);
     close_capture(capture);
     *graph = capture->graph;
-    if (capture->invalidated) {
+    if (capture->invalidated || !joined) {
         sim_graph_destroy(capture->graph);
         *graph = NULL;
-        result = CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
+        result = capture->invalidated ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED : CUDA_ERROR_STREAM_CAPTURE_UNJOINED;
     }
     free(capture);
     return result;

@@ -13,7 +13,6 @@ struct sim_capture {
     uint64_t thread_id;
     struct CUgraph_st *graph;
     bool invalidated;
-    unsigned joined; /* streams in it besides the origin */
     struct sim_capture *next;
 };
 

@@ -4,6 +4,7 @@
 #include "api.h"
 #include "capture.h"
 #include "objects.h"
+#include "pool.h"
 #include "stream.h"
 
 #include <stdlib.h>
@@ -55,6 +56,9 @@ void sim_context_deactivate(CUcontext context)
             sim_capture_abandon(stream);
     sim_modules_of_context_unload(context);
     sim_allocations_of_context_free(context);
+    sim_host_memory_of_context_free(context);
+    if (context->primary)
+        sim_pools_of_device_empty(context->device);
     while (context->streams != NULL)
         sim_stream_retire(context->streams);
     context->legacy_stream = NULL;

@@ -11,8 +11,9 @@ CUresult sim_context_activate(CUcontext context);
 /* Waits for its work, frees its streams, modules and memory. */
 void sim_context_deactivate(CUcontext context);
 
-/* Each frees what a context owns; in alloc.c and module.c. */
+/* Each frees what a context owns; in alloc.c, host.c and module.c. */
 void sim_allocations_of_context_free(CUcontext context);
+void sim_host_memory_of_context_free(CUcontext context);
 void sim_modules_of_context_unload(CUcontext context);
 
 #endif

@@ -33,6 +33,8 @@ CUresult sim_cuInit(unsigned flags)
 
     if (flags != 0)
         return CUDA_ERROR_INVALID_VALUE;
+    if (sim.initialised && getpid() != sim.pid)
+        return CUDA_ERROR_NOT_INITIALIZED;
     if (sim.initialised)
         return sim.machine.device_count > 0 ? CUDA_SUCCESS : CUDA_ERROR_NO_DEVICE;
     if (!sim_machine_load(&sim.machine, getenv("SIMCUDA_MACHINE"), error, sizeof error)) {

@@ -117,6 +117,7 @@ CUresult sim_cuEventRecordWithFlags(CUevent event, CUstream handle, unsigned fla
     point->stream = stream;
     point->stream_id = stream->id;
     point->capture = stream->capture;
+    point->captured = stream->captured;
     sim_point_drop(event->point);
     event->point = point;
     event->refusals = 0;

@@ -1,6 +1,7 @@
 /* host.c: pinned and registered host memory. Both are charged to the machine's host memory. */
 #include "address.h"
 #include "api.h"
+#include "context.h"
 #include "knowledge.h"
 #include "range.h"
 #include "schedule.h"
@@ -53,24 +54,47 @@ CUresult sim_cuMemAllocHost_v2(void **pointer, size_t bytes)
     return sim_cuMemHostAlloc(pointer, bytes, 0);
 }
 
+/* Gives pinned memory back, or lets go of registered memory. */
+static void release(struct sim_range *range)
+{
+    CUdeviceptr start = range->start;
+    struct sim_block block = range->block;
+
+    sim_trace_memory(range->kind == SIM_PINNED ? "free" : "unregister", start, range->bytes, SIM_HOST, NULL);
+    sim_knowledge_set((uintptr_t)range->alias, range->bytes, SIM_UNKNOWN);
+    if (range->kind == SIM_REGISTERED)
+        sim_physical_refund(SIM_HOST, range->charged_bytes);
+    sim_range_remove(range);
+    if (block.bytes > 0) {
+        sim_physical_hide(start, block.bytes);
+        sim_physical_give(&block);
+        sim_address_give(start, block.bytes);
+    }
+}
+
+void sim_host_memory_of_context_free(CUcontext context)
+{
+    struct sim_range *range = sim_range_from(0);
+
+    while (range != NULL) {
+        struct sim_range *after = sim_range_after(range);
+        if ((range->kind == SIM_PINNED || range->kind == SIM_REGISTERED) && range->context == context)
+            release(range);
+        range = after;
+    }
+}
+
 CUresult sim_cuMemFreeHost(void *pointer)
 {
     struct sim_range *range = sim_range_find((CUdeviceptr)pointer);
-    struct sim_block block;
 
     if (range == NULL || range->kind != SIM_PINNED || range->start != (CUdeviceptr)pointer)
         return CUDA_ERROR_INVALID_VALUE;
     sim_drain_all();
-    range = sim_range_find((CUdeviceptr)pointer);
+    range = sim_range_find((CUdeviceptr)pointer); /* host functions ran meanwhile */
     if (range == NULL || range->kind != SIM_PINNED)
         return CUDA_ERROR_INVALID_VALUE;
-    sim_trace_memory("free", range->start, range->bytes, SIM_HOST, NULL);
-    block = range->block;
-    sim_knowledge_set((uintptr_t)range->alias, range->bytes, SIM_UNKNOWN);
-    sim_range_remove(range);
-    sim_physical_hide((CUdeviceptr)pointer, block.bytes);
-    sim_physical_give(&block);
-    sim_address_give((CUdeviceptr)pointer, block.bytes);
+    release(range);
     return sim_current()->sticky;
 }
 
@@ -124,10 +148,7 @@ CUresult sim_cuMemHostUnregister(void *pointer)
     range = sim_range_find((CUdeviceptr)pointer);
     if (range == NULL || range->kind != SIM_REGISTERED)
         return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
-    sim_trace_memory("unregister", range->start, range->bytes, SIM_HOST, NULL);
-    sim_knowledge_set((uintptr_t)range->alias, range->bytes, SIM_UNKNOWN);
-    sim_physical_refund(SIM_HOST, range->charged_bytes);
-    sim_range_remove(range);
+    release(range);
     return sim_current()->sticky;
 }
 

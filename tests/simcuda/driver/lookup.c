@@ -29,9 +29,9 @@ static const struct sim_lookup table[] = {
 #undef DRIVER_API_STREAM
 };
 
-/* Open addressing by name; an entry is the first index + 1 of a name in `sorted`. */
-#define BUCKETS 2048
-static const struct sim_lookup *sorted[BUCKETS];
+/* Both lists, by name and version. */
+#define ENTRY_LIMIT 2048
+static const struct sim_lookup *sorted[ENTRY_LIMIT];
 static size_t sorted_count;
 
 static int compare(const void *a, const void *b)
@@ -48,7 +48,7 @@ static void sort_once(void)
         return;
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         sorted[sorted_count++] = &table[i];
-    for (size_t i = 0; i < sim_stub_count && sorted_count < BUCKETS; i++)
+    for (size_t i = 0; i < sim_stub_count && sorted_count < ENTRY_LIMIT; i++)
         sorted[sorted_count++] = &sim_stubs[i];
     qsort(sorted, sorted_count, sizeof *sorted, compare);
 }
@@ -84,14 +84,14 @@ CUresult sim_cuGetProcAddress_v2(
     end = sorted + sorted_count;
     entry = find(name);
     if (entry == NULL)
-        return CUDA_ERROR_NOT_FOUND;
+        return CUDA_SUCCESS; /* "CUDA_SUCCESS and NULL": the status tells why (cuda.h) */
     for (; entry < end && strcmp((*entry)->name, name) == 0; entry++)
         if ((*entry)->version <= version)
             best = *entry;
     if (best == NULL) {
         if (status != NULL)
             *status = CU_GET_PROC_ADDRESS_VERSION_NOT_SUFFICIENT;
-        return CUDA_ERROR_NOT_FOUND;
+        return CUDA_SUCCESS;
     }
     *function = (void *)(per_thread ? best->per_thread : best->function);
     if (status != NULL)
@@ -101,5 +101,7 @@ CUresult sim_cuGetProcAddress_v2(
 
 CUresult sim_cuGetProcAddress(const char *name, void **function, int version, cuuint64_t flags)
 {
-    return sim_cuGetProcAddress_v2(name, function, version, flags, NULL);
+    CUresult result = sim_cuGetProcAddress_v2(name, function, version, flags, NULL);
+    /* The first form has no status, and an error instead (cuda.h of CUDA 11.3). */
+    return result == CUDA_SUCCESS && *function == NULL ? CUDA_ERROR_NOT_FOUND : result;
 }

@@ -45,7 +45,7 @@ static bool parse_short_form(struct sim_machine *machine, const char *text)
     char copy[256];
     char *save = NULL;
 
-    if (strlen(text) >= sizeof copy)
+    if (strlen(text) >= sizeof copy || text[0] == '+' || strstr(text, "++") != NULL || text[strlen(text) - 1] == '+')
         return false;
     strcpy(copy, text);
     *machine = (struct sim_machine){.host_bytes = (size_t)64 << 30};

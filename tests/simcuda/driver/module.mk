@@ -31,3 +31,19 @@ $(SIMCUDA_DIR)/machines/%.yaml: tests/simcuda/machines/%.yaml
 	$(Q)mkdir -p $(@D) && cp $< $@
 
 SIMCUDA_LIBRARIES += $(SIMDRIVER_LIBRARY) $(SIMCUDA_DIR)/libcuda.so $(SIMCUDA_MACHINES)
+
+# --- Tests: single parts, and the driver as a whole ---
+simcuda_parts_test_CFLAGS := -isystem $(CUDA_INCLUDE) -I$(SIMDRIVER)
+simcuda_parts_test_LIBS := -lcriterion -lyaml -ldl
+$(eval $(call program,simcuda_parts_test,$(BUILD)/tests/simcuda_parts_test,\
+	$(wildcard $(SIMDRIVER)/tests/parts_*_test.c) \
+	$(addprefix $(SIMDRIVER)/,extents.c knowledge.c signature.c machine.c machine_file.c)))
+TEST_PROGRAMS += $(BUILD)/tests/simcuda_parts_test
+
+simcuda_driver_test_CFLAGS := -isystem $(CUDA_INCLUDE)
+simcuda_driver_test_LINK_DEPS := $(SIMDRIVER_LIBRARY)
+simcuda_driver_test_LIBS := $(SIMDRIVER_LIBRARY) -lcriterion
+simcuda_driver_test_LDFLAGS := -Wl,--disable-new-dtags,-rpath,'$$ORIGIN/../simcuda'
+$(eval $(call program,simcuda_driver_test,$(BUILD)/tests/simcuda_driver_test,\
+	$(wildcard $(SIMDRIVER)/tests/driver_*_test.c)))
+TEST_PROGRAMS += $(BUILD)/tests/simcuda_driver_test

@@ -135,7 +135,7 @@ size_t simcudaLiveAllocations(void)
 
 void simcudaFail(const char *symbol, unsigned n, int result)
 {
-    if (symbol == NULL)
+    if (symbol == NULL || (sim.initialised && getpid() != sim.pid))
         return;
     sim_lock();
     if (!sim_failure_set(symbol, n, (CUresult)result))

@@ -1,15 +1,14 @@
-/* physical.c: sparse files as memory chips; see physical.h. */
+/* physical.c: sparse memory as memory chips; see physical.h. */
 #include "physical.h"
 #include "extents.h"
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 struct chip {
-    int fd;
+    int fd; /* the host's memfd; -1 for a device */
     char *alias;
     size_t used_bytes, capacity_bytes;
     struct sim_extents free;
@@ -26,18 +25,40 @@ static bool start_chip(int location, size_t capacity_bytes)
 {
     struct chip *chip = chip_of(location);
     /* Every byte of the capacity may be a page of its own, and more. */
-    size_t file_bytes = 4 * ((capacity_bytes + SIM_PAGE_BYTES - 1) & ~(SIM_PAGE_BYTES - 1));
-    char name[32];
+    size_t bytes = 4 * ((capacity_bytes + SIM_PAGE_BYTES - 1) & ~(SIM_PAGE_BYTES - 1));
+    char *start;
 
-    snprintf(name, sizeof name, location == SIM_HOST ? "simcuda-host" : "simcuda-cuda%d", location);
     chip->capacity_bytes = capacity_bytes;
-    chip->fd = memfd_create(name, MFD_CLOEXEC);
-    if (chip->fd < 0 || ftruncate(chip->fd, (off_t)file_bytes) != 0)
+    chip->fd = -1;
+    if (location == SIM_HOST) {
+        chip->fd = memfd_create("simcuda-host", MFD_CLOEXEC);
+        if (chip->fd < 0 || ftruncate(chip->fd, (off_t)bytes) != 0)
+            return false;
+        start = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, chip->fd, 0);
+    } else {
+        start = mmap(
+            NULL, bytes + SIM_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    }
+    if (start == MAP_FAILED)
         return false;
-    chip->alias = mmap(NULL, file_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, chip->fd, 0);
-    if (chip->alias == MAP_FAILED)
-        return false;
-    return sim_extents_give(&chip->free, 0, file_bytes);
+    if (location != SIM_HOST) {
+        start = (char *)(((uintptr_t)start + SIM_PAGE_BYTES - 1) & ~(uintptr_t)(SIM_PAGE_BYTES - 1));
+        /* Advice only: without large pages all is slower, and nothing else. */
+        (void)madvise(start, bytes, MADV_HUGEPAGE);
+        (void)madvise(start, bytes, MADV_DONTFORK);
+    }
+    (void)madvise(start, bytes, MADV_DONTDUMP);
+    chip->alias = start;
+    return sim_extents_give(&chip->free, 0, bytes);
+}
+
+/* Makes the range read as zeros again, and gives its memory back. Whole pages of 4 KiB, or of SIM_PAGE_BYTES on a
+ * device. */
+static bool drop(const struct chip *chip, size_t offset, size_t bytes)
+{
+    if (chip->fd < 0)
+        return madvise(chip->alias + offset, bytes, MADV_DONTNEED) == 0;
+    return fallocate(chip->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)bytes) == 0;
 }
 
 bool sim_physical_start(void)
@@ -87,10 +108,10 @@ CUresult sim_physical_take(int location, size_t bytes, struct sim_block *block)
 void sim_physical_give(const struct sim_block *block)
 {
     struct chip *chip = chip_of(block->location);
-    if (fallocate(chip->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)block->offset, (off_t)block->bytes) != 0)
+    if (!drop(chip, block->offset, block->bytes))
         sim_say("freed memory could not be cleared: %m");
     chip->used_bytes -= block->bytes;
-    /* Without book-keeping memory the extent is lost to the file, which is four times as large as needed. */
+    /* Without book-keeping memory the extent is lost to the region, which is four times as large as needed. */
     (void)sim_extents_give(&chip->free, block->offset, block->bytes);
 }
 
@@ -111,14 +132,11 @@ char *sim_physical_alias(const struct sim_block *block)
 
 void sim_physical_clear(int location, char *alias, size_t bytes)
 {
-    const size_t unit = 4096;
     struct chip *chip = chip_of(location);
     size_t start = (size_t)(alias - chip->alias), end = start + bytes;
-    size_t first = (start + unit - 1) & ~(unit - 1), last = end & ~(unit - 1);
+    size_t first = (start + SIM_PAGE_BYTES - 1) & ~(SIM_PAGE_BYTES - 1), last = end & ~(SIM_PAGE_BYTES - 1);
 
-    /* Writing zeros into a page that was never touched would make it real; a hole costs nothing. */
-    if (bytes < 16 * unit ||
-        fallocate(chip->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)first, (off_t)(last - first)) != 0) {
+    if (first >= last || !drop(chip, first, last - first)) {
         memset(alias, 0, bytes);
         return;
     }

@@ -1,9 +1,11 @@
-/* physical.h: the memory chips of the simulated machine, one sparse memfd per location.
+/* physical.h: the memory chips of the simulated machine, one sparse region per location.
  *
- * A location's file is larger than its capacity, so that fragmentation never counts; what is in use is counted and
- * refused beyond the capacity, as the sum says, not as the file is. The simulator reads and writes through an alias
- * mapping of its own; the program's addresses are other mappings of the same file, or none. Freed bytes are punched
- * out: fresh memory reads as zeros. */
+ * A region is larger than its location's capacity, so that fragmentation never counts; what is in use is counted and
+ * refused beyond the capacity, as the sum says, not as the region is. The simulator reads and writes through mappings
+ * of its own. The host's region is a memfd, because the program must see parts of it at addresses of its choice. A
+ * device's is anonymous memory that only the simulator maps: no CPU address of the program ever shows it, large pages
+ * make it quick, and a forked child does not get it. Freed bytes are given back to the system: fresh memory reads as
+ * zeros. */
 #ifndef SIM_PHYSICAL_H
 #define SIM_PHYSICAL_H
 

@@ -245,3 +245,18 @@ void sim_pool_destroy(CUmemoryPool pool)
     *link = pool->next;
     free(pool);
 }
+
+void sim_pools_of_device_empty(int device)
+{
+    struct sim_range *range = sim_range_from(0);
+
+    while (range != NULL) {
+        struct sim_range *after = sim_range_after(range);
+        if (range->kind == SIM_POOL_BLOCK && range->location == device)
+            sim_pool_block_free(range);
+        range = after;
+    }
+    for (CUmemoryPool pool = pools; pool != NULL; pool = pool->next)
+        if (pool->device == device)
+            trim(pool, 0, true);
+}

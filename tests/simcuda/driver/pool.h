@@ -49,5 +49,7 @@ CUmemoryPool sim_pool_of_block(const struct sim_range *range);
 /* Gives empty, observed chunks back until at most `keep` bytes are reserved. */
 void sim_pool_trim(CUmemoryPool pool, uint64_t keep);
 void sim_pool_destroy(CUmemoryPool pool);
+/* Frees all blocks of the device's pools, whose memory goes with the primary context, and all their chunks. */
+void sim_pools_of_device_empty(int device);
 
 #endif

@@ -1,7 +1,7 @@
 /* pool_calls.c: stream-ordered allocation and the calls about pools; the memory itself is in pool.c. */
 #include "alloc.h"
 #include "api.h"
-#include "capture.h"
+#include "graph_memory.h"
 #include "objects.h"
 #include "pool.h"
 #include "stream.h"
@@ -62,15 +62,12 @@ static CUresult allocate(CUdeviceptr *address, size_t bytes, CUmemoryPool pool, 
     struct sim_range *range;
     CUresult result;
 
-    if (stream->capture != NULL) {
-        sim_say("stream-ordered allocation inside a capture is not simulated; the capture is invalid now");
-        stream->capture->invalidated = true;
-        return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
-    }
     if (bytes == 0) {
         *address = 0;
         return CUDA_SUCCESS;
     }
+    if (stream->capture != NULL)
+        return sim_graph_memory_allocate(address, bytes, stream);
     range = sim_pool_take(pool, stream, bytes, &result);
     if (range == NULL)
         return result;
@@ -112,10 +109,10 @@ CUresult sim_cuMemFreeAsync(CUdeviceptr address, CUstream handle)
     if (range == NULL || range->start != address || range->freeing ||
         (range->kind != SIM_POOL_BLOCK && range->kind != SIM_ALLOCATION))
         return CUDA_ERROR_INVALID_VALUE;
-    if (stream->capture != NULL) {
-        stream->capture->invalidated = true; /* it was not allocated in this graph */
-        return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
-    }
+    if (stream->capture != NULL)
+        return sim_graph_memory_free(range, stream);
+    if (range->graph_memory != NULL && range->pending)
+        return CUDA_ERROR_INVALID_VALUE;
     range->freeing = true;
     return submit(stream, &end_class, range);
 }

@@ -26,13 +26,14 @@ struct sim_range {
     char *alias;       /* where the simulator sees the first byte */
     CUcontext context; /* that allocated; NULL for pool blocks and mappings, which belong to no context */
     uint64_t buffer_id;
-    struct sim_block block;      /* physical memory that this range owns; bytes 0 where another object owns it */
-    size_t charged_bytes;        /* SIM_REGISTERED: what the host was charged */
-    unsigned host_flags;         /* SIM_PINNED, SIM_REGISTERED */
-    void *owner;                 /* slab, pool chunk or handle, by kind */
-    bool pending;                /* a pool block whose allocation the stream has not reached yet */
-    bool freeing;                /* a stream-ordered free is queued */
-    uint32_t readable, writable; /* SIM_MAPPING, SIM_POOL_BLOCK: access masks */
+    struct sim_block block; /* physical memory that this range owns; bytes 0 where another object owns it */
+    size_t charged_bytes;   /* SIM_REGISTERED: what the host was charged */
+    unsigned host_flags;    /* SIM_PINNED, SIM_REGISTERED */
+    void *owner;            /* slab, pool chunk or handle, by kind */
+    bool pending;           /* not allocated yet, or freed, in the order of the streams */
+    struct sim_graph_memory *graph_memory; /* SIM_ALLOCATION: a graph owns it, or NULL */
+    bool freeing;                          /* a stream-ordered free is queued */
+    uint32_t readable, writable;           /* SIM_MAPPING, SIM_POOL_BLOCK: access masks */
 };
 
 /* A new zeroed range in the table, which keeps it until sim_range_remove. NULL without memory. */

@@ -158,8 +158,10 @@ static void execute_first(CUstream stream)
 {
     struct sim_op *op = stream->first;
     CUcontext before = sim_executing;
+    unsigned api_before = sim_thread.api;
 
     sim_executing = op->context;
+    sim_thread.api = op->api; /* messages and the trace name the call that asked for this, not the one that waits */
     if (op->context->sticky != CUDA_SUCCESS && !op->class->runs_after_error) {
         /* The device stopped: what was queued behind the error never runs. */
     } else if (op->class->runs_unlocked) {
@@ -176,6 +178,7 @@ static void execute_first(CUstream stream)
         op->class->execute(op);
     }
     sim_executing = before;
+    sim_thread.api = api_before;
 
     stream->first = op->next;
     stream->refusals = 0;

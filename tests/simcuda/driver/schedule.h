@@ -51,6 +51,8 @@ struct CUstream_st {
     struct sim_op *first, *last;
     size_t pending;
     struct sim_capture *capture;
+    uint64_t captured;  /* operations and waits recorded in the capture */
+    CUstream joined_to; /* the stream of the capture that waited for all of them, or NULL */
     CUstream next_in_context;
     CUstream next_active, previous_active; /* streams with pending operations */
 };
@@ -61,7 +63,9 @@ struct sim_point {
     bool done;
     CUstream stream; /* valid while not done */
     uint64_t sequence, stream_id, time_ns;
-    struct sim_capture *capture; /* recorded while its stream was being captured; compared, never followed */
+    /* Recorded while its stream was being captured; compared, never followed, unless the capture is open. */
+    struct sim_capture *capture;
+    uint64_t captured; /* what the stream had recorded then */
 };
 
 /* A zeroed operation of `bytes` (its first member is a struct sim_op), or NULL. */

@@ -8,6 +8,7 @@
 #include "machine.h"
 
 #include <cuda.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -30,9 +31,9 @@ struct sim_device {
 };
 
 struct sim {
-    bool initialised;
-    bool deinitialised; /* the library's destructor ran */
-    pid_t pid;          /* of the process that initialised */
+    atomic_bool initialised;   /* set last by cuInit; read without the lock */
+    atomic_bool deinitialised; /* the library's destructor ran */
+    pid_t pid;                 /* of the process that initialised */
     int driver_version;
     struct sim_machine machine;
     struct sim_device devices[SIM_MAX_DEVICES];

@@ -14,7 +14,7 @@
 int sim_trace_fd = -1;
 
 struct line {
-    char text[4096];
+    char text[16384]; /* mangled names of kernels are long */
     size_t length;
 };
 
@@ -89,11 +89,12 @@ bool sim_trace_start(void)
 
 void sim_trace_memory(const char *event, CUdeviceptr address, size_t bytes, int location, const uint64_t *handle_id)
 {
-    struct line line = {.length = 0};
+    struct line line;
     char name[16];
 
     if (!sim_trace_is_on())
         return;
+    line.length = 0;
     location_name(location, name);
     add(&line, "{\"call\":\"%s\",\"event\":\"%s\",\"address\":\"%#llx\",\"bytes\":%zu,\"location\":\"%s\"",
         sim_call_name(), event, address, bytes, name);
@@ -104,11 +105,12 @@ void sim_trace_memory(const char *event, CUdeviceptr address, size_t bytes, int 
 
 void sim_trace_handle(const char *event, uint64_t id, size_t bytes, int location)
 {
-    struct line line = {.length = 0};
+    struct line line;
     char name[16];
 
     if (!sim_trace_is_on())
         return;
+    line.length = 0;
     location_name(location, name);
     add(&line, "{\"call\":\"%s\",\"event\":\"%s\",\"handle\":%llu,\"bytes\":%zu,\"location\":\"%s\"", sim_call_name(),
         event, (unsigned long long)id, bytes, name);
@@ -157,8 +159,9 @@ done:
 void sim_trace_copy(const struct sim_op *op, struct sim_place to, struct sim_place from, size_t row_bytes, size_t rows,
     size_t from_pitch, bool hash)
 {
-    struct line line = {.length = 0};
+    struct line line;
 
+    line.length = 0;
     begin(&line, op);
     add(&line, ",\"bytes\":%zu,\"dst\":\"%#llx\",\"dst_location\":\"%s\",\"src\":\"%#llx\",\"src_location\":\"%s\"",
         row_bytes * rows, address_of(to), location_of(to), address_of(from), location_of(from));
@@ -171,8 +174,9 @@ void sim_trace_copy(const struct sim_op *op, struct sim_place to, struct sim_pla
 
 void sim_trace_fill(const struct sim_op *op, CUdeviceptr address, size_t bytes, uint32_t value)
 {
-    struct line line = {.length = 0};
+    struct line line;
 
+    line.length = 0;
     begin(&line, op);
     add(&line, ",\"bytes\":%zu,\"dst\":\"%#llx\",\"dst_location\":\"%s\",\"value\":%u", bytes, address,
         sim_location_name(address), value);
@@ -181,8 +185,9 @@ void sim_trace_fill(const struct sim_op *op, CUdeviceptr address, size_t bytes, 
 
 void sim_trace_launch(const struct sim_op *op, const char *name)
 {
-    struct line line = {.length = 0};
+    struct line line;
 
+    line.length = 0;
     begin(&line, op);
     add(&line, ",\"launch\":");
     add_string(&line, name);
@@ -203,9 +208,10 @@ static void add_operand(struct line *line, const char *name, const struct simcud
 void sim_trace_gemm(
     const struct sim_op *op, const struct simcuda_gemm *gemm, bool computed, const uint64_t operand_hash[2])
 {
-    struct line line = {.length = 0};
     static const char *const names[2] = {"a_hash", "b_hash"};
+    struct line line;
 
+    line.length = 0;
     begin(&line, op);
     add(&line, ",\"gemm\":\"%s\",\"m\":%lld,\"n\":%lld,\"k\":%lld,\"batch\":%lld,\"computed\":%s", gemm->symbol,
         (long long)gemm->d.rows, (long long)gemm->d.columns,
@@ -225,9 +231,10 @@ void sim_trace_gemm(
 
 void sim_trace_error(const char *call, CUresult result)
 {
-    struct line line = {.length = 0};
+    struct line line;
     const char *name = NULL;
 
+    line.length = 0;
     sim_cuGetErrorName(result, &name);
     add(&line, "{\"call\":\"%s\",\"error\":\"%s\"", call, name != NULL ? name : "unknown");
     finish(&line);
@@ -235,10 +242,11 @@ void sim_trace_error(const char *call, CUresult result)
 
 void sim_trace_mark(const char *name)
 {
-    struct line line = {.length = 0};
+    struct line line;
 
     if (!sim_trace_is_on())
         return;
+    line.length = 0;
     add(&line, "{\"mark\":");
     add_string(&line, name);
     for (int i = 0; i < sim.machine.device_count; i++)

@@ -95,8 +95,7 @@ done:
     return result;
 }
 
-/* --- What the compiler's host code calls (crt/host_runtime.h). None of these wakes the driver.
- * -------------------------- */
+/* --- What the compiler's host code calls (crt/host_runtime.h). None of these wakes the driver. -------------------- */
 
 /* The wrapper that the compiler emits around an image: crt/host_runtime.h registers its address. */
 struct fat_binary_wrapper {

@@ -36,8 +36,7 @@ extern void *rt_driver_functions[RT_LOOKUP_COUNT];
 #define RT_DRIVER_VERSION_PTSZ(name, version, form)                                                                    \
     ((__typeof__(&form))rt_driver_functions[RT_LOOKUP_VERSION(name, version, 2)])
 
-/* --- Entering and leaving
- * ---------------------------------------------------------------------------------------------- */
+/* --- Entering and leaving ----------------------------------------------------------------------------------------- */
 enum rt_need {
     RT_NEEDS_DRIVER,  /* look-ups made and cuInit called */
     RT_NEEDS_CONTEXT, /* and a context is current: the primary one of the thread's device if the program set none */
@@ -74,8 +73,7 @@ cudaError_t rt_fail(cudaError_t error);
         return function(__VA_ARGS__, true);                                                                            \
     }
 
-/* --- Parts
- * --------------------------------------------------------------------------------------------------------------- */
+/* --- Parts -------------------------------------------------------------------------------------------------------- */
 /* driver.c: loads libcuda.so.1, makes the look-ups and calls cuInit, once per process; any thread. Returns the error
  * that every runtime function then returns, or 0. rt_driver_version is 0 until a driver was found. */
 cudaError_t rt_driver_load(void);

@@ -1,0 +1,118 @@
+/* graph_memory.c: see graph_memory.h. */
+#include "graph_memory.h"
+#include "alloc.h"
+#include "knowledge.h"
+#include "trace.h"
+
+#include <stdlib.h>
+
+/* Shared by all nodes, of all copies of the graph, that allocate or free it. */
+struct sim_graph_memory {
+    struct sim_range *range;
+    unsigned references;
+};
+
+struct node_op {
+    struct sim_op op;
+    struct sim_graph_memory *memory;
+};
+
+/* Nobody can use it any more; fresh when it is used again. */
+static void make_unusable(struct sim_range *range)
+{
+    sim_knowledge_set((uintptr_t)range->alias, range->bytes, SIM_UNKNOWN);
+    sim_physical_clear(range->location, range->alias, range->bytes);
+    range->pending = true;
+    range->freeing = false;
+}
+
+static void execute_begin(struct sim_op *op)
+{
+    struct sim_range *range = ((struct node_op *)op)->memory->range;
+    sim_trace_memory("alloc", range->start, range->bytes, range->location, NULL);
+    range->pending = false;
+}
+
+static void execute_end(struct sim_op *op)
+{
+    struct sim_range *range = ((struct node_op *)op)->memory->range;
+    sim_trace_memory("free", range->start, range->bytes, range->location, NULL);
+    make_unusable(range);
+}
+
+static struct sim_op *clone_node(const struct sim_op *op)
+{
+    struct node_op *clone = (struct node_op *)sim_op_copy(op, sizeof *clone);
+    if (clone == NULL)
+        return NULL;
+    clone->memory->references++;
+    return &clone->op;
+}
+
+static void destroy_node(struct sim_op *op)
+{
+    struct sim_graph_memory *memory = ((struct node_op *)op)->memory;
+
+    if (--memory->references > 0)
+        return;
+    memory->range->graph_memory = NULL; /* what is in use is the program's to free now */
+    if (memory->range->pending)
+        sim_deallocate(memory->range);
+    free(memory);
+}
+
+static const struct sim_op_class begin_class = {.name = "graph alloc",
+    .execute = execute_begin,
+    .clone = clone_node,
+    .destroy = destroy_node,
+    .runs_after_error = true};
+static const struct sim_op_class end_class = {.name = "graph free",
+    .execute = execute_end,
+    .clone = clone_node,
+    .destroy = destroy_node,
+    .runs_after_error = true};
+
+static CUresult submit(CUstream stream, const struct sim_op_class *class, struct sim_graph_memory *memory)
+{
+    struct node_op *op = sim_op_new(class, sizeof *op);
+    if (op == NULL)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    op->memory = memory;
+    memory->references++;
+    return sim_submit(stream, &op->op);
+}
+
+CUresult sim_graph_memory_allocate(CUdeviceptr *address, size_t bytes, CUstream stream)
+{
+    struct sim_graph_memory *memory = calloc(1, sizeof *memory);
+    CUresult result = CUDA_ERROR_OUT_OF_MEMORY;
+
+    if (memory == NULL)
+        return result;
+    memory->range = sim_allocate(stream->context, bytes, &result);
+    if (memory->range == NULL) {
+        free(memory);
+        return result;
+    }
+    memory->range->pending = true;
+    memory->range->graph_memory = memory;
+    *address = memory->range->start;
+    memory->references = 1; /* for this function, so that a failing submission cleans up below */
+    result = submit(stream, &begin_class, memory);
+    if (--memory->references == 0) {
+        memory->range->graph_memory = NULL;
+        sim_deallocate(memory->range);
+        free(memory);
+    }
+    return result;
+}
+
+CUresult sim_graph_memory_free(struct sim_range *range, CUstream stream)
+{
+    return range->graph_memory != NULL ? submit(stream, &end_class, range->graph_memory) : CUDA_ERROR_INVALID_VALUE;
+}
+
+void sim_graph_memory_release(struct sim_range *range)
+{
+    make_unusable(range);
+}

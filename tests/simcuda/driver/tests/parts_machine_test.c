@@ -1,0 +1,122 @@
+/* parts_machine_test.c: machine descriptions, good and bad. */
+#include "machine.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define GB ((size_t)1 << 30)
+
+static struct sim_machine machine;
+static char error[512];
+
+/* Loads a machine file with this text. */
+static bool load_file(const char *text)
+{
+    char path[] = "/tmp/simcuda-machine-XXXXXX";
+    int fd = mkstemp(path);
+    bool good;
+
+    cr_assert_geq(fd, 0);
+    cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    close(fd);
+    error[0] = '\0';
+    good = sim_machine_load(&machine, path, error, sizeof error);
+    unlink(path);
+    return good;
+}
+
+Test(machine, short_forms_count_and_add)
+{
+    cr_assert(sim_machine_load(&machine, "2x24gb", error, sizeof error));
+    cr_assert_eq(machine.device_count, 2);
+    cr_assert_eq(machine.devices[1].memory_bytes, 24 * GB);
+    cr_assert_eq(machine.host_bytes, 64 * GB);
+    cr_assert(machine.peer_access[0][1] && machine.peer_access[1][0] && !machine.peer_access[0][0]);
+    cr_assert(sim_machine_load(&machine, "8gb+2x512mb", error, sizeof error));
+    cr_assert_eq(machine.device_count, 3);
+    cr_assert_eq(machine.devices[0].memory_bytes, 8 * GB);
+    cr_assert_eq(machine.devices[2].memory_bytes, GB / 2);
+    cr_assert(sim_machine_load(&machine, NULL, error, sizeof error));
+    cr_assert_eq(machine.device_count, 2);
+}
+
+Test(machine, nonsense_is_refused_with_a_sentence)
+{
+    static const char *const bad[] = {
+        "24", "x24gb", "2x", "24gb+", "0x24gb", "17x24gb", "24gigs", "-1gb", "1mb", "no-such", "/no/such/file.yaml"};
+
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        error[0] = '\0';
+        cr_assert_not(sim_machine_load(&machine, bad[i], error, sizeof error), "%s", bad[i]);
+        cr_assert_not_null(strstr(error, bad[i]), "%s: %s", bad[i], error);
+    }
+}
+
+Test(machine, a_file_says_everything)
+{
+    cr_assert(load_file("host: 3gb\npeer-access: [[1, 0]]\ndevices:\n  - name: First\n    memory: 1gb\n"
+                        "    capability: 9.0\n  - memory: 2gb\n    vmm: false\n    host-vmm: false\n"),
+        "%s", error);
+    cr_assert_eq(machine.host_bytes, 3 * GB);
+    cr_assert_str_eq(machine.devices[0].name, "First");
+    cr_assert_eq(machine.devices[0].major, 9);
+    cr_assert_eq(machine.devices[0].minor, 0);
+    cr_assert(machine.devices[0].vmm && machine.devices[0].host_vmm);
+    cr_assert_eq(machine.devices[1].major, 8);
+    cr_assert(!machine.devices[1].vmm && !machine.devices[1].host_vmm);
+    cr_assert(machine.peer_access[1][0] && !machine.peer_access[0][1]);
+}
+
+Test(machine, mistakes_in_a_file_name_the_line)
+{
+    static const struct {
+        const char *text, *said;
+    } bad[] = {
+        {"devices:\n  - memroy: 1gb\n", ":2: unknown key of a device"},
+        {"host: 1gb\nfoo: 1\ndevices:\n  - memory: 1gb\n", ":2: unknown key"},
+        {"devices:\n  - memory: much\n", ":2: a size"},
+        {"devices:\n  - memory: 1gb\n    vmm: maybe\n", ":3: true or false"},
+        {"devices:\n  - memory: 1gb\n    capability: eight\n", ":3: a compute capability"},
+        {"devices: []\n", "at least one entry"},
+        {"devices:\n  - name: A\n", "`memory:`"},
+        {"devices:\n  - memory: 1gb\npeer-access: [[0, 1]]\n", ":3: peer access"},
+        {"devices:\n  - memory: 1gb\n  - memory: 1gb\npeer-access: [[1, 1]]\n", ":4: peer access"},
+        {"- 1\n", "a mapping"},
+        {"devices: [\n", "did not find"},
+    };
+
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        cr_assert_not(load_file(bad[i].text), "%s", bad[i].text);
+        cr_assert_not_null(strstr(error, bad[i].said), "%s: %s", bad[i].text, error);
+    }
+}
+
+Test(machine, visible_devices_choose_and_order)
+{
+    cr_assert(sim_machine_load(&machine, "1gb+2gb+3gb", error, sizeof error));
+    machine.peer_access[2][0] = false;
+    sim_machine_narrow(&machine, "2,0");
+    cr_assert_eq(machine.device_count, 2);
+    cr_assert_eq(machine.devices[0].memory_bytes, 3 * GB);
+    cr_assert_eq(machine.devices[1].memory_bytes, GB);
+    cr_assert(!machine.peer_access[0][1] && machine.peer_access[1][0]);
+}
+
+Test(machine, visible_devices_end_at_the_first_that_is_none)
+{
+    static const struct {
+        const char *visible;
+        int count;
+    } lists[] = {{"1,7,0", 1}, {"-1,0", 0}, {"", 0}, {"0,0", 0}, {"0, 1", 2}, {"2", 1}, {"all", 0}};
+
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        cr_assert(sim_machine_load(&machine, "3x1gb", error, sizeof error));
+        sim_machine_narrow(&machine, lists[i].visible);
+        cr_assert_eq(machine.device_count, lists[i].count, "%s: %d", lists[i].visible, machine.device_count);
+    }
+    cr_assert(sim_machine_load(&machine, "3x1gb", error, sizeof error));
+    sim_machine_narrow(&machine, NULL);
+    cr_assert_eq(machine.device_count, 3);
+}
