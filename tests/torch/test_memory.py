@@ -32,6 +32,7 @@ def test_statistics_rise_and_fall_by_what_is_allocated(baseline, size):
     assert during["reserved"] >= during["allocated"]
     assert torch.cuda.max_memory_allocated() >= during["allocated"]
     del block
+    torch.cuda.synchronize()  # a free in stream order counts when the host has seen it done
     assert statistics()["allocated"] == baseline["allocated"]
 
 
@@ -106,4 +107,5 @@ def test_thousands_of_small_allocations(baseline):
         assert torch.equal(tensor.cpu(), torch.full(tensor.shape, n % 251, dtype=torch.uint8))
     kept.clear()
     del tensor
+    torch.cuda.synchronize()
     assert statistics()["allocated"] == baseline["allocated"]

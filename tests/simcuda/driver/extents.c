@@ -34,7 +34,7 @@ static bool insert(struct sim_extents *extents, size_t index, uint64_t start, ui
     return true;
 }
 
-static void delete (struct sim_extents *extents, size_t index)
+static void remove_at(struct sim_extents *extents, size_t index)
 {
     extents->count--;
     memmove(&extents->free[index], &extents->free[index + 1], (extents->count - index) * sizeof *extents->free);
@@ -55,7 +55,7 @@ static bool cut(struct sim_extents *extents, size_t index, uint64_t start, uint6
     } else if (end < whole_end) {
         extents->free[index] = (struct sim_extent){end, whole_end - end};
     } else {
-        delete (extents, index);
+        remove_at(extents, index);
     }
     return true;
 }
@@ -90,7 +90,7 @@ bool sim_extents_give(struct sim_extents *extents, uint64_t start, uint64_t byte
 
     if (joins_before && joins_after) {
         extents->free[index - 1].bytes += bytes + extents->free[index].bytes;
-        delete (extents, index);
+        remove_at(extents, index);
     } else if (joins_before) {
         extents->free[index - 1].bytes += bytes;
     } else if (joins_after) {
