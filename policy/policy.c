@@ -218,7 +218,9 @@ int vs_policy_parse(const char *name, const char *text, size_t bytes, struct vs_
     vs_yaml_free(&tree);
     if (diags->error_count == errors_before)
         return 0;
+    enum vs_on_error on_error = policy->on_error;
     vs_policy_free(policy);
+    policy->on_error = on_error;
     return -1;
 }
 

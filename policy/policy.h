@@ -46,7 +46,8 @@ struct vs_policy {
 
 /*
  * Reads a policy. Returns 0 and a policy to be freed by vs_policy_free (warnings may have been added), or -1 with at
- * least one error added and *policy empty. All errors of the file are reported at once.
+ * least one error added and *policy empty, but for on_error where the text says it. All errors of the file are reported
+ * at once.
  */
 int vs_policy_load(const char *path, struct vs_policy *policy, struct vs_diags *diags);
 /* The same for a text at hand; `name` is its path in messages. Does no input or output. */

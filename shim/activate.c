@@ -15,7 +15,8 @@
 
 static struct vs_policy policy;
 static pid_t own_pid;
-static bool acting, seen;
+/* Hooks act from a good policy on for good: what was placed must be found when it is freed. Placing may end earlier. */
+static bool acting, placing, seen;
 
 static const char *policy_path(void)
 {
@@ -37,6 +38,13 @@ static void say_diagnostics(const struct vs_diags *diags)
     vs_text_free(&text);
 }
 
+/* In a forked child: CUDA does not survive there, and our locks may be held by threads that do not exist. */
+static void leave_child_alone(void)
+{
+    acting = placing = false;
+    vs_resolve_pass_through();
+}
+
 static void read_policy(void)
 {
     const char *path = policy_path();
@@ -53,8 +61,9 @@ static void read_policy(void)
     }
     if (policy.section_count == 0)
         return;
-    pthread_atfork(NULL, NULL, vs_resolve_pass_through);
+    pthread_atfork(NULL, NULL, leave_child_alone);
     __atomic_store_n(&acting, true, __ATOMIC_RELEASE);
+    __atomic_store_n(&placing, true, __ATOMIC_RELEASE);
     vs_log(VS_LOG_INFO, "policy", "%s, %zu model section%s, is in force", path, policy.section_count,
         policy.section_count == 1 ? "" : "s");
 }
@@ -74,7 +83,7 @@ bool vs_cuda_seen(void)
 
 const struct vs_policy *vs_policy_in_force(void)
 {
-    return __atomic_load_n(&acting, __ATOMIC_ACQUIRE) ? &policy : NULL;
+    return __atomic_load_n(&placing, __ATOMIC_ACQUIRE) ? &policy : NULL;
 }
 
 bool vs_in_own_process(void)
@@ -92,7 +101,6 @@ void vs_give_up(const char *format, ...)
     vs_log(VS_LOG_ERROR, "policy", "%s", reason);
     if (policy.on_error != VS_ON_ERROR_PASSTHROUGH)
         _exit(EXIT_CONFIGURATION); /* exit() would run the program's handlers in the middle of its own call */
-    __atomic_store_n(&acting, false, __ATOMIC_RELEASE);
-    vs_resolve_pass_through();
-    vs_log(VS_LOG_WARN, "policy", "stepping aside, as on-error: passthrough asks: the program runs without vramspan");
+    __atomic_store_n(&placing, false, __ATOMIC_RELEASE);
+    vs_log(VS_LOG_WARN, "policy", "stepping aside, as on-error: passthrough asks: no weight is placed any more");
 }

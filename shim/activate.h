@@ -20,7 +20,7 @@ bool vs_acting(void);
 /* vs_acting() has been true: some CUDA function was called. Lock-free. */
 bool vs_cuda_seen(void);
 
-/* The policy in force; NULL where the library does not act. Lives as long as the process. */
+/* The policy in force; NULL where nothing is placed (any more). Lives as long as the process. */
 const struct vs_policy *vs_policy_in_force(void);
 
 /* False in a child made by fork or vfork of the process that activated: CUDA does not survive there, and a vfork child
@@ -28,7 +28,7 @@ const struct vs_policy *vs_policy_in_force(void);
 bool vs_in_own_process(void);
 
 /* Says in one line why the policy cannot be honoured, then ends the process with status 78 (EX_CONFIG), or, where the
- * policy says `on-error: passthrough`, makes all hooks pass and returns. */
+ * policy says `on-error: passthrough`, ends the placing of weights and returns; those that were placed stay good. */
 void vs_give_up(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

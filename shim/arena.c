@@ -8,9 +8,11 @@
 #include "address_range.h"
 #include "driver.h"
 #include "locks.h"
+#include "stats.h"
 
-#define SPAN_BYTES      ((size_t)32 << 20)
-#define BLOCK_ALIGNMENT ((size_t)512) /* PyTorch aligns its own blocks so; cudaMalloc promises 256 */
+#define SHARED_SPAN_BYTES ((size_t)32 << 20)
+#define SHARING_BYTES     ((size_t)4 << 20) /* what is smaller shares: at most an eighth of such a span stays unused */
+#define BLOCK_ALIGNMENT   ((size_t)512)     /* PyTorch aligns its own blocks so; cudaMalloc promises 256 */
 
 enum block_state { BLOCK_FREE, BLOCK_LIVE, BLOCK_RETIRED };
 
@@ -145,38 +147,40 @@ static void destroy_span(struct span *span)
     free_span(span);
 }
 
+/* Memory for a block of `bytes`: with room for others where it is small, just its pages where there is no such room. */
+static CUresult get_memory(
+    const struct vs_compute *compute, struct vs_home home, size_t bytes, struct vs_memory *memory)
+{
+    size_t page_bytes = (bytes + VS_PAGE_BYTES - 1) / VS_PAGE_BYTES * VS_PAGE_BYTES;
+    CUresult result = CUDA_ERROR_OUT_OF_MEMORY;
+    if (bytes < SHARING_BYTES)
+        result = vs_backing_create(compute, home, SHARED_SPAN_BYTES, memory);
+    if (result == CUDA_ERROR_OUT_OF_MEMORY)
+        result = vs_backing_create(compute, home, page_bytes, memory);
+    return result;
+}
+
 static CUresult create_span(const struct vs_compute *compute, struct vs_home home, size_t bytes, struct span **created)
 {
-    const char *why;
-    const struct vs_backing *backing = vs_backing_for(compute, home, &why);
     struct span *span = calloc(1, sizeof *span);
     struct block *block = calloc(1, sizeof *block);
     struct vs_driver_scope scope;
-    CUresult result = !backing ? CUDA_ERROR_NOT_SUPPORTED : !span || !block ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_SUCCESS;
-    if (result != CUDA_SUCCESS)
-        goto fail;
-    size_t page_bytes = (bytes + VS_PAGE_BYTES - 1) / VS_PAGE_BYTES * VS_PAGE_BYTES;
-    size_t span_bytes = page_bytes > SPAN_BYTES ? page_bytes : SPAN_BYTES;
-    result = vs_driver_enter(&scope, compute->context);
-    if (result != CUDA_SUCCESS)
-        goto fail;
-    result = backing->create(compute, home, span_bytes, &span->memory);
-    if (result == CUDA_ERROR_OUT_OF_MEMORY && page_bytes < span_bytes) /* no room for company */
-        result = backing->create(compute, home, page_bytes, &span->memory);
-    vs_driver_leave(&scope);
-    if (result != CUDA_SUCCESS)
-        goto fail;
+    CUresult result = span && block ? vs_driver_enter(&scope, compute->context) : CUDA_ERROR_OUT_OF_MEMORY;
+    if (result == CUDA_SUCCESS) {
+        result = get_memory(compute, home, bytes, &span->memory);
+        vs_driver_leave(&scope);
+    }
+    if (result != CUDA_SUCCESS) {
+        free(block);
+        free(span);
+        return result;
+    }
     span->compute = compute;
     span->home = home;
     span->blocks = block;
     block->extent = span->memory.bytes;
     *created = span;
     return CUDA_SUCCESS;
-
-fail:
-    free(block);
-    free(span);
-    return result;
 }
 
 CUresult vs_arena_allocate(const struct vs_compute *compute, struct vs_home home, size_t bytes, CUdeviceptr *address)
@@ -261,17 +265,6 @@ void vs_arena_release(CUdeviceptr base)
         destroy_span(empty);
 }
 
-size_t vs_arena_bytes_at(struct vs_home home)
-{
-    size_t bytes = 0;
-    pthread_mutex_lock(&vs_arena_lock);
-    for (struct span *span = spans; span; span = span->next)
-        if (vs_home_equal(span->home, home))
-            bytes += span->memory.bytes;
-    pthread_mutex_unlock(&vs_arena_lock);
-    return bytes;
-}
-
 static struct span *unlink_span_of(int compute_ordinal)
 {
     pthread_mutex_lock(&vs_arena_lock);
@@ -292,6 +285,9 @@ void vs_arena_drop(int compute_ordinal)
         if (!idle)
             vs_compute_synchronize(span->compute);
         idle = true;
+        for (struct block *block = span->blocks; block; block = block->next)
+            if (block->state == BLOCK_LIVE)
+                vs_stats_freed(span->home, block->asked_bytes);
         destroy_span(span);
     }
 }

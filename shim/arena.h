@@ -1,8 +1,10 @@
 /* arena.h: the allocations that are ours: where their addresses come from, and what is known of an address.
  *
- * Memory is taken from a backing in *spans* of 32 MiB or more, each at one home, and handed out in *blocks*, aligned as
- * cudaMalloc aligns. Most weights of a model are far smaller than a page of 2 MiB; a page for each would waste
- * gigabytes. A span is given back to its backing when its last block is.
+ * Memory is taken from a backing in *spans*, each at one home, and handed out in *blocks*, aligned as cudaMalloc
+ * aligns. Most weights of a model are far smaller than a page of 2 MiB, and a page for each would waste gigabytes:
+ * those below 4 MiB share spans of 32 MiB; larger ones get a span of just their pages. A span is given back to its
+ * backing when its last block is. Looking up a pointer that may be ours takes a lock and walks the spans, which are
+ * some hundred.
  */
 #ifndef VS_ARENA_H
 #define VS_ARENA_H
@@ -36,9 +38,6 @@ bool vs_arena_retire(CUdeviceptr base, struct vs_allocation *retired);
 
 /* The memory of a retired allocation is out of use by every device: it may be handed out again. */
 void vs_arena_release(CUdeviceptr base);
-
-/* Bytes of spans at a home, for the report. */
-size_t vs_arena_bytes_at(struct vs_home home);
 
 /* Gives back all spans of a compute device, live blocks included, once its work is done: the device is being reset. */
 void vs_arena_drop(int compute_ordinal);

@@ -40,8 +40,14 @@ struct vs_backing {
 
 extern const struct vs_backing vs_backing_vmm, vs_backing_pinned;
 
-/* The first backing that serves `home`; NULL and the last one's reason where none does. */
-const struct vs_backing *vs_backing_for(const struct vs_compute *compute, struct vs_home home, const char **why);
+/* Whether a backing serves `home`; else *why is the best one's reason (static text). */
+bool vs_backing_serves(const struct vs_compute *compute, struct vs_home home, const char **why);
+
+/* Memory of the best backing that serves `home` and gives it. One that refuses for any reason but a lack of memory is
+ * not asked for that kind of home again: drivers promise what they do not hold (HOST_NUMA in a container without
+ * SYS_NICE). */
+CUresult vs_backing_create(
+    const struct vs_compute *compute, struct vs_home home, size_t bytes, struct vs_memory *memory);
 
 bool vs_home_equal(struct vs_home a, struct vs_home b);
 

@@ -5,7 +5,9 @@
 
 #include <stdbool.h>
 
-/* Lock-free. */
+/* Lock-free, all three. */
 bool vs_capture_open(void);
+void vs_capture_begun(void);
+void vs_capture_ended(void);
 
 #endif

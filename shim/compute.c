@@ -12,7 +12,6 @@
 static pthread_mutex_t compute_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct vs_compute computes[MAX_DEVICES];
 static atomic_bool prepared_devices[MAX_DEVICES]; /* whether computes[ordinal] is filled in */
-static __thread int thread_device __attribute__((tls_model("initial-exec")));
 
 static bool attribute(CUdevice device, CUdevice_attribute name, int fallback, int *value)
 {
@@ -67,6 +66,40 @@ const struct vs_compute *vs_compute_device(int ordinal)
     return compute;
 }
 
+int vs_compute_of(CUcontext context)
+{
+    for (int ordinal = 0; ordinal < MAX_DEVICES; ordinal++)
+        if (atomic_load(&prepared_devices[ordinal]) && computes[ordinal].context == context)
+            return ordinal;
+    return -1;
+}
+
+int vs_device_of(CUcontext context)
+{
+    struct vs_driver_scope scope;
+    CUdevice device = -1;
+    if (vs_driver_enter(&scope, context) == CUDA_SUCCESS) {
+        vs_driver()->cuCtxGetDevice(&device);
+        vs_driver_leave(&scope);
+    }
+    return device;
+}
+
+/* After these no work of the device will run any more (CUDA Driver API, CUresult: errors that leave the process or the
+ * context unusable). */
+static bool is_end_of_device(CUresult result)
+{
+    static const CUresult ends[] = {CUDA_ERROR_DEINITIALIZED, CUDA_ERROR_CONTEXT_IS_DESTROYED,
+        CUDA_ERROR_ILLEGAL_ADDRESS, CUDA_ERROR_LAUNCH_FAILED, CUDA_ERROR_LAUNCH_TIMEOUT,
+        CUDA_ERROR_HARDWARE_STACK_ERROR, CUDA_ERROR_ILLEGAL_INSTRUCTION, CUDA_ERROR_MISALIGNED_ADDRESS,
+        CUDA_ERROR_INVALID_ADDRESS_SPACE, CUDA_ERROR_INVALID_PC, CUDA_ERROR_ASSERT, CUDA_ERROR_ECC_UNCORRECTABLE,
+        CUDA_ERROR_NVLINK_UNCORRECTABLE};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (ends[i] == result)
+            return true;
+    return false;
+}
+
 CUresult vs_compute_synchronize(const struct vs_compute *compute)
 {
     struct vs_driver_scope scope;
@@ -74,7 +107,7 @@ CUresult vs_compute_synchronize(const struct vs_compute *compute)
         return CUDA_ERROR_NOT_READY;
     CUresult result = vs_driver()->cuCtxSynchronize();
     vs_driver_leave(&scope);
-    return result;
+    return result == CUDA_SUCCESS || is_end_of_device(result) ? result : CUDA_ERROR_NOT_READY;
 }
 
 void vs_compute_reset(int ordinal)
@@ -88,16 +121,16 @@ void vs_compute_reset(int ordinal)
         vs_driver()->cuDevicePrimaryCtxRelease(computes[ordinal].device);
 }
 
-int vs_current_device(void)
+bool vs_compute_is_current(const struct vs_compute *compute)
 {
-    const struct vs_driver *driver = vs_driver();
-    CUdevice device;
-    if (driver && driver->cuCtxGetDevice(&device) == CUDA_SUCCESS)
-        return device;
-    return thread_device;
+    CUcontext current;
+    return vs_driver()->cuCtxGetCurrent(&current) == CUDA_SUCCESS && current == compute->context;
 }
 
-void vs_note_set_device(int ordinal)
+bool vs_compute_has_stream(const struct vs_compute *compute, CUstream stream)
 {
-    thread_device = ordinal;
+    CUcontext context;
+    if (!stream || stream == CU_STREAM_LEGACY || stream == CU_STREAM_PER_THREAD)
+        return vs_compute_is_current(compute);
+    return vs_driver()->cuStreamGetCtx(stream, &context) == CUDA_SUCCESS && context == compute->context;
 }

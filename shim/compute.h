@@ -19,16 +19,25 @@ struct vs_compute {
  * vs_compute_reset. Any thread. */
 const struct vs_compute *vs_compute_device(int ordinal);
 
-/* Waits for all work queued on the device. Returns its error, if it has one; CUDA_ERROR_NOT_READY when it could not be
- * waited for. */
+/* The ordinal of the compute device that this is the primary context of; -1 if it is none of them. */
+int vs_compute_of(CUcontext context);
+
+/* The device of any context, -1 where the driver does not tell. */
+int vs_device_of(CUcontext context);
+
+/* Waits for all work queued on the device. CUDA_SUCCESS, or the error after which none of it will run any more;
+ * CUDA_ERROR_NOT_READY when it could not be waited for (a capture is open, for example). */
 CUresult vs_compute_synchronize(const struct vs_compute *compute);
 
 /* The program resets the device: forgets the context, which the reset destroys. */
 void vs_compute_reset(int ordinal);
 
-/* The device that this thread's next allocation is meant for: its current context's, else the one chosen by
- * cudaSetDevice (the runtime makes a context current only at its first real call), else 0. */
-int vs_current_device(void);
-void vs_note_set_device(int ordinal);
+/* Whether the thread's current context is the device's primary one: what it allocates belongs there then. (A context
+ * that the program made itself is none of ours: frees wait for the primary one.) */
+bool vs_compute_is_current(const struct vs_compute *compute);
+
+/* Whether a stream belongs to that context. Stream-ordered allocations follow the stream's device, not the current one
+ * (CUDA Runtime API, Stream Ordered Memory Allocator). */
+bool vs_compute_has_stream(const struct vs_compute *compute, CUstream stream);
 
 #endif

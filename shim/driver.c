@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "log.h"
 #include "resolve.h"
@@ -10,46 +11,61 @@
 #define TEXT_OF(name) #name
 #define SYMBOL(name)  TEXT_OF(name) /* expanded first: cuda.h maps cuCtxPopCurrent to cuCtxPopCurrent_v2 */
 
-static struct vs_driver driver;
-static bool usable;
+static struct vs_driver driver; /* valid once `state` says usable */
+enum { UNKNOWN, USABLE, UNUSABLE };
+static atomic_int state = UNKNOWN;
 
-static void look_up(void)
+static bool look_up(struct vs_driver *found)
 {
     void *library = vs_loaded_library(VS_LIBRARY_LIBCUDA, 0);
     if (!library)
         library = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
     if (!library) {
         vs_log(VS_LOG_ERROR, "driver", "libcuda.so.1 cannot be loaded (%s); install the NVIDIA driver", dlerror());
-        return;
+        return false;
     }
     const char *missing = NULL;
 #define LOOK_UP(name)                                                                                                  \
-    driver.name = (__typeof__(driver.name))dlsym(library, SYMBOL(name));                                               \
-    if (!driver.name)                                                                                                  \
+    found->name = (__typeof__(found->name))dlsym(library, SYMBOL(name));                                               \
+    if (!found->name)                                                                                                  \
         missing = SYMBOL(name);
     VS_DRIVER_FUNCTIONS(LOOK_UP)
 #undef LOOK_UP
     if (missing) {
         vs_log(VS_LOG_ERROR, "driver", "libcuda.so.1 lacks %s; update the NVIDIA driver (CUDA 12 or newer)", missing);
-        return;
+        return false;
     }
-    CUresult result = driver.cuInit(0);
+    CUresult result = found->cuInit(0);
     if (result != CUDA_SUCCESS)
-        vs_log(VS_LOG_ERROR, "driver", "cuInit failed: %s", vs_driver_error(result));
-    usable = result == CUDA_SUCCESS;
+        vs_log(VS_LOG_ERROR, "driver", "cuInit failed: error %d", (int)result);
+    return result == CUDA_SUCCESS;
 }
 
+/* Threads that race look up the same; no lock is held meanwhile, since the loader has one of its own (resolve.c). */
 const struct vs_driver *vs_driver(void)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, look_up);
-    return usable ? &driver : NULL;
+    static pthread_mutex_t publish_lock = PTHREAD_MUTEX_INITIALIZER;
+    int known = atomic_load_explicit(&state, memory_order_acquire);
+    if (known == UNKNOWN) {
+        struct vs_driver found;
+        bool usable = look_up(&found);
+        pthread_mutex_lock(&publish_lock);
+        known = atomic_load(&state);
+        if (known == UNKNOWN) {
+            if (usable)
+                driver = found;
+            known = usable ? USABLE : UNUSABLE;
+            atomic_store_explicit(&state, known, memory_order_release);
+        }
+        pthread_mutex_unlock(&publish_lock);
+    }
+    return known == USABLE ? &driver : NULL;
 }
 
 const char *vs_driver_error(CUresult result)
 {
     const char *name = NULL;
-    if (!driver.cuGetErrorName || driver.cuGetErrorName(result, &name) != CUDA_SUCCESS || !name)
+    if (atomic_load(&state) != USABLE || driver.cuGetErrorName(result, &name) != CUDA_SUCCESS || !name)
         return "an error unknown to the driver";
     return name;
 }

@@ -41,7 +41,8 @@ NF != 6 {
 
 {
     row = rows++
-    library[row] = trim($1); symbol[row] = trim($2); kind[row] = trim($3); file[row] = trim($5); why[row] = trim($6)
+    library[row] = trim($1); symbol[row] = trim($2); kind[row] = trim($3); optional[row] = sub(/\?$/, "", kind[row])
+    file[row] = trim($5); why[row] = trim($6)
     signature = trim($4)
     open_at = index(signature, "(")
     return_type[row] = trim(substr(signature, 1, open_at - 1))
@@ -128,8 +129,8 @@ function source(    l, e, r, arguments) {
     for (e = 0; e < entries; e++) {
         r = entry_row[e]
         version_index = entry_version[e] == "any" ? 0 : entry_version[e] == "12" ? 1 : 2
-        printf "    {VS_LIBRARY_%s, %d, \"%s\", \"%s\", (void *)act_%s, (void **)&%s_real[%d].%s},\n", toupper(library[r]), \
-            entry_version[e] == "any" ? 0 : entry_version[e], symbol[r], kind[r], entry_label[e], library[r], version_index, symbol[r]
+        printf "    {VS_LIBRARY_%s, %d, \"%s\", %s, (void *)act_%s, (void **)&%s_real[%d].%s},\n", toupper(library[r]), \
+            entry_version[e] == "any" ? 0 : entry_version[e], symbol[r], optional[r] ? "true" : "false", entry_label[e], library[r], version_index, symbol[r]
     }
     print "};"
 }

@@ -3,6 +3,7 @@
 #include "activate.h"
 #include "arena.h"
 #include "capture.h"
+#include "driver.h"
 #include "error.h"
 #include "hook.h"
 #include "models.h"
@@ -10,22 +11,37 @@
 #include "retire.h"
 #include "stats.h"
 
-static bool place(size_t bytes, enum vs_request request, CUdeviceptr *address)
+/* `stream`: of a stream-ordered allocation; NULL else. */
+static bool place(size_t bytes, enum vs_request request, CUstream stream, CUdeviceptr *address)
 {
     if (vs_capture_open())
         return false;
     vs_models_catch_up();
     vs_retire_collect();
-    return bytes > 0 && vs_placement_allocate(bytes, request, address);
+    return bytes > 0 && vs_placement_allocate(bytes, request, stream, address);
 }
 
-static cudaError_t place_runtime(size_t bytes, enum vs_request request, void **pointer)
+/* The program's first call of the runtime on a thread makes a context current there. Where we serve that call, the real
+ * runtime must still get to do so: cudaFree(NULL) does nothing else. */
+static void start_runtime(const struct vs_cudart *real)
+{
+    CUcontext current;
+    const struct vs_driver *driver = vs_driver();
+    if (driver && driver->cuCtxGetCurrent(&current) == CUDA_SUCCESS && !current)
+        real->cudaFree(NULL);
+}
+
+static bool place_runtime(
+    const struct vs_cudart *real, size_t bytes, enum vs_request request, CUstream stream, void **pointer)
 {
     CUdeviceptr address;
-    if (!pointer || !place(bytes, request, &address))
-        return cudaErrorMemoryAllocation;
+    if (!pointer)
+        return false;
+    start_runtime(real);
+    if (!place(bytes, request, stream, &address))
+        return false;
     *pointer = (void *)address;
-    return cudaSuccess;
+    return true;
 }
 
 /* Takes `address` out of the arena. False when it is not ours: the real function shall free it, or refuse it. */
@@ -56,21 +72,21 @@ static CUresult free_after_all(const struct vs_allocation *allocation)
 
 cudaError_t vs_cudaMalloc(const struct vs_cudart *real, void **pointer, size_t bytes)
 {
-    if (place_runtime(bytes, VS_REQUEST_SEGMENT, pointer) == cudaSuccess)
+    if (place_runtime(real, bytes, VS_REQUEST_SEGMENT, NULL, pointer))
         return cudaSuccess;
     return real->cudaMalloc(pointer, bytes);
 }
 
 cudaError_t vs_cudaMallocAsync(const struct vs_cudart *real, void **pointer, size_t bytes, cudaStream_t stream)
 {
-    if (place_runtime(bytes, VS_REQUEST_TENSOR, pointer) == cudaSuccess)
+    if (place_runtime(real, bytes, VS_REQUEST_TENSOR, stream, pointer))
         return cudaSuccess;
     return real->cudaMallocAsync(pointer, bytes, stream);
 }
 
 cudaError_t vs_cudaMallocAsync_ptsz(const struct vs_cudart *real, void **pointer, size_t bytes, cudaStream_t stream)
 {
-    if (place_runtime(bytes, VS_REQUEST_TENSOR, pointer) == cudaSuccess)
+    if (place_runtime(real, bytes, VS_REQUEST_TENSOR, stream, pointer))
         return cudaSuccess;
     return real->cudaMallocAsync_ptsz(pointer, bytes, stream);
 }
@@ -106,21 +122,21 @@ cudaError_t vs_cudaFreeAsync_ptsz(const struct vs_cudart *real, void *pointer, c
 
 CUresult vs_cuMemAlloc_v2(const struct vs_libcuda *real, CUdeviceptr *address, size_t bytes)
 {
-    if (address && place(bytes, VS_REQUEST_SEGMENT, address))
+    if (address && place(bytes, VS_REQUEST_SEGMENT, NULL, address))
         return CUDA_SUCCESS;
     return real->cuMemAlloc_v2(address, bytes);
 }
 
 CUresult vs_cuMemAllocAsync(const struct vs_libcuda *real, CUdeviceptr *address, size_t bytes, CUstream stream)
 {
-    if (address && place(bytes, VS_REQUEST_TENSOR, address))
+    if (address && place(bytes, VS_REQUEST_TENSOR, stream, address))
         return CUDA_SUCCESS;
     return real->cuMemAllocAsync(address, bytes, stream);
 }
 
 CUresult vs_cuMemAllocAsync_ptsz(const struct vs_libcuda *real, CUdeviceptr *address, size_t bytes, CUstream stream)
 {
-    if (address && place(bytes, VS_REQUEST_TENSOR, address))
+    if (address && place(bytes, VS_REQUEST_TENSOR, stream, address))
         return CUDA_SUCCESS;
     return real->cuMemAllocAsync_ptsz(address, bytes, stream);
 }

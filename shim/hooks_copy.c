@@ -2,8 +2,12 @@
  * another device or in the host. cudaMemcpyDefault lets the driver look (CUDA Runtime API, cudaMemcpyKind: a kind that
  * does not match the pointers is undefined). */
 #include "arena.h"
+#include "capture.h"
+#include "error.h"
 #include "hook.h"
+#include "peer_copy.h"
 
+/* May take foreign memory for ours: the direction-less copy is as right for that. */
 static bool ours(const void *dst, const void *src)
 {
     return vs_arena_may_own((CUdeviceptr)dst) || vs_arena_may_own((CUdeviceptr)src);
@@ -79,6 +83,23 @@ cudaError_t vs_cudaMemcpy3D(const struct vs_cudart *real, const struct cudaMemcp
     return real->cudaMemcpy3D(&changed);
 }
 
+cudaError_t vs_cudaMemcpy3D_ptds(const struct vs_cudart *real, const struct cudaMemcpy3DParms *parameters)
+{
+    if (!parameters)
+        return real->cudaMemcpy3D_ptds(parameters);
+    const struct cudaMemcpy3DParms changed = true_parameters(parameters);
+    return real->cudaMemcpy3D_ptds(&changed);
+}
+
+cudaError_t vs_cudaMemcpy3DAsync_ptsz(
+    const struct vs_cudart *real, const struct cudaMemcpy3DParms *parameters, cudaStream_t stream)
+{
+    if (!parameters)
+        return real->cudaMemcpy3DAsync_ptsz(parameters, stream);
+    const struct cudaMemcpy3DParms changed = true_parameters(parameters);
+    return real->cudaMemcpy3DAsync_ptsz(&changed, stream);
+}
+
 cudaError_t vs_cudaMemcpy3DAsync(
     const struct vs_cudart *real, const struct cudaMemcpy3DParms *parameters, cudaStream_t stream)
 {
@@ -88,12 +109,14 @@ cudaError_t vs_cudaMemcpy3DAsync(
     return real->cudaMemcpy3DAsync(&changed, stream);
 }
 
-/* Peer copies name the devices that the program believes in. Mapped memory is reached through its address alone; from
- * another device's context it cannot be reached at all. */
+/* Peer copies name the devices that the program believes in. Where both are the same, the copy is an ordinary one. */
 
 cudaError_t vs_cudaMemcpyPeer(
     const struct vs_cudart *real, void *dst, int dst_device, const void *src, int src_device, size_t bytes)
 {
+    CUdeviceptr to = (CUdeviceptr)dst, from = (CUdeviceptr)src;
+    if (vs_peer_copy_wanted(to, dst_device, from, src_device) && !vs_capture_open())
+        return vs_own_error((cudaError_t)vs_peer_copy(to, dst_device, from, src_device, bytes, NULL));
     if (ours(dst, src))
         return real->cudaMemcpy(dst, src, bytes, cudaMemcpyDefault);
     return real->cudaMemcpyPeer(dst, dst_device, src, src_device, bytes);
@@ -102,6 +125,9 @@ cudaError_t vs_cudaMemcpyPeer(
 cudaError_t vs_cudaMemcpyPeerAsync(const struct vs_cudart *real, void *dst, int dst_device, const void *src,
     int src_device, size_t bytes, cudaStream_t stream)
 {
+    CUdeviceptr to = (CUdeviceptr)dst, from = (CUdeviceptr)src;
+    if (vs_peer_copy_wanted(to, dst_device, from, src_device) && !vs_capture_open())
+        return vs_own_error((cudaError_t)vs_peer_copy(to, dst_device, from, src_device, bytes, stream));
     if (ours(dst, src))
         return real->cudaMemcpyAsync(dst, src, bytes, cudaMemcpyDefault, stream);
     return real->cudaMemcpyPeerAsync(dst, dst_device, src, src_device, bytes, stream);

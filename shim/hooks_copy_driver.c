@@ -1,8 +1,11 @@
 /* hooks_copy_driver.c: copies through the driver. A direction in the function's name becomes the direction-less copy
  * where one side is ours; memory types of 2-D copies become unified. See hooks_copy.c. */
 #include "arena.h"
+#include "capture.h"
+#include "compute.h"
 #include "driver.h"
 #include "hook.h"
+#include "peer_copy.h"
 
 static bool ours(CUdeviceptr address)
 {
@@ -45,18 +48,37 @@ CUresult vs_cuMemcpyDtoDAsync_v2(
                                   : real->cuMemcpyDtoDAsync_v2(dst, src, bytes, stream);
 }
 
+/* Ordinals of the devices that two contexts belong to; equal where one of them is not a primary context that is known.
+ */
+static bool different_devices(CUcontext dst_context, CUcontext src_context, int *dst_device, int *src_device)
+{
+    *dst_device = vs_device_of(dst_context);
+    *src_device = vs_device_of(src_context);
+    return *dst_device != *src_device;
+}
+
 CUresult vs_cuMemcpyPeer(const struct vs_libcuda *real, CUdeviceptr dst, CUcontext dst_context, CUdeviceptr src,
     CUcontext src_context, size_t bytes)
 {
-    return ours(dst) || ours(src) ? vs_driver()->cuMemcpy(dst, src, bytes)
-                                  : real->cuMemcpyPeer(dst, dst_context, src, src_context, bytes);
+    int dst_device, src_device;
+    if (!ours(dst) && !ours(src))
+        return real->cuMemcpyPeer(dst, dst_context, src, src_context, bytes);
+    if (!vs_capture_open() && different_devices(dst_context, src_context, &dst_device, &src_device) &&
+        vs_peer_copy_wanted(dst, dst_device, src, src_device))
+        return vs_peer_copy(dst, dst_device, src, src_device, bytes, NULL);
+    return vs_driver()->cuMemcpy(dst, src, bytes);
 }
 
 CUresult vs_cuMemcpyPeerAsync(const struct vs_libcuda *real, CUdeviceptr dst, CUcontext dst_context, CUdeviceptr src,
     CUcontext src_context, size_t bytes, CUstream stream)
 {
-    return ours(dst) || ours(src) ? vs_driver()->cuMemcpyAsync(dst, src, bytes, stream)
-                                  : real->cuMemcpyPeerAsync(dst, dst_context, src, src_context, bytes, stream);
+    int dst_device, src_device;
+    if (!ours(dst) && !ours(src))
+        return real->cuMemcpyPeerAsync(dst, dst_context, src, src_context, bytes, stream);
+    if (!vs_capture_open() && different_devices(dst_context, src_context, &dst_device, &src_device) &&
+        vs_peer_copy_wanted(dst, dst_device, src, src_device))
+        return vs_peer_copy(dst, dst_device, src, src_device, bytes, stream);
+    return vs_driver()->cuMemcpyAsync(dst, src, bytes, stream);
 }
 
 /* The address of one side of a 2-D copy, where it has one. */
@@ -65,21 +87,34 @@ static CUdeviceptr side(CUmemorytype type, const void *host, CUdeviceptr device)
     return type == CU_MEMORYTYPE_HOST ? (CUdeviceptr)host : type == CU_MEMORYTYPE_ARRAY ? 0 : device;
 }
 
+/* The 2-D and the 3-D structure name these members alike. */
+#define UNIFY(changed)                                                                                                 \
+    do {                                                                                                               \
+        CUdeviceptr dst = side((changed).dstMemoryType, (changed).dstHost, (changed).dstDevice);                       \
+        CUdeviceptr src = side((changed).srcMemoryType, (changed).srcHost, (changed).srcDevice);                       \
+        if (!ours(dst) && !ours(src))                                                                                  \
+            break;                                                                                                     \
+        if ((changed).dstMemoryType != CU_MEMORYTYPE_ARRAY) {                                                          \
+            (changed).dstMemoryType = CU_MEMORYTYPE_UNIFIED;                                                           \
+            (changed).dstDevice = dst;                                                                                 \
+        }                                                                                                              \
+        if ((changed).srcMemoryType != CU_MEMORYTYPE_ARRAY) {                                                          \
+            (changed).srcMemoryType = CU_MEMORYTYPE_UNIFIED;                                                           \
+            (changed).srcDevice = src;                                                                                 \
+        }                                                                                                              \
+    } while (0)
+
 static CUDA_MEMCPY2D true_types(const CUDA_MEMCPY2D *copy)
 {
     CUDA_MEMCPY2D changed = *copy;
-    CUdeviceptr dst = side(copy->dstMemoryType, copy->dstHost, copy->dstDevice);
-    CUdeviceptr src = side(copy->srcMemoryType, copy->srcHost, copy->srcDevice);
-    if (!ours(dst) && !ours(src))
-        return changed;
-    if (copy->dstMemoryType != CU_MEMORYTYPE_ARRAY) {
-        changed.dstMemoryType = CU_MEMORYTYPE_UNIFIED;
-        changed.dstDevice = dst;
-    }
-    if (copy->srcMemoryType != CU_MEMORYTYPE_ARRAY) {
-        changed.srcMemoryType = CU_MEMORYTYPE_UNIFIED;
-        changed.srcDevice = src;
-    }
+    UNIFY(changed);
+    return changed;
+}
+
+static CUDA_MEMCPY3D true_types_3d(const CUDA_MEMCPY3D *copy)
+{
+    CUDA_MEMCPY3D changed = *copy;
+    UNIFY(changed);
     return changed;
 }
 
@@ -105,4 +140,20 @@ CUresult vs_cuMemcpy2DAsync_v2(const struct vs_libcuda *real, const CUDA_MEMCPY2
         return real->cuMemcpy2DAsync_v2(copy, stream);
     const CUDA_MEMCPY2D changed = true_types(copy);
     return real->cuMemcpy2DAsync_v2(&changed, stream);
+}
+
+CUresult vs_cuMemcpy3D_v2(const struct vs_libcuda *real, const CUDA_MEMCPY3D *copy)
+{
+    if (!copy)
+        return real->cuMemcpy3D_v2(copy);
+    const CUDA_MEMCPY3D changed = true_types_3d(copy);
+    return real->cuMemcpy3D_v2(&changed);
+}
+
+CUresult vs_cuMemcpy3DAsync_v2(const struct vs_libcuda *real, const CUDA_MEMCPY3D *copy, CUstream stream)
+{
+    if (!copy)
+        return real->cuMemcpy3DAsync_v2(copy, stream);
+    const CUDA_MEMCPY3D changed = true_types_3d(copy);
+    return real->cuMemcpy3DAsync_v2(&changed, stream);
 }

@@ -2,6 +2,7 @@
  * device memory of the compute device, as the program asked for it. */
 #include "arena.h"
 #include "compute.h"
+#include "driver.h"
 #include "hook.h"
 #include "log.h"
 #include "retire.h"
@@ -106,19 +107,15 @@ cudaError_t vs_cudaIpcGetMemHandle(const struct vs_cudart *real, cudaIpcMemHandl
     return real->cudaIpcGetMemHandle(handle, pointer);
 }
 
-cudaError_t vs_cudaSetDevice(const struct vs_cudart *real, int device)
-{
-    cudaError_t result = real->cudaSetDevice(device);
-    if (result == cudaSuccess)
-        vs_note_set_device(device);
-    return result;
-}
-
 cudaError_t vs_cudaDeviceReset(const struct vs_cudart *real)
 {
-    int device = vs_current_device();
-    vs_retire_drop(device);
-    vs_arena_drop(device);
-    vs_compute_reset(device);
+    CUcontext context = NULL;
+    vs_driver()->cuCtxGetCurrent(&context);
+    int ordinal = vs_compute_of(context);
+    if (ordinal >= 0) {
+        vs_retire_drop(ordinal);
+        vs_arena_drop(ordinal);
+        vs_compute_reset(ordinal);
+    }
     return real->cudaDeviceReset();
 }

@@ -7,11 +7,17 @@
 
 #include "models.h"
 
+/* The suffixes that ComfyUI's loaders take for safetensors files. */
 static bool is_model_name(const char *path)
 {
-    static const char suffix[] = ".safetensors";
+    static const char *const suffixes[] = {".safetensors", ".sft"};
     size_t length = path ? strlen(path) : 0;
-    return length >= sizeof suffix - 1 && strcmp(path + length - (sizeof suffix - 1), suffix) == 0;
+    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
+        size_t suffix_length = strlen(suffixes[i]);
+        if (length >= suffix_length && strcmp(path + length - suffix_length, suffixes[i]) == 0)
+            return true;
+    }
+    return false;
 }
 
 static bool reads_only(int flags)
@@ -19,48 +25,48 @@ static bool reads_only(int flags)
     return (flags & O_ACCMODE) == O_RDONLY && !(flags & (O_CREAT | O_PATH | O_DIRECTORY));
 }
 
-static int note_descriptor(const char *path, int flags, int fd)
+static int note_descriptor(int folder, const char *path, int flags, int fd)
 {
     if (fd >= 0 && is_model_name(path) && reads_only(flags))
-        vs_models_opened(path, fd);
+        vs_models_opened(path, folder, fd);
     return fd;
 }
 
 static FILE *note_stream(const char *path, const char *mode, FILE *stream)
 {
     if (stream && is_model_name(path) && mode[0] == 'r' && !strchr(mode, '+'))
-        vs_models_opened(path, fileno(stream));
+        vs_models_opened(path, AT_FDCWD, fileno(stream));
     return stream;
 }
 
 int vs_open(const struct vs_libc *real, const char *path, int flags, unsigned mode)
 {
-    return note_descriptor(path, flags, real->open(path, flags, mode));
+    return note_descriptor(AT_FDCWD, path, flags, real->open(path, flags, mode));
 }
 
 int vs_open64(const struct vs_libc *real, const char *path, int flags, unsigned mode)
 {
-    return note_descriptor(path, flags, real->open64(path, flags, mode));
+    return note_descriptor(AT_FDCWD, path, flags, real->open64(path, flags, mode));
 }
 
 int vs___open_2(const struct vs_libc *real, const char *path, int flags)
 {
-    return note_descriptor(path, flags, real->__open_2(path, flags));
+    return note_descriptor(AT_FDCWD, path, flags, real->__open_2(path, flags));
 }
 
 int vs___open64_2(const struct vs_libc *real, const char *path, int flags)
 {
-    return note_descriptor(path, flags, real->__open64_2(path, flags));
+    return note_descriptor(AT_FDCWD, path, flags, real->__open64_2(path, flags));
 }
 
 int vs_openat(const struct vs_libc *real, int folder, const char *path, int flags, unsigned mode)
 {
-    return note_descriptor(path, flags, real->openat(folder, path, flags, mode));
+    return note_descriptor(folder, path, flags, real->openat(folder, path, flags, mode));
 }
 
 int vs_openat64(const struct vs_libc *real, int folder, const char *path, int flags, unsigned mode)
 {
-    return note_descriptor(path, flags, real->openat64(folder, path, flags, mode));
+    return note_descriptor(folder, path, flags, real->openat64(folder, path, flags, mode));
 }
 
 FILE *vs_fopen(const struct vs_libc *real, const char *path, const char *mode)

@@ -2,6 +2,7 @@
 #include "models.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include "hook.h"
 #include "log.h"
 #include "placement.h"
+#include "stats.h"
 
 /* Openings before the first CUDA call: kept by name, since the descriptor may be closed by then. */
 #define MOST_NOTED 64
@@ -67,36 +69,66 @@ static struct vs_model_file *read_model(const char *path, int fd, const struct v
 static void consider(const char *path, int fd)
 {
     const struct vs_policy *policy = vs_policy_in_force();
-    const struct vs_policy_section *section = policy ? vs_policy_match(policy, path) : NULL;
-    struct vs_model_file *file = section ? read_model(path, fd, section) : NULL;
+    if (!policy)
+        return;
+    const struct vs_policy_section *section = vs_policy_match(policy, path);
+    if (!section) {
+        vs_stats_model_unmatched(path);
+        return;
+    }
+    struct vs_model_file *file = read_model(path, fd, section);
     if (file)
         vs_placement_begin(file);
 }
 
-/* The absolute path, since the program may change its folder before the first CUDA call. */
-static void note(int fd)
+/* The path as the program gave it, made absolute, since it may change its folder before the first CUDA call. Links are
+ * not followed: a policy's globs are about the names that users see, not about the store behind them. */
+static char *absolute_path(const char *path, int folder)
 {
-    char link[64], opened[4096];
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    ssize_t length = readlink(link, opened, sizeof opened - 1);
+    char link[64], base[4096], *whole;
+    if (path[0] == '/')
+        return strdup(path);
+    if (folder == AT_FDCWD)
+        snprintf(link, sizeof link, "/proc/self/cwd");
+    else
+        snprintf(link, sizeof link, "/proc/self/fd/%d", folder);
+    ssize_t length = readlink(link, base, sizeof base - 1);
     if (length <= 0)
-        return;
-    opened[length] = '\0';
-    pthread_mutex_lock(&noted_lock);
-    for (unsigned i = 0; i < noted_count; i++)
-        if (strcmp(noted[i], opened) == 0)
-            goto done;
-    if (noted_count < MOST_NOTED && (noted[noted_count] = strdup(opened)))
-        __atomic_store_n(&noted_count, noted_count + 1, __ATOMIC_RELEASE);
-done:
-    pthread_mutex_unlock(&noted_lock);
+        return NULL;
+    base[length] = '\0';
+    return asprintf(&whole, "%s/%s", base, path) < 0 ? NULL : whole;
 }
 
-void vs_models_opened(const char *path, int fd)
+static void note(const char *path, int folder)
+{
+    char *whole = absolute_path(path, folder);
+    bool full = false;
+    if (!whole)
+        return;
+    pthread_mutex_lock(&noted_lock);
+    for (unsigned i = 0; i < noted_count && whole; i++)
+        if (strcmp(noted[i], whole) == 0) {
+            free(whole);
+            whole = NULL;
+        }
+    if (whole && noted_count < MOST_NOTED) {
+        noted[noted_count] = whole;
+        __atomic_store_n(&noted_count, noted_count + 1, __ATOMIC_RELEASE);
+    } else if (whole) {
+        full = true;
+    }
+    pthread_mutex_unlock(&noted_lock);
+    if (full) {
+        vs_log(VS_LOG_DEBUG, "models", "%s is not remembered: too many models were opened before any CUDA call", whole);
+        free(whole);
+    }
+}
+
+void vs_models_opened(const char *path, int folder, int fd)
 {
     int saved_errno = errno;
     if (!vs_cuda_seen())
-        note(fd);
+        note(path, folder);
     else if (vs_in_own_process())
         consider(path, fd);
     errno = saved_errno;

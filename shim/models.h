@@ -16,10 +16,10 @@ struct vs_model_file {
     struct vs_model model;
 };
 
-/* The program opened `path` for reading as descriptor `fd`; its header is read through `fd`, whose offset stays. Begins
- * a load where the policy names the file. Before the first CUDA call of the process the opening is only noted, and
- * acted on by vs_models_catch_up. Keeps errno. Any thread. */
-void vs_models_opened(const char *path, int fd);
+/* The program opened `path`, relative to the folder `folder` (AT_FDCWD, or a descriptor), for reading as `fd`; its
+ * header is read through `fd`, whose offset stays. Begins a load where the policy names the file. Before the first CUDA
+ * call of the process the opening is only noted, and acted on by vs_models_catch_up. Keeps errno. Any thread. */
+void vs_models_opened(const char *path, int folder, int fd);
 
 /* The first CUDA call has come: acts on what was opened before. Cheap when there is nothing. */
 void vs_models_catch_up(void);

@@ -3,6 +3,7 @@
 
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,6 +25,9 @@
  * share segments (c10/cuda/CUDACachingAllocator.cpp, get_allocation_size). */
 #define SEGMENT_LEAST_BYTES ((size_t)10 << 20)
 #define SEGMENT_GRANULE     ((size_t)2 << 20)
+/* ... in segments of exactly these sizes, which are therefore not taken for tensors. */
+#define SMALL_SEGMENT_BYTES  ((size_t)2 << 20)
+#define SHARED_SEGMENT_BYTES ((size_t)20 << 20)
 
 /* How many of the model's tensors of one size have not been allocated yet. */
 struct missing_size {
@@ -38,6 +42,7 @@ struct load {
     struct vs_model_file *file;
     struct missing_size *missing;
     size_t missing_count;
+    size_t in_flight; /* allocations that were taken and are not had yet */
     struct vs_quota quota;
     bool donors_checked;
 };
@@ -88,9 +93,8 @@ static bool count_missing(struct load *load)
     return true;
 }
 
-static struct vs_device_id compute_id(void)
+static struct vs_device_id compute_id(const struct vs_policy *policy)
 {
-    const struct vs_policy *policy = vs_policy_in_force();
     return policy->has_compute ? policy->compute : (struct vs_device_id){VS_DEVICE_CUDA, 0};
 }
 
@@ -103,7 +107,8 @@ static bool same_file(const struct vs_model_file *a, const struct vs_model_file 
 
 void vs_placement_begin(struct vs_model_file *file)
 {
-    struct load *load = calloc(1, sizeof *load);
+    const struct vs_policy *policy = vs_policy_in_force();
+    struct load *load = policy ? calloc(1, sizeof *load) : NULL;
     if (!load) {
         vs_model_file_free(file);
         return;
@@ -113,7 +118,7 @@ void vs_placement_begin(struct vs_model_file *file)
         free_load(load);
         return;
     }
-    vs_quota_init(&load->quota, &file->section->shares, file->model.total_bytes, compute_id());
+    vs_quota_init(&load->quota, &file->section->shares, file->model.total_bytes, compute_id(policy));
     vs_log(VS_LOG_DEBUG, "placement", "%s is opened: %zu tensors", file->path, load->missing_count);
 
     pthread_mutex_lock(&vs_placement_lock);
@@ -173,7 +178,7 @@ void vs_placement_end_loads(void)
 /* With vs_placement_lock held. Unlinks a load that misses nothing any more. */
 static struct load *unlink_if_complete(struct load *load)
 {
-    if (load->missing_count > 0)
+    if (load->missing_count > 0 || load->in_flight > 0)
         return NULL;
     struct load **link = &loads;
     while (*link != load)
@@ -193,36 +198,59 @@ static struct vs_home home_of(struct vs_device_id id, int compute_ordinal)
     return (struct vs_home){local ? VS_HOME_LOCAL : VS_HOME_PEER, (int)id.ordinal};
 }
 
-/* The entry of the quota for a donor passes its share on, told once. With vs_placement_lock held. */
-static void pass_on(struct load *load, size_t entry, const char *why)
+/* What is to be said once the lock is left: a full pipe on stderr must not stop other threads' allocations. */
+struct remarks {
+    char text[4][256];
+    size_t count;
+};
+
+static void say(const struct remarks *remarks)
 {
-    struct vs_device_name from = vs_device_format(load->quota.entries[entry].device);
+    for (size_t i = 0; i < remarks->count; i++)
+        vs_log(VS_LOG_WARN, "placement", "%s", remarks->text[i]);
+}
+
+/* The entry of the quota for a donor passes its share on; told once a donor. With vs_placement_lock held. */
+static void pass_on(struct load *load, size_t entry, const char *why, struct remarks *remarks)
+{
+    static bool told[VS_DEVICE_ORDINAL_MAX + 2]; /* the last: cpu */
+    struct vs_device_id donor = load->quota.entries[entry].device;
     size_t next = vs_quota_pass_on(&load->quota, entry);
+    bool *tell = &told[donor.family == VS_DEVICE_CPU ? VS_DEVICE_ORDINAL_MAX + 1 : donor.ordinal];
+    if (*tell || remarks->count == sizeof remarks->text / sizeof *remarks->text)
+        return;
+    *tell = true;
+    char *remark = remarks->text[remarks->count++];
+    struct vs_device_name from = vs_device_format(donor);
     if (next == VS_QUOTA_NOWHERE) {
-        vs_log(VS_LOG_WARN, "placement",
-            "%s cannot lend memory to the compute device (%s), and no donor is left: its "
-            "share stays on the compute device",
-            from.text, why);
+        snprintf(remark, sizeof *remarks->text,
+            "%s cannot lend memory to the compute device (%s), and no donor is left: its share stays there", from.text,
+            why);
         return;
     }
     struct vs_device_name to = vs_device_format(load->quota.entries[next].device);
-    vs_log(VS_LOG_WARN, "placement", "%s cannot lend memory to the compute device (%s): its share passes to %s",
+    snprintf(remark, sizeof *remarks->text, "%s cannot lend memory to the compute device (%s): its share passes to %s",
         from.text, why, to.text);
 }
 
-/* Donors that the compute device cannot map pass their shares on before the first allocation. Only attributes are asked
- * here, so the lock may be held. */
-static void check_donors(struct load *load, const struct vs_compute *compute)
+/* Donors that the compute device cannot map pass their shares on before the first allocation; an heir may be one of
+ * them. Only attributes are asked here, so the lock may be held. */
+static void check_donors(struct load *load, const struct vs_compute *compute, struct remarks *remarks)
 {
-    if (load->donors_checked)
-        return;
+    bool changed = !load->donors_checked;
     load->donors_checked = true;
-    for (size_t i = 0; i < load->quota.count; i++) {
-        const char *why = NULL;
-        struct vs_home home = home_of(load->quota.entries[i].device, compute->ordinal);
-        if (home.kind != VS_HOME_LOCAL && load->quota.entries[i].planned_bytes > 0 &&
-            !vs_backing_for(compute, home, &why))
-            pass_on(load, i, why);
+    while (changed) {
+        changed = false;
+        for (size_t i = 0; i < load->quota.count; i++) {
+            const struct vs_quota_entry *entry = &load->quota.entries[i];
+            const char *why = NULL;
+            struct vs_home home = home_of(entry->device, compute->ordinal);
+            if (home.kind == VS_HOME_LOCAL || entry->dropped || (!entry->allowance_bytes && !entry->wildcard) ||
+                vs_backing_serves(compute, home, &why))
+                continue;
+            pass_on(load, i, why, remarks);
+            changed = true;
+        }
     }
 }
 
@@ -237,6 +265,8 @@ static size_t segment_for(size_t tensor_bytes)
 static struct missing_size *find_missing(struct load *load, size_t bytes, enum vs_request request)
 {
     struct missing_size *size;
+    if (request == VS_REQUEST_SEGMENT && (bytes == SMALL_SEGMENT_BYTES || bytes == SHARED_SEGMENT_BYTES))
+        return NULL;
     HASH_FIND(hh, load->missing, &bytes, sizeof bytes, size);
     if (size && size->count > 0)
         return size;
@@ -257,18 +287,20 @@ struct taken {
     struct vs_home home;
 };
 
-static bool take(struct taken *taken, size_t bytes, enum vs_request request, const struct vs_compute *compute)
+static bool take(struct taken *taken, size_t bytes, enum vs_request request, const struct vs_compute *compute,
+    struct remarks *remarks)
 {
     for (struct load *load = loads; load; load = load->next) {
         struct missing_size *size = find_missing(load, bytes, request);
         if (!size)
             continue;
-        check_donors(load, compute);
+        check_donors(load, compute, remarks);
         size_t entry = vs_quota_take(&load->quota, size->tensor_bytes);
         struct vs_home home = home_of(load->quota.entries[entry].device, compute->ordinal);
         *taken = (struct taken){load, load->id, size, size->tensor_bytes, entry, home};
         size->count--;
         load->missing_count--;
+        load->in_flight++;
         return true;
     }
     return false;
@@ -283,35 +315,45 @@ static bool still_open(const struct taken *taken)
     return open;
 }
 
+/* What was taken could not be had: it is missing again, and the donor passes its share on. Where the plan wants it on
+ * the compute device, the real allocator puts it there. With vs_placement_lock held. Returns whether to try again. */
+static bool put_back(const struct taken *taken, CUresult result, struct remarks *remarks)
+{
+    if (taken->home.kind == VS_HOME_LOCAL)
+        return false;
+    vs_quota_give_back(&taken->load->quota, taken->entry, taken->tensor_bytes);
+    taken->size->count++;
+    taken->load->missing_count++;
+    pass_on(taken->load, taken->entry, vs_driver_error(result), remarks);
+    return true;
+}
+
 static bool allocate_step(
     size_t bytes, enum vs_request request, const struct vs_compute *compute, CUdeviceptr *address, bool *again)
 {
+    struct remarks remarks = {.count = 0};
     struct taken taken;
     struct load *complete = NULL;
     *again = false;
     pthread_mutex_lock(&vs_placement_lock);
-    bool wanted = take(&taken, bytes, request, compute);
+    bool wanted = take(&taken, bytes, request, compute, &remarks);
     pthread_mutex_unlock(&vs_placement_lock);
+    say(&remarks);
     if (!wanted)
         return false;
 
     CUresult result = vs_arena_allocate(compute, taken.home, bytes, address);
 
+    remarks.count = 0;
     pthread_mutex_lock(&vs_placement_lock);
-    if (!still_open(&taken)) {
-        /* it has told its table already */
-    } else if (result == CUDA_SUCCESS) {
+    if (still_open(&taken)) {
+        taken.load->in_flight--;
+        if (result != CUDA_SUCCESS)
+            *again = put_back(&taken, result, &remarks);
         complete = unlink_if_complete(taken.load);
-    } else if (taken.home.kind == VS_HOME_LOCAL) {
-        complete = unlink_if_complete(taken.load); /* the real allocator puts it where the plan wants it */
-    } else {
-        vs_quota_give_back(&taken.load->quota, taken.entry, taken.tensor_bytes);
-        taken.size->count++;
-        taken.load->missing_count++;
-        pass_on(taken.load, taken.entry, vs_driver_error(result));
-        *again = true;
     }
     pthread_mutex_unlock(&vs_placement_lock);
+    say(&remarks);
     if (result == CUDA_SUCCESS)
         vs_stats_placed(taken.home, bytes);
     if (complete)
@@ -319,14 +361,30 @@ static bool allocate_step(
     return result == CUDA_SUCCESS;
 }
 
-bool vs_placement_allocate(size_t bytes, enum vs_request request, CUdeviceptr *address)
+/* The compute device of the policy, if the allocation is meant for it. Where there is no such device, the policy cannot
+ * be honoured. */
+static const struct vs_compute *compute_for(CUstream stream)
+{
+    const struct vs_driver *driver = vs_driver();
+    const struct vs_policy *policy = vs_policy_in_force();
+    int count;
+    if (!driver || !policy)
+        return NULL;
+    int ordinal = (int)compute_id(policy).ordinal;
+    if (driver->cuDeviceGetCount(&count) == CUDA_SUCCESS && ordinal >= count) {
+        vs_give_up("the compute device cuda:%d is not there (the machine has %d); correct `compute:` in %s", ordinal,
+            count, policy->name);
+        return NULL;
+    }
+    const struct vs_compute *compute = vs_compute_device(ordinal);
+    return compute && vs_compute_has_stream(compute, stream) ? compute : NULL;
+}
+
+bool vs_placement_allocate(size_t bytes, enum vs_request request, CUstream stream, CUdeviceptr *address)
 {
     if (!atomic_load_explicit(&any_load, memory_order_relaxed))
         return false;
-    int ordinal = (int)compute_id().ordinal;
-    if (vs_current_device() != ordinal)
-        return false;
-    const struct vs_compute *compute = vs_compute_device(ordinal);
+    const struct vs_compute *compute = compute_for(stream);
     bool again = compute != NULL, placed = false;
     while (again && !placed)
         placed = allocate_step(bytes, request, compute, address, &again);

@@ -24,9 +24,10 @@ enum vs_request {
  */
 void vs_placement_begin(struct vs_model_file *file);
 
-/* Places an allocation that a load is missing. False when it is none of ours, or could not be had at any home of the
- * plan: the real allocator shall serve it. Any thread; may block. */
-bool vs_placement_allocate(size_t bytes, enum vs_request request, CUdeviceptr *address);
+/* Places an allocation that a load is missing, in `stream` of the current context (NULL: not stream-ordered, or its
+ * default stream). False when it is none of ours, or could not be had at any home of the plan: the real allocator shall
+ * serve it. Any thread; may block. */
+bool vs_placement_allocate(size_t bytes, enum vs_request request, CUstream stream, CUdeviceptr *address);
 
 /* A library computes with weights: all loads end, and each tells what it placed. Lock-free when none is open. */
 void vs_placement_end_loads(void);

@@ -4,7 +4,6 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <link.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,6 +103,7 @@ static void *find_real(const struct vs_entry *entry, void *handle)
 
 /* What fill_real could not find. */
 struct missing {
+    bool library; /* all of it: not loaded */
     unsigned count;
     const char *first; /* symbol */
     const char *path;  /* of the library, or its name */
@@ -117,30 +117,28 @@ static const char *path_of(void *handle, enum vs_library library)
     return libraries[library].stem;
 }
 
-/* Fills the real functions of one library version, once: hooks read them without a lock. A library that was not loaded
- * yet is looked for again at the next call. */
+/* Fills in the real functions of one library version that are not known yet. No lock of ours is held here, since the
+ * look-ups take the loader's, under which constructors of other libraries may be waiting for us. Threads that race fill
+ * in the same; the first store of a function stays, so that hooks can read it without care. */
 static struct missing fill_real(enum vs_library library, int major)
 {
-    static pthread_mutex_t fill_lock = PTHREAD_MUTEX_INITIALIZER;
     void *handle = library == VS_LIBRARY_LIBC ? NULL : vs_loaded_library(library, major);
-    struct missing missing = {0, NULL, path_of(handle, library)};
-    pthread_mutex_lock(&fill_lock);
+    struct missing missing = {.library = library != VS_LIBRARY_LIBC && !handle, .path = path_of(handle, library)};
     for (unsigned i = 0; i < VS_ENTRY_COUNT; i++) {
         const struct vs_entry *entry = &vs_entries[i];
-        if (entry->library != library || entry->major != major || *entry->real)
+        if (entry->library != library || entry->major != major || __atomic_load_n(entry->real, __ATOMIC_ACQUIRE))
             continue;
-        void *real = find_real(entry, handle);
+        void *real = find_real(entry, handle), *none = NULL;
         if (real)
-            __atomic_store_n(entry->real, real, __ATOMIC_RELEASE);
-        else if (missing.count++ == 0)
+            __atomic_compare_exchange_n(entry->real, &none, real, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+        else if (!entry->optional && missing.count++ == 0)
             missing.first = entry->symbol;
     }
-    pthread_mutex_unlock(&fill_lock);
     return missing;
 }
 
-/* Stands in for a function that the real library lacks. 500 is "symbol not found" in the runtime and in the driver, and
- * an error to cuBLAS callers. */
+/* Stands in for a function that is not there. 500 is "symbol not found" in the runtime and in the driver, and an error
+ * to cuBLAS callers. */
 static int missing_function(void)
 {
     return 500;
@@ -152,29 +150,23 @@ static void *pass_to(const struct vs_entry *entry)
     return real ? real : (void *)missing_function;
 }
 
-static bool complete(const struct vs_entry *entry)
-{
-    struct missing missing = fill_real(entry->library, entry->major);
-    if (missing.count > 0)
-        vs_give_up(
-            "%s lacks %s%s, which this version of vramspan takes over; use CUDA 12 or 13, or unset VRAMSPAN_POLICY",
-            missing.path, missing.first, missing.count > 1 ? " and other functions" : "");
-    return missing.count == 0;
-}
-
 void *vs_resolve(unsigned index)
 {
     int saved_errno = errno;
     const struct vs_entry *entry = &vs_entries[index];
     vs_depth++; /* what activation itself opens and calls is not the program's */
     bool act = entry->library == VS_LIBRARY_LIBC ? vs_configured() : vs_acting();
-    if (act)
-        act = complete(entry);
-    else
-        fill_real(entry->library, entry->major);
+    struct missing missing = fill_real(entry->library, entry->major);
+    if (act && !missing.library && missing.count > 0) {
+        vs_give_up(
+            "%s lacks %s%s, which this version of vramspan takes over; use CUDA 12 or 13, or unset VRAMSPAN_POLICY",
+            missing.path, missing.first, missing.count > 1 ? " and other functions" : "");
+        act = false;
+    }
     vs_depth--;
-    void *target = act ? entry->act : pass_to(entry);
-    __atomic_store_n(&vs_slots[index], target, __ATOMIC_RELEASE);
+    void *target = act && *entry->real ? entry->act : pass_to(entry);
+    if (!missing.library) /* else it may be loaded later: someone looked our symbol up without having the library */
+        __atomic_store_n(&vs_slots[index], target, __ATOMIC_RELEASE);
     errno = saved_errno;
     return target;
 }
@@ -184,4 +176,13 @@ void vs_resolve_pass_through(void)
     for (unsigned i = 0; i < VS_ENTRY_COUNT; i++)
         if (__atomic_load_n(vs_entries[i].real, __ATOMIC_ACQUIRE))
             __atomic_store_n(&vs_slots[i], pass_to(&vs_entries[i]), __ATOMIC_RELEASE);
+}
+
+/* The functions of libc are resolved here, where nobody else waits for the loader, and where a look-up cannot take a
+ * message from the program's dlerror(). Only a constructor that ran before this one resolves them by its call. */
+__attribute__((constructor)) static void resolve_libc(void)
+{
+    for (unsigned i = 0; i < VS_ENTRY_COUNT; i++)
+        if (vs_entries[i].library == VS_LIBRARY_LIBC)
+            vs_resolve(i);
 }

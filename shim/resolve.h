@@ -22,9 +22,9 @@ struct vs_entry {
     enum vs_library library;
     int major; /* 0: called without a version, or the library has none */
     const char *symbol;
-    const char *kind;
-    void *act;   /* the function that the slot leads to while the library acts */
-    void **real; /* where the hooks look up the real function */
+    bool optional; /* a real library may lack it: then nobody can call it, and nothing depends on it */
+    void *act;     /* the function that the slot leads to while the library acts */
+    void **real;   /* where the hooks look up the real function */
 };
 
 extern const struct vs_entry vs_entries[];
@@ -32,7 +32,7 @@ extern const struct vs_entry vs_entries[];
 /* Called by the thunks (resolve_enter.S): the address that the call through entry `index` continues at. Any thread. */
 void *vs_resolve(unsigned index) __attribute__((visibility("hidden")));
 
-/* Makes every slot lead to its real function for good: in a forked child, where CUDA does not survive. */
+/* Makes every slot that was used lead to its real function: in a forked child, where CUDA does not survive. */
 void vs_resolve_pass_through(void);
 
 /* Handle of a loaded library (as from dlopen) that the program uses, also where it was loaded with RTLD_LOCAL; NULL if

@@ -1,8 +1,10 @@
 /* stats.c: see stats.h. */
 #include "stats.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "log.h"
 
@@ -41,10 +43,31 @@ void vs_stats_model_opened(void)
     atomic_fetch_add(&models_opened, 1);
 }
 
+/* The first names are enough to see why a glob did not fit. */
+static pthread_mutex_t unmatched_lock = PTHREAD_MUTEX_INITIALIZER;
+static char unmatched[256];
+
+void vs_stats_model_unmatched(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+    pthread_mutex_lock(&unmatched_lock);
+    size_t used = strlen(unmatched);
+    if (!strstr(unmatched, name) && used + strlen(name) + 3 < sizeof unmatched)
+        snprintf(unmatched + used, sizeof unmatched - used, "%s%s", used ? ", " : "", name);
+    pthread_mutex_unlock(&unmatched_lock);
+}
+
 void vs_stats_tell(void)
 {
-    if (atomic_load(&models_opened) == 0)
+    if (atomic_load(&models_opened) == 0) {
+        if (unmatched[0])
+            vs_log(VS_LOG_WARN, "end of run",
+                "no model was placed: the policy names none of those that were opened (%s)", unmatched);
+        else
+            vs_log(VS_LOG_INFO, "end of run", "no model was placed: no .safetensors file was opened for reading");
         return;
+    }
     size_t weights = 0;
     for (unsigned row = 0; row <= MAX_DEVICES; row++) {
         size_t here = atomic_load(&homes[row].weights);

@@ -14,6 +14,9 @@ void vs_stats_freed(struct vs_home home, size_t bytes);
 /* A model that the policy names was opened. */
 void vs_stats_model_opened(void);
 
+/* A model file was opened that no section of the policy names. */
+void vs_stats_model_unmatched(const char *path);
+
 /* The run ends: one line per device, or why there is none to tell of. */
 void vs_stats_tell(void);
 

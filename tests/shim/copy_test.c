@@ -196,11 +196,125 @@ Test(copy, a_copy_between_two_devices_takes_the_weight_from_its_home)
     expect_content(remote, "cudaMemcpyPeer to another device");
 }
 
-Test(copy, memset_reaches_every_home)
+Test(copy, memset_reaches_the_host)
 {
     prepare(2);
     CUDA_OK(cudaMemcpy(weight, content, BYTES, cudaMemcpyHostToDevice));
     CUDA_OK(cudaMemset((char *)weight + 100, 0xab, 1000));
     memset(content + 100, 0xab, 1000);
     expect_content(weight, "cudaMemset");
+}
+
+static void check_from_the_other_device(int home)
+{
+    void *remote;
+    prepare(home);
+    CUDA_OK(cudaMemcpy(weight, content, BYTES, cudaMemcpyHostToDevice));
+    CUDA_OK(cudaSetDevice(1));
+    CUDA_OK(cudaMallocAsync(&remote, BYTES, 0));
+    CUDA_OK(cudaMemcpyPeer(remote, 1, weight, 0, BYTES));
+    expect_content(remote, "cudaMemcpyPeer from the other device");
+    fill_pattern(content, 99, BYTES);
+    CUDA_OK(cudaMemcpy(remote, content, BYTES, cudaMemcpyHostToDevice));
+    CUDA_OK(cudaMemcpyPeerAsync(weight, 0, remote, 1, BYTES, 0));
+    CUDA_OK(cudaSetDevice(0));
+    expect_content(weight, "cudaMemcpyPeerAsync into a weight");
+}
+
+Test(copy, asked_for_from_the_other_device_of_a_weight_on_a_peer)
+{
+    check_from_the_other_device(1);
+}
+
+Test(copy, asked_for_from_the_other_device_of_a_weight_in_the_host)
+{
+    check_from_the_other_device(2);
+}
+
+Test(copy, asked_for_from_the_other_device_without_peer_access)
+{
+    use_machine("2x24gb-no-peer");
+    check_from_the_other_device(2);
+}
+
+Test(copy, other_pitched_copies_of_the_driver)
+{
+    prepare(2);
+    CUdeviceptr a = (CUdeviceptr)weight, b = (CUdeviceptr)other;
+    CUDA_MEMCPY2D in = {.srcMemoryType = CU_MEMORYTYPE_HOST,
+        .srcHost = content,
+        .srcPitch = 512,
+        .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+        .dstDevice = a,
+        .dstPitch = 512,
+        .WidthInBytes = 512,
+        .Height = BYTES / 512};
+    CUDA_OK(cuMemcpy2DUnaligned(&in));
+    expect_content(weight, "cuMemcpy2DUnaligned");
+    in.dstDevice = b;
+    CUDA_OK(cuMemcpy2DAsync(&in, stream));
+    expect_content(other, "cuMemcpy2DAsync");
+    wipe();
+    CUDA_MEMCPY3D whole = {.srcMemoryType = CU_MEMORYTYPE_HOST,
+        .srcHost = content,
+        .srcPitch = 512,
+        .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+        .dstDevice = a,
+        .dstPitch = 512,
+        .WidthInBytes = 512,
+        .Height = BYTES / 512,
+        .Depth = 1};
+    CUDA_OK(cuMemcpy3D(&whole));
+    expect_content(weight, "cuMemcpy3D");
+    whole.dstDevice = b;
+    CUDA_OK(cuMemcpy3DAsync(&whole, stream));
+    expect_content(other, "cuMemcpy3DAsync");
+}
+
+Test(copy, other_pitched_copies_of_the_runtime)
+{
+    const size_t pitch = 1024, height = 512;
+    prepare(2);
+    struct cudaMemcpy3DParms in = {
+        .srcPtr = {content, pitch, pitch, height},
+        .dstPtr = {weight, pitch, pitch, height},
+        .extent = {pitch, height, 1},
+        .kind = cudaMemcpyHostToDevice,
+    };
+    struct cudaMemcpy3DPeerParms over = {
+        .srcPtr = {weight, pitch, pitch, height},
+        .dstPtr = {other, pitch, pitch, height},
+        .extent = {pitch, height, 1},
+    };
+    CUDA_OK(cudaMemcpy3DAsync(&in, stream));
+    CUDA_OK(cudaMemcpy3DPeerAsync(&over, stream));
+    CUDA_OK(cudaDeviceSynchronize());
+    cr_assert(simcudaPeek(other, result, pitch * height));
+    cr_expect(memcmp(result, content, pitch * height) == 0, "cudaMemcpy3DAsync or cudaMemcpy3DPeerAsync");
+    wipe();
+    CUDA_OK(cudaMemcpy3D(&in));
+    CUDA_OK(cudaMemcpy3DPeer(&over));
+    CUDA_OK(cudaDeviceSynchronize());
+    cr_assert(simcudaPeek(other, result, pitch * height));
+    cr_expect(memcmp(result, content, pitch * height) == 0, "cudaMemcpy3DPeer");
+}
+
+/* Entry points of programs that were built for per-thread default streams. */
+cudaError_t cudaMallocAsync_ptsz(void **pointer, size_t bytes, cudaStream_t at);
+cudaError_t cudaFreeAsync_ptsz(void *pointer, cudaStream_t at);
+cudaError_t cudaMemcpy_ptds(void *dst, const void *src, size_t bytes, enum cudaMemcpyKind kind);
+cudaError_t cudaMemcpyAsync_ptsz(void *dst, const void *src, size_t bytes, enum cudaMemcpyKind kind, cudaStream_t at);
+
+Test(copy, per_thread_default_streams)
+{
+    const size_t sizes[] = {BYTES};
+    prepare(2);
+    open_model(make_model(sizes, 1));
+    CUDA_OK(cudaMallocAsync_ptsz(&weight, BYTES, 0));
+    cr_assert(lies_at(weight, BYTES, SIMCUDA_LOCATION_HOST));
+    CUDA_OK(cudaMemcpy_ptds(weight, content, BYTES, cudaMemcpyHostToDevice));
+    CUDA_OK(cudaMemcpyAsync_ptsz(other, weight, BYTES, cudaMemcpyDeviceToDevice, 0));
+    expect_content(other, "cudaMemcpyAsync_ptsz");
+    CUDA_OK(cudaFreeAsync_ptsz(weight, 0));
+    cr_expect_neq(cudaFree(weight), cudaSuccess, "it was freed before");
 }

@@ -83,6 +83,31 @@ Test(free, cudaFreeAsync_waits_for_the_work_before_it)
     cr_expect_eq(pinned[BYTES - 1], 0x77);
 }
 
+/* The free is ordered on its own stream: what another stream still does says nothing about it, and the other way round.
+ */
+Test(free, cudaFreeAsync_follows_its_own_stream)
+{
+    unsigned char *pinned;
+    cudaStream_t busy, idle;
+    cudaMemPool_t pool;
+    setenv("SIMCUDA_ORDER", "late", 1);
+    void *weight = place_weight(true), *other = place_weight(true);
+    CUDA_OK(cudaStreamCreateWithFlags(&busy, cudaStreamNonBlocking));
+    CUDA_OK(cudaStreamCreateWithFlags(&idle, cudaStreamNonBlocking));
+    CUDA_OK(cudaHostAlloc((void **)&pinned, BYTES, 0));
+    CUDA_OK(cudaDeviceSynchronize());
+    CUDA_OK(cudaDeviceGetDefaultMemPool(&pool, 0));
+    CUDA_OK(cudaMemcpyAsync(pinned, weight, BYTES, cudaMemcpyDeviceToHost, busy));
+    CUDA_OK(cudaFreeAsync(weight, busy));
+    CUDA_OK(cudaFreeAsync(other, idle));
+    CUDA_OK(cudaStreamSynchronize(idle));
+    CUDA_OK(cudaMemPoolTrimTo(pool, 0));
+    cr_expect_eq(simcudaBytesUsed(1), BYTES, "the idle stream's is given back, the busy one's is not");
+    CUDA_OK(cudaStreamSynchronize(busy));
+    CUDA_OK(cudaMemPoolTrimTo(pool, 0));
+    cr_expect_eq(simcudaBytesUsed(1), 0);
+}
+
 Test(free, cudaFree_waits_for_the_work_that_uses_it)
 {
     unsigned char *pinned;
@@ -144,11 +169,11 @@ Test(free, memory_of_the_device_goes_when_it_is_reset)
 
 /* Every driver call that making a home needs fails once: the allocation is served all the same, its bytes are right,
  * and nothing is left behind when it is freed. */
-static void check_fault(const char *symbol, unsigned call)
+static void check_fault_at(const char *distorch, const char *symbol, unsigned call)
 {
     const size_t sizes[] = {BYTES};
     unsigned char *content = malloc(BYTES), *result = malloc(BYTES);
-    use_policy("cuda:1,*");
+    use_policy(distorch);
     open_model(make_model(sizes, 1));
     void *warm, *weight;
     CUDA_OK(cudaMalloc(&warm, KIB));
@@ -167,6 +192,21 @@ static void check_fault(const char *symbol, unsigned call)
     cr_expect_eq(simcudaBytesUsed(SIMCUDA_LOCATION_HOST), before[2], "%s failed: the host keeps bytes", symbol);
     free(content);
     free(result);
+}
+
+static void check_fault(const char *symbol, unsigned call)
+{
+    check_fault_at("cuda:1,*", symbol, call);
+}
+
+Test(fault, create_fails_in_the_host)
+{
+    check_fault_at("cpu,*", "cuMemCreate", 1);
+}
+
+Test(fault, set_access_fails_in_the_host)
+{
+    check_fault_at("cpu,*", "cuMemSetAccess", 1);
 }
 
 Test(fault, create_fails)

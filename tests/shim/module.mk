@@ -43,6 +43,18 @@ nvml_only_LDFLAGS := -Wl,--disable-new-dtags,-rpath,'$$ORIGIN/nvml'
 nvml_only_LIBS := -ldl
 $(eval $(call program,nvml_only,$(SHIM_PROGRAMS)/nvml_only,tests/shim/programs/nvml_only.c))
 
+old_user_LINK_DEPS := $(SHIM_PROGRAMS)/old/libcudart.so.12
+old_user_LDFLAGS := -Wl,--disable-new-dtags,-rpath,'$$ORIGIN/old'
+old_user_LIBS := $(SHIM_PROGRAMS)/old/libcudart.so.12
+$(eval $(call shared_library,old_user,$(SHIM_PROGRAMS)/libold_user.so,tests/shim/programs/old_user.c))
+
+waiting_library_CFLAGS := -DAS_LIBRARY
+waiting_library_LIBS := -lpthread
+$(eval $(call shared_library,waiting_library,$(SHIM_PROGRAMS)/libwaiting.so,tests/shim/programs/waiting.c))
+waiting_LDFLAGS := -Wl,--disable-new-dtags,-rpath,'$$ORIGIN'
+waiting_LIBS := -ldl
+$(eval $(call program,waiting,$(SHIM_PROGRAMS)/waiting,tests/shim/programs/waiting.c))
+
 # A program whose library uses CUDA in its constructor.
 early_library_CFLAGS := -isystem $(CUDA_INCLUDE) -DAS_LIBRARY
 early_library_LINK_DEPS := $(SIMCUDA_LIBRARIES)
@@ -71,6 +83,6 @@ nesting_LDFLAGS := -Wl,--disable-new-dtags,-rpath,'$$ORIGIN/nesting_runtime'
 nesting_LIBS := $(SHIM_PROGRAMS)/nesting_runtime/libcudart.so.12 $(SIMCUDA_DIR)/libcuda.so.1
 $(eval $(call program,nesting,$(SHIM_PROGRAMS)/nesting,tests/shim/programs/nesting.c))
 
-SHIM_TEST_PROGRAMS := $(SHIM_TEST) $(addprefix $(SHIM_PROGRAMS)/,stress exiting early nesting libuser12.so libuser13.so old_program \
-	nvml_only nvml/libnvidia-ml.so.1)
+SHIM_TEST_PROGRAMS := $(SHIM_TEST) $(addprefix $(SHIM_PROGRAMS)/,stress exiting early nesting waiting libwaiting.so \
+	old_program libold_user.so libuser12.so libuser13.so nvml_only nvml/libnvidia-ml.so.1)
 TEST_PROGRAMS += $(SHIM_TEST_PROGRAMS)

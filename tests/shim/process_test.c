@@ -80,6 +80,16 @@ Test(process, a_policy_that_is_not_there_is_told)
     cr_expect(strstr(output, "/nowhere/at-all.yaml"), "%s", output);
 }
 
+Test(process, a_broken_policy_is_survived_where_it_says_so)
+{
+    char output[8192], command[600];
+    use_policy_text("version: 1\non-error: passthrough\nmodels: 7\n");
+    snprintf(command, sizeof command, "%s /dev/null 16", program("exiting"));
+    cr_expect_eq(run(command, output), 0, "%s", output);
+    cr_expect(strstr(output, "policy.yaml:3:9: error"), "%s", output);
+    cr_expect(strstr(output, "stepping aside"), "%s", output);
+}
+
 Test(process, a_missing_symbol_stops_the_program_with_one_line)
 {
     char output[8192];
@@ -157,6 +167,44 @@ Test(process, a_model_that_placed_nothing_is_told)
     cr_expect(strstr(output, "none of its weights was placed"), "%s", output);
 }
 
+Test(process, a_policy_that_named_no_opened_model_is_told)
+{
+    const size_t sizes[] = {BYTES, BYTES};
+    char output[8192], command[600];
+    use_policy_text("version: 1\nmodels:\n  - match: \"flux*.safetensors\"\n    distorch: \"cpu,*\"\n");
+    snprintf(command, sizeof command, "%s %s %zu", program("exiting"), make_model(sizes, 2), BYTES);
+    cr_expect_eq(run(command, output), 0);
+    cr_expect(strstr(output, "names none of those that were opened (model-0.safetensors)"), "%s", output);
+}
+
+Test(process, a_compute_device_that_is_not_there_is_told)
+{
+    const size_t sizes[] = {BYTES, BYTES};
+    char output[8192], command[600];
+    use_policy_text("version: 1\ncompute: cuda:7\nmodels:\n  - match: \"*.safetensors\"\n    distorch: \"cpu,*\"\n");
+    snprintf(command, sizeof command, "%s %s %zu", program("exiting"), make_model(sizes, 2), BYTES);
+    cr_expect_eq(run(command, output), 78, "%s", output);
+    cr_expect(strstr(output, "cuda:7 is not there (the machine has 2)"), "%s", output);
+}
+
+/* The child's first call of a library that the parent never used must not act either. */
+Test(process, a_forked_childs_first_driver_call_is_the_real_one)
+{
+    const size_t sizes[] = {BYTES, BYTES};
+    CUdeviceptr address;
+    void *weight;
+    use_policy("cpu,*");
+    open_model(make_model(sizes, 2));
+    CUDA_OK(cudaMalloc(&weight, BYTES));
+    pid_t child = fork();
+    cr_assert(child >= 0);
+    if (child == 0)
+        _exit(cuMemAlloc(&address, BYTES) == CUDA_ERROR_NOT_INITIALIZED ? 0 : 1);
+    int status;
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 Test(process, a_forked_child_does_nothing_of_ours)
 {
     const size_t sizes[] = {BYTES, BYTES};
@@ -231,6 +279,34 @@ Test(majors, each_library_reaches_its_own_runtime)
     cr_assert_neq(malloc_13(&of_13, (size_t)1 << 50), 0);
     cr_expect_eq(error_12(), 0);
     cr_expect_neq(error_13(), 0);
+}
+
+Test(majors, stepping_aside_keeps_what_was_placed)
+{
+    const size_t sizes[] = {BYTES, BYTES};
+    unsigned char content[64] = "kept", result[64] = "";
+    void *weight;
+    use_policy_text(
+        "version: 1\non-error: passthrough\nmodels:\n  - match: \"*.safetensors\"\n    distorch: \"cpu,*\"\n");
+    open_model(make_model(sizes, 2));
+    CUDA_OK(cudaMalloc(&weight, BYTES));
+    cr_assert(lies_at(weight, BYTES, SIMCUDA_LOCATION_HOST));
+    void *old = load("libold_user.so"); /* a runtime of another age appears */
+    cr_expect_eq(((int (*)(void))look_up(old, "old_user_malloc"))(), 0);
+    CUDA_OK(cudaMemcpy(weight, content, sizeof content, cudaMemcpyHostToDevice));
+    CUDA_OK(cudaMemcpy(result, weight, sizeof result, cudaMemcpyDeviceToHost));
+    cr_expect_str_eq((char *)result, "kept");
+    CUDA_OK(cudaFree(weight));
+    cr_expect_eq(simcudaBytesUsed(SIMCUDA_LOCATION_HOST), 0);
+}
+
+/* A library whose constructor waits for a thread that opens a file: the loader's lock is held meanwhile. */
+Test(process, a_constructor_that_waits_for_a_thread_does_not_hang)
+{
+    char output[8192], command[700];
+    unsetenv("VRAMSPAN_POLICY");
+    snprintf(command, sizeof command, "timeout 10 %s", program("waiting"));
+    cr_expect_eq(run(command, output), 0, "%s", output);
 }
 
 /* --- Threads ------------------------------------------------------------------------------------------------------ */

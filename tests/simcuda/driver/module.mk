@@ -6,7 +6,8 @@ SIMDRIVER_SOURCES := $(wildcard $(SIMDRIVER)/*.c)
 SIMDRIVER_LIBRARY := $(SIMCUDA_DIR)/libcuda.so.1
 
 simdriver_CFLAGS := -isystem $(CUDA_INCLUDE) -I$(SIMDRIVER) -pthread
-simdriver_LDFLAGS := -Wl,-soname,libcuda.so.1 -Wl,--version-script=$(SIMDRIVER)/exports.map -Wl,--exclude-libs,ALL \
+# -Bsymbolic: look-ups hand out this library's own functions, whoever interposes their names.
+simdriver_LDFLAGS := -Wl,-soname,libcuda.so.1 -Wl,-Bsymbolic -Wl,--version-script=$(SIMDRIVER)/exports.map -Wl,--exclude-libs,ALL \
 	$(if $(SANITIZE),,-Wl,-z,defs)
 simdriver_LIBS := -Wl,-Bstatic -lyaml -lxxhash -Wl,-Bdynamic -lm -ldl -lpthread
 simdriver_LINK_DEPS := $(SIMDRIVER)/exports.map $(SIMDRIVER_GEN)/lookup_stubs.o

@@ -1,0 +1,22 @@
+/* peer_copy.h: copies between a weight and the memory of another device.
+ *
+ * The program asks for such a copy by naming two devices. A weight is mapped for the compute device alone, and memory
+ * of a pool may not be reachable from there: no single copy call is sure to reach both. So the bytes go through the
+ * host in pieces, each side in its own device's context. Slower than a peer copy, right on every machine.
+ */
+#ifndef VS_PEER_COPY_H
+#define VS_PEER_COPY_H
+
+#include <cuda.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Whether a copy between these must go this way: one side is ours, and the other belongs to another device than the
+ * compute device. `dst_device` and `src_device` are the ordinals that the program named. */
+bool vs_peer_copy_wanted(CUdeviceptr dst, int dst_device, CUdeviceptr src, int src_device);
+
+/* Copies after all work in `stream` (NULL: in both devices) so far, and is done when it returns. Not during a capture.
+ */
+CUresult vs_peer_copy(CUdeviceptr dst, int dst_device, CUdeviceptr src, int src_device, size_t bytes, CUstream stream);
+
+#endif
