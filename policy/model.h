@@ -1,5 +1,5 @@
 /*
- * A model as placement sees it: the tensors of a file that count, and look-ups by size and by place in the file.
+ * A model as placement sees it: the tensors of a file that count.
  *
  * Of a checkpoint (a file that also holds text encoder and VAE) only the diffusion part counts: the tensors whose names
  * begin with `model.diffusion_model.`. In a file without such names, a bare diffusion model, all of them do.
@@ -18,7 +18,6 @@ struct vs_model {
     const struct vs_tensor **tensors; /* those that count, by file offset */
     size_t tensor_count;
     uint64_t total_bytes;       /* of those */
-    uint64_t *sizes;            /* their sizes in bytes, ascending, one for each tensor */
     struct vs_safetensors file; /* everything in the file; owned */
 };
 
@@ -28,15 +27,5 @@ struct vs_model {
  */
 int vs_model_init(struct vs_model *model, struct vs_safetensors *file, struct vs_diags *diags);
 void vs_model_free(struct vs_model *model);
-
-/* How many of the tensors have exactly this size. */
-size_t vs_model_count_of_size(const struct vs_model *model, uint64_t bytes);
-/*
- * How many have this size once rounded up to a multiple of `granule` (not 0), as an allocator's segment for one tensor
- * is: PyTorch asks for 2 MiB multiples from 10 MiB on (c10/cuda/CUDACachingAllocator.cpp, get_allocation_size).
- */
-size_t vs_model_count_rounded(const struct vs_model *model, uint64_t bytes, uint64_t granule);
-/* The tensor that owns the byte at this offset of the file, or NULL. */
-const struct vs_tensor *vs_model_tensor_at(const struct vs_model *model, uint64_t file_offset);
 
 #endif

@@ -39,11 +39,6 @@ static uint64_t remaining(const struct vs_quota_entry *entry)
     return entry->taken_bytes >= entry->allowance_bytes ? 0 : entry->allowance_bytes - entry->taken_bytes;
 }
 
-uint64_t vs_quota_remaining(const struct vs_quota *quota, size_t entry)
-{
-    return quota->entries[entry].dropped ? 0 : remaining(&quota->entries[entry]);
-}
-
 size_t vs_quota_take(struct vs_quota *quota, uint64_t bytes)
 {
     size_t chosen = quota->compute;

@@ -51,7 +51,4 @@ void vs_quota_give_back(struct vs_quota *quota, size_t entry, uint64_t bytes);
  * not dropped). A second call for the same entry passes on what was given back to it meanwhile.
  */
 size_t vs_quota_pass_on(struct vs_quota *quota, size_t entry);
-/* Allowance not taken yet (the wildcard's rest is not counted); 0 for a dropped entry. */
-uint64_t vs_quota_remaining(const struct vs_quota *quota, size_t entry);
-
 #endif

@@ -29,15 +29,6 @@ bool vs_configured(void)
     return policy_path() != NULL;
 }
 
-static void say_diagnostics(const struct vs_diags *diags)
-{
-    struct vs_text text = {0};
-    vs_diags_render(diags, &text);
-    if (text.data)
-        vs_log_text(diags->error_count ? VS_LOG_ERROR : VS_LOG_WARN, text.data);
-    vs_text_free(&text);
-}
-
 /* In a forked child: CUDA does not survive there, and our locks may be held by threads that do not exist. */
 static void leave_child_alone(void)
 {
@@ -53,7 +44,7 @@ static void read_policy(void)
         return;
     own_pid = getpid();
     int result = vs_policy_load(path, &policy, &diags);
-    say_diagnostics(&diags);
+    vs_log_diagnostics(&diags);
     vs_diags_free(&diags);
     if (result != 0) {
         vs_give_up("the policy %s cannot be read; correct it, or unset VRAMSPAN_POLICY", path);

@@ -7,12 +7,13 @@
 #include <string.h>
 
 #include "driver.h"
+#include "locks.h"
 #include "log.h"
 
 #define MOST_BYTES  ((size_t)64 << 30)
 #define LEAST_BYTES ((size_t)1 << 30)
 
-static pthread_mutex_t range_lock = PTHREAD_MUTEX_INITIALIZER;
+pthread_mutex_t vs_addresses_lock = PTHREAD_MUTEX_INITIALIZER;
 static CUdeviceptr range_base;
 static size_t range_pages;
 static unsigned char page_taken[MOST_BYTES / VS_PAGE_BYTES];
@@ -49,7 +50,7 @@ static bool find_free(size_t pages, size_t *first)
 CUresult vs_addresses_take(size_t bytes, CUdeviceptr *address)
 {
     size_t pages = bytes / VS_PAGE_BYTES, first;
-    pthread_mutex_lock(&range_lock);
+    pthread_mutex_lock(&vs_addresses_lock);
     CUresult result = range_base ? CUDA_SUCCESS : reserve();
     if (result == CUDA_SUCCESS && !find_free(pages, &first))
         result = CUDA_ERROR_OUT_OF_MEMORY;
@@ -57,13 +58,13 @@ CUresult vs_addresses_take(size_t bytes, CUdeviceptr *address)
         memset(page_taken + first, 1, pages);
         *address = range_base + first * VS_PAGE_BYTES;
     }
-    pthread_mutex_unlock(&range_lock);
+    pthread_mutex_unlock(&vs_addresses_lock);
     return result;
 }
 
 void vs_addresses_return(CUdeviceptr address, size_t bytes)
 {
-    pthread_mutex_lock(&range_lock);
+    pthread_mutex_lock(&vs_addresses_lock);
     memset(page_taken + (address - range_base) / VS_PAGE_BYTES, 0, bytes / VS_PAGE_BYTES);
-    pthread_mutex_unlock(&range_lock);
+    pthread_mutex_unlock(&vs_addresses_lock);
 }

@@ -5,11 +5,12 @@
 #include <stdatomic.h>
 
 #include "driver.h"
+#include "locks.h"
 #include "log.h"
 
 #define MAX_DEVICES 64
 
-static pthread_mutex_t compute_lock = PTHREAD_MUTEX_INITIALIZER;
+pthread_mutex_t vs_compute_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct vs_compute computes[MAX_DEVICES];
 static atomic_bool prepared_devices[MAX_DEVICES]; /* whether computes[ordinal] is filled in */
 
@@ -54,13 +55,13 @@ const struct vs_compute *vs_compute_device(int ordinal)
     struct vs_compute prepared = {0};
     if (!prepare(ordinal, &prepared))
         return NULL;
-    pthread_mutex_lock(&compute_lock);
+    pthread_mutex_lock(&vs_compute_lock);
     bool first = !atomic_load(&prepared_devices[ordinal]);
     if (first) {
         *compute = prepared;
         atomic_store_explicit(&prepared_devices[ordinal], true, memory_order_release);
     }
-    pthread_mutex_unlock(&compute_lock);
+    pthread_mutex_unlock(&vs_compute_lock);
     if (!first) /* another thread was faster and holds the reference that stays */
         vs_driver()->cuDevicePrimaryCtxRelease(prepared.device);
     return compute;
@@ -114,9 +115,9 @@ void vs_compute_reset(int ordinal)
 {
     if (ordinal < 0 || ordinal >= MAX_DEVICES)
         return;
-    pthread_mutex_lock(&compute_lock);
+    pthread_mutex_lock(&vs_compute_lock);
     bool known = atomic_exchange(&prepared_devices[ordinal], false);
-    pthread_mutex_unlock(&compute_lock);
+    pthread_mutex_unlock(&vs_compute_lock);
     if (known)
         vs_driver()->cuDevicePrimaryCtxRelease(computes[ordinal].device);
 }

@@ -5,12 +5,14 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "locks.h"
 #include "log.h"
 #include "resolve.h"
 
 #define TEXT_OF(name) #name
 #define SYMBOL(name)  TEXT_OF(name) /* expanded first: cuda.h maps cuCtxPopCurrent to cuCtxPopCurrent_v2 */
 
+pthread_mutex_t vs_driver_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct vs_driver driver; /* valid once `state` says usable */
 enum { UNKNOWN, USABLE, UNUSABLE };
 static atomic_int state = UNKNOWN;
@@ -44,12 +46,11 @@ static bool look_up(struct vs_driver *found)
 /* Threads that race look up the same; no lock is held meanwhile, since the loader has one of its own (resolve.c). */
 const struct vs_driver *vs_driver(void)
 {
-    static pthread_mutex_t publish_lock = PTHREAD_MUTEX_INITIALIZER;
     int known = atomic_load_explicit(&state, memory_order_acquire);
     if (known == UNKNOWN) {
         struct vs_driver found;
         bool usable = look_up(&found);
-        pthread_mutex_lock(&publish_lock);
+        pthread_mutex_lock(&vs_driver_lock);
         known = atomic_load(&state);
         if (known == UNKNOWN) {
             if (usable)
@@ -57,7 +58,7 @@ const struct vs_driver *vs_driver(void)
             known = usable ? USABLE : UNUSABLE;
             atomic_store_explicit(&state, known, memory_order_release);
         }
-        pthread_mutex_unlock(&publish_lock);
+        pthread_mutex_unlock(&vs_driver_lock);
     }
     return known == USABLE ? &driver : NULL;
 }

@@ -1,21 +1,23 @@
-/* locks.h: every lock of the library and the order in which they may be taken together (outer first).
+/* locks.h: every lock of the library, named for what it protects, and their order.
  *
- *   placement   placement.c: open loads, quotas, tables
- *   arena       arena.c: spans and blocks
- *   retired     retire.c: frees that wait for their streams
- *   compute     compute.c: contexts of compute devices
- *
- * None is held across a call into the driver that can block or allocate device memory. A lock that must be left for
- * such a call is left, and what it protects is looked at again afterwards. Looking up a pointer that is not ours takes
- * none.
+ * The order is simple: no lock is taken while another is held, and none is held across a call that can block, allocate
+ * device memory, write to a pipe or enter the loader. Where such a call is needed in the middle, the lock is left, and
+ * what it protects is looked at again afterwards. The one exception stands at vs_addresses_lock. Looking up a pointer
+ * that is certainly not ours takes none.
  */
 #ifndef VS_LOCKS_H
 #define VS_LOCKS_H
 
 #include <pthread.h>
 
-extern pthread_mutex_t vs_placement_lock;
-extern pthread_mutex_t vs_arena_lock;
-extern pthread_mutex_t vs_retired_lock;
+extern pthread_mutex_t vs_placement_lock; /* placement.c: open loads and their quotas */
+extern pthread_mutex_t vs_arena_lock;     /* arena.c: spans and blocks */
+extern pthread_mutex_t vs_retired_lock;   /* retire.c: frees that wait for their streams */
+extern pthread_mutex_t vs_compute_lock;   /* compute.c: contexts of compute devices */
+extern pthread_mutex_t vs_driver_lock;    /* driver.c: the real driver's functions */
+extern pthread_mutex_t vs_noted_lock;     /* models.c: files opened before the first CUDA call */
+extern pthread_mutex_t vs_unmatched_lock; /* stats.c: names for the last words */
+/* address_range.c: the range of addresses; held across cuMemAddressReserve, once, which reserves and does not wait. */
+extern pthread_mutex_t vs_addresses_lock;
 
 #endif

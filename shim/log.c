@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../policy/diag.h"
+
 #define MESSAGE_BYTES 1024
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
@@ -65,4 +67,13 @@ void vs_log_text(enum vs_log_level level, const char *text)
 {
     if (vs_log_enabled(level))
         write_all(text, strlen(text));
+}
+
+void vs_log_diagnostics(const struct vs_diags *diags)
+{
+    struct vs_text text = {0};
+    vs_diags_render(diags, &text);
+    if (text.data)
+        vs_log_text(diags->error_count ? VS_LOG_ERROR : VS_LOG_WARN, text.data);
+    vs_text_free(&text);
 }

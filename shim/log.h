@@ -16,6 +16,10 @@ bool vs_log_enabled(enum vs_log_level level);
 void vs_log(enum vs_log_level level, const char *component, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Writes what policy/ has to say about a policy or a model file, as a compiler would. */
+struct vs_diags;
+void vs_log_diagnostics(const struct vs_diags *diags);
+
 /* Writes a block of text (a table, diagnostics) as it is, in one piece. */
 void vs_log_text(enum vs_log_level level, const char *text);
 

@@ -11,6 +11,7 @@
 
 #include "activate.h"
 #include "hook.h"
+#include "locks.h"
 #include "log.h"
 #include "placement.h"
 #include "stats.h"
@@ -18,7 +19,7 @@
 /* Openings before the first CUDA call: kept by name, since the descriptor may be closed by then. */
 #define MOST_NOTED 64
 
-static pthread_mutex_t noted_lock = PTHREAD_MUTEX_INITIALIZER;
+pthread_mutex_t vs_noted_lock = PTHREAD_MUTEX_INITIALIZER;
 static char *noted[MOST_NOTED];
 static unsigned noted_count;
 
@@ -36,15 +37,6 @@ static ssize_t read_at(void *context, void *buffer, size_t bytes, uint64_t offse
     return pread(*(const int *)context, buffer, bytes, (off_t)offset);
 }
 
-static void say(const struct vs_diags *diags)
-{
-    struct vs_text text = {0};
-    vs_diags_render(diags, &text);
-    if (text.data)
-        vs_log_text(diags->error_count ? VS_LOG_ERROR : VS_LOG_WARN, text.data);
-    vs_text_free(&text);
-}
-
 /* NULL when the file's header cannot be read, said in the log: the program will find the same, and knows better what to
  * do about it. */
 static struct vs_model_file *read_model(const char *path, int fd, const struct vs_policy_section *section)
@@ -57,7 +49,7 @@ static struct vs_model_file *read_model(const char *path, int fd, const struct v
         file->section = section;
         ok = vs_safetensors_read(path, read_at, &fd, (uint64_t)file->identity.st_size, &header, &diags) == 0 &&
              vs_model_init(&file->model, &header, &diags) == 0;
-        say(&diags);
+        vs_log_diagnostics(&diags);
     }
     vs_diags_free(&diags);
     if (ok)
@@ -105,7 +97,7 @@ static void note(const char *path, int folder)
     bool full = false;
     if (!whole)
         return;
-    pthread_mutex_lock(&noted_lock);
+    pthread_mutex_lock(&vs_noted_lock);
     for (unsigned i = 0; i < noted_count && whole; i++)
         if (strcmp(noted[i], whole) == 0) {
             free(whole);
@@ -117,7 +109,7 @@ static void note(const char *path, int folder)
     } else if (whole) {
         full = true;
     }
-    pthread_mutex_unlock(&noted_lock);
+    pthread_mutex_unlock(&vs_noted_lock);
     if (full) {
         vs_log(VS_LOG_DEBUG, "models", "%s is not remembered: too many models were opened before any CUDA call", whole);
         free(whole);
@@ -138,12 +130,12 @@ void vs_models_catch_up(void)
 {
     if (__atomic_load_n(&noted_count, __ATOMIC_ACQUIRE) == 0)
         return;
-    pthread_mutex_lock(&noted_lock);
+    pthread_mutex_lock(&vs_noted_lock);
     unsigned count = noted_count;
     char *paths[MOST_NOTED];
     memcpy(paths, noted, count * sizeof *paths);
     __atomic_store_n(&noted_count, 0, __ATOMIC_RELEASE);
-    pthread_mutex_unlock(&noted_lock);
+    pthread_mutex_unlock(&vs_noted_lock);
     for (unsigned i = 0; i < count; i++) {
         FILE *stream = fopen(paths[i], "re");
         if (stream) {

@@ -71,7 +71,7 @@ static bool count_missing(struct load *load)
 {
     const struct vs_model *model = &load->file->model;
     for (size_t i = 0; i < model->tensor_count; i++) {
-        size_t bytes = model->sizes[i];
+        size_t bytes = model->tensors[i]->bytes;
         struct missing_size *size;
         if (bytes == 0)
             continue; /* never allocated */

@@ -21,7 +21,8 @@ CUresult vs_retire_after_all(const struct vs_allocation *allocation);
 /* Forgets what waits for a device that is being reset; vs_arena_drop gives it back. */
 void vs_retire_drop(int compute_ordinal);
 
-/* Gives back what is done by now. Waits for nothing. Does nothing while a capture is open. */
+/* Gives back what is done by now; does nothing while a capture is open. Waits only for what was freed under a capture
+ * that is over. */
 void vs_retire_collect(void);
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "locks.h"
 #include "log.h"
 
 #define MAX_DEVICES      64
@@ -44,18 +45,18 @@ void vs_stats_model_opened(void)
 }
 
 /* The first names are enough to see why a glob did not fit. */
-static pthread_mutex_t unmatched_lock = PTHREAD_MUTEX_INITIALIZER;
+pthread_mutex_t vs_unmatched_lock = PTHREAD_MUTEX_INITIALIZER;
 static char unmatched[256];
 
 void vs_stats_model_unmatched(const char *path)
 {
     const char *slash = strrchr(path, '/');
     const char *name = slash ? slash + 1 : path;
-    pthread_mutex_lock(&unmatched_lock);
+    pthread_mutex_lock(&vs_unmatched_lock);
     size_t used = strlen(unmatched);
     if (!strstr(unmatched, name) && used + strlen(name) + 3 < sizeof unmatched)
         snprintf(unmatched + used, sizeof unmatched - used, "%s%s", used ? ", " : "", name);
-    pthread_mutex_unlock(&unmatched_lock);
+    pthread_mutex_unlock(&vs_unmatched_lock);
 }
 
 void vs_stats_tell(void)

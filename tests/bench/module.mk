@@ -12,3 +12,4 @@ TEST_PROGRAMS += $(BENCH_DIR)/calls
 .PHONY: bench
 bench: $(BUILD)/libvramspan.so $(BENCH_DIR)/calls ## costs of the hooks beside direct calls
 	$(Q)LD_PRELOAD=$(abspath $(BUILD)/libvramspan.so) $(BENCH_DIR)/calls
+	$(Q)tests/bench/startup.sh $(BUILD)/libvramspan.so

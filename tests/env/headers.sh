@@ -5,7 +5,7 @@
 #   tests/env/headers.sh --print    prints the folder of CUDA 13's (and fetches nothing)
 #
 # CUDA 13: an installed toolkit of version 13 or newer ($CUDA_HOME, /usr/local/cuda), else the cache's
-# cuda-13/include, filled from the packages nvidia-cuda-runtime and nvidia-cuda-crt (3 MB). CUDA 12, whose structures
+# cuda-13/include, filled from the packages nvidia-cuda-runtime, -crt and -profiler-api (3 MB). CUDA 12, whose structures
 # the simulated libcudart.so.12 needs: always the cache's cuda-12/include, from nvidia-cuda-runtime-cu12 (1 MB); the
 # one header that this package lacks, crt/host_defines.h, holds compiler attributes only, and CUDA 13's serves.
 # VRAMSPAN_NO_TOOLKIT=1 makes an installed toolkit invisible.
@@ -17,6 +17,8 @@ source "$here/common.sh"
 
 readonly runtime_13=nvidia-cuda-runtime==13.0.96
 readonly crt_13=nvidia-cuda-crt==13.0.88
+readonly profiler_13=nvidia-cuda-profiler-api==13.0.85     # cudaProfiler.h
+readonly packages_13="$runtime_13 $crt_13 $profiler_13"
 readonly runtime_12=nvidia-cuda-runtime-cu12==12.4.127
 
 # Prints the include folder of the first installed toolkit that is new enough.
@@ -24,7 +26,8 @@ toolkit_include() {
     local folder version
     [ -z "${VRAMSPAN_NO_TOOLKIT:-}" ] || return 1
     for folder in ${CUDA_HOME:+"$CUDA_HOME/include"} /usr/local/cuda/include; do
-        if [ ! -f "$folder/cuda_runtime_api.h" ] || [ ! -f "$folder/crt/host_defines.h" ]; then continue; fi
+        if [ ! -f "$folder/cuda_runtime_api.h" ] || [ ! -f "$folder/crt/host_defines.h" ] ||
+            [ ! -f "$folder/cudaProfiler.h" ]; then continue; fi
         version=$(awk '$1 == "#define" && $2 == "CUDA_VERSION" { print $3; exit }' "$folder/cuda.h")
         if [ "${version:-0}" -ge 13000 ]; then
             printf '%s\n' "$folder"
@@ -84,7 +87,7 @@ fi
 [ $# = 0 ] || fail "'$1' is no option: --print is the only one"
 
 all_there() {
-    { [ -z "$needs_13" ] || is_complete 13 "$runtime_13 $crt_13"; } && is_complete 12 "$runtime_12 $crt_13"
+    { [ -z "$needs_13" ] || is_complete 13 "$packages_13"; } && is_complete 12 "$runtime_12 $crt_13"
 }
 all_there && exit 0
 mkdir -p "$cache"
@@ -98,8 +101,8 @@ rm -rf "$scratch"
 mkdir -p "$scratch"
 trap 'rm -rf "$scratch"' EXIT
 "$interpreter" -m venv "$scratch/pip" || fail "$interpreter could not make an environment in $scratch (see above)"
-if [ -n "$needs_13" ] && ! is_complete 13 "$runtime_13 $crt_13"; then
-    fill 13 "$runtime_13 $crt_13" "$runtime_13" "$crt_13"
+if [ -n "$needs_13" ] && ! is_complete 13 "$packages_13"; then
+    fill 13 "$packages_13" "$runtime_13" "$crt_13" "$profiler_13"
 fi
 if ! is_complete 12 "$runtime_12 $crt_13"; then
     fill 12 "$runtime_12 $crt_13" "$runtime_12" "$crt_13"

@@ -137,6 +137,17 @@ Test(free, what_is_no_allocation_is_refused_as_cuda_refuses_it)
     CUDA_OK(cudaFree(NULL));
 }
 
+/* A device that broke down: the error comes from our own wait, and must be seen where the runtime's errors are seen. */
+Test(free, an_error_of_ours_is_the_threads_last_error)
+{
+    void *weight = place_weight(false);
+    simcudaFail("cuCtxSynchronize", 1, CUDA_ERROR_LAUNCH_FAILED);
+    cr_expect_eq(cudaFree(weight), cudaErrorLaunchFailure);
+    cr_expect_eq(cudaPeekAtLastError(), cudaErrorLaunchFailure);
+    cr_expect_eq(cudaGetLastError(), cudaErrorLaunchFailure);
+    cr_expect_eq(cudaGetLastError(), cudaSuccess);
+}
+
 Test(free, the_current_context_and_the_last_error_are_left_alone)
 {
     CUcontext before, after;
