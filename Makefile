@@ -83,7 +83,7 @@ SIMCUDA_LIBRARIES :=
 TEST_PROGRAMS :=
 
 .PHONY: all
-all: $(BUILD)/libvramspan.so ## the preloaded library (default)
+all: $(BUILD)/libvramspan.so $(BUILD)/hooks.md ## the preloaded library (default)
 
 include tests/env/module.mk
 include policy/module.mk

@@ -22,4 +22,8 @@ $(eval $(call from_hooks,hooks_generated.h,header))
 $(eval $(call from_hooks,hooks_generated.c,source))
 $(eval $(call from_hooks,entry.S,asm))
 $(eval $(call from_hooks,export.map,map))
-$(eval $(call from_hooks,hooks.md,doc))
+
+# For people: the table as a page.
+$(BUILD)/hooks.md: shim/hooks.def shim/hooks.awk
+	$(call say,GEN,$@)
+	$(Q)mkdir -p $(@D) && awk -v what=doc -f shim/hooks.awk shim/hooks.def > $@

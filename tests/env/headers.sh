@@ -5,9 +5,10 @@
 #   tests/env/headers.sh --print    prints the folder of CUDA 13's (and fetches nothing)
 #
 # CUDA 13: an installed toolkit of version 13 or newer ($CUDA_HOME, /usr/local/cuda), else the cache's
-# cuda-13/include, filled from the packages nvidia-cuda-runtime, -crt and -profiler-api (3 MB). CUDA 12, whose structures
-# the simulated libcudart.so.12 needs: always the cache's cuda-12/include, from nvidia-cuda-runtime-cu12 (1 MB); the
-# one header that this package lacks, crt/host_defines.h, holds compiler attributes only, and CUDA 13's serves.
+# cuda-13/include, filled from the packages nvidia-cuda-runtime, -crt and -profiler-api (3 MB). CUDA 12, whose
+# structures the simulated libcudart.so.12 needs: always the cache's cuda-12/include, from nvidia-cuda-runtime-cu12
+# (1 MB); the one header that this package lacks, crt/host_defines.h, holds compiler attributes only, and CUDA 13's
+# serves.
 # VRAMSPAN_NO_TOOLKIT=1 makes an installed toolkit invisible.
 set -euo pipefail
 

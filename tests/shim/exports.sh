@@ -22,3 +22,8 @@ check "the version nodes are those of NVIDIA's libraries" "$(nm -D --defined-onl
 check "glibc is all that it needs" "$(readelf -d "$library" | awk '/NEEDED/ && !/\[(libc\.so\.6|ld-linux-x86-64\.so\.2)\]/')"
 check "it can be loaded where nothing is writable and executable at once" \
     "$(readelf -lW "$library" | awk '/GNU_STACK|LOAD/ && / RWE /')"
+for major in 12 13; do
+    check "every function of the table that is in every version is in the real libcudart.so.$major" "$(
+        awk -F'|' '/^cudart/ && $3 !~ /\?/ { gsub(/ /, "", $2); print $2 }' "$table" | sort |
+            comm -23 - <(sort "$(dirname "$table")/../tests/simcuda/golden/cudart${major}_exports.txt"))"
+done
