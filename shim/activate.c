@@ -50,8 +50,10 @@ static void read_policy(void)
         vs_give_up("the policy %s cannot be read; correct it, or unset VRAMSPAN_POLICY", path);
         return;
     }
-    if (policy.section_count == 0)
+    if (policy.section_count == 0) {
+        vs_log(VS_LOG_INFO, "policy", "%s names no model: nothing will be placed", path);
         return;
+    }
     pthread_atfork(NULL, NULL, leave_child_alone);
     __atomic_store_n(&acting, true, __ATOMIC_RELEASE);
     __atomic_store_n(&placing, true, __ATOMIC_RELEASE);

@@ -25,7 +25,8 @@ struct vs_home {
 struct vs_memory {
     const struct vs_backing *backing;
     CUdeviceptr address;
-    size_t bytes; /* a multiple of the backing's granularity */
+    size_t bytes;                        /* a multiple of the backing's granularity */
+    CUmemGenericAllocationHandle handle; /* vmm: where it could not be released after mapping; else 0 */
 };
 
 struct vs_backing {

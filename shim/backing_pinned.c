@@ -27,7 +27,7 @@ static CUresult create(const struct vs_compute *compute, struct vs_home home, si
         driver->cuMemFreeHost(host);
         return result;
     }
-    *memory = (struct vs_memory){&vs_backing_pinned, address, bytes};
+    *memory = (struct vs_memory){&vs_backing_pinned, address, bytes, 0};
     return CUDA_SUCCESS;
 }
 

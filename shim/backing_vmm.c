@@ -91,8 +91,8 @@ static CUresult create(const struct vs_compute *compute, struct vs_home home, si
         driver->cuMemUnmap(address, bytes);
         goto give_back;
     }
-    driver->cuMemRelease(handle);
-    *memory = (struct vs_memory){&vs_backing_vmm, address, bytes};
+    bool released = driver->cuMemRelease(handle) == CUDA_SUCCESS;
+    *memory = (struct vs_memory){&vs_backing_vmm, address, bytes, released ? 0 : handle};
     return CUDA_SUCCESS;
 
 give_back:
@@ -107,6 +107,8 @@ static void destroy(struct vs_memory *memory)
     /* Where the driver refuses to unmap, the addresses must not be handed out again. */
     if (vs_driver()->cuMemUnmap(memory->address, memory->bytes) == CUDA_SUCCESS)
         vs_addresses_return(memory->address, memory->bytes);
+    if (memory->handle)
+        vs_driver()->cuMemRelease(memory->handle);
 }
 
 const struct vs_backing vs_backing_vmm = {"vmm", serves, create, destroy};

@@ -109,9 +109,10 @@ cudaError_t vs_cudaIpcGetMemHandle(const struct vs_cudart *real, cudaIpcMemHandl
 
 cudaError_t vs_cudaDeviceReset(const struct vs_cudart *real)
 {
-    CUcontext context = NULL;
-    vs_driver()->cuCtxGetCurrent(&context);
-    int ordinal = vs_compute_of(context);
+    CUcontext context;
+    const struct vs_driver *driver = vs_driver();
+    bool known = driver && driver->cuCtxGetCurrent(&context) == CUDA_SUCCESS;
+    int ordinal = known ? vs_compute_of(context) : -1;
     if (ordinal >= 0) {
         vs_retire_drop(ordinal);
         vs_arena_drop(ordinal);

@@ -224,8 +224,9 @@ static void pass_on(struct load *load, size_t entry, const char *why, struct rem
     struct vs_device_name from = vs_device_format(donor);
     if (next == VS_QUOTA_NOWHERE) {
         snprintf(remark, sizeof *remarks->text,
-            "%s cannot lend memory to the compute device (%s), and no donor is left: its share stays there", from.text,
-            why);
+            "%s cannot lend memory to the compute device (%s), and no donor is left: its share stays on the compute "
+            "device",
+            from.text, why);
         return;
     }
     struct vs_device_name to = vs_device_format(load->quota.entries[next].device);

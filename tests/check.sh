@@ -1,5 +1,6 @@
 #!/bin/bash
-# check.sh [full]: runs all test suites and counts. Called by `make check` and `make check-full`, which build first.
+# check.sh c|quick|full: runs the test suites and counts. Called by `make check-c`, `check` and `check-full`, which build
+# first.
 #
 # Each suite is a command and the form of its last lines. Its output goes to a log; of a failing suite the log's end is
 # shown. The last line is `N passed, N failed`; the exit status is 1 when a test failed, or a suite ran none.
@@ -59,7 +60,8 @@ suite() {
     status=$?
     running=
     read -r p f < <(count "$form" "$log")
-    if [ "$status" != 0 ] && [ "$f" = 0 ] || [ "$p" = 0 ]; then
+    p=${p:-0} f=${f:-0}
+    if { [ "$status" != 0 ] || [ "$p" = 0 ]; } && [ "$f" = 0 ]; then
         f=$((f + 1)) # it died, or ran nothing
     fi
     passed=$((passed + p)) failed=$((failed + f))

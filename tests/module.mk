@@ -18,7 +18,7 @@ lint: $(SETUP)/debian-lint $(BUILD_READY) $(SHIM_GENERATED)/hooks_generated.h ##
 	$(Q)tests/lint.sh $(CUDA_INCLUDE) $(SHIM_GENERATED)
 
 .PHONY: mutants
-mutants: $(BUILD)/libvramspan.so $(SIMCUDA_LIBRARIES) $(SHIM_TEST_PROGRAMS) ## deliberate bugs, each noticed by a named test
+mutants: $(SETUP)/debian-check $(BUILD)/libvramspan.so $(SIMCUDA_LIBRARIES) $(SHIM_TEST_PROGRAMS) ## deliberate bugs, each noticed by a named test
 	$(Q)mkdir -p $(BUILD)/mutants && tests/mutants/run.sh $(BUILD)
 
 # The same C tests, built with sanitizers (in build folders of their own, which a second make fills).

@@ -58,3 +58,12 @@ def prepare_import() -> None:
             "comfy_home.prepare_import() comes after torch was imported: its allocator is chosen already"
         )
     sys.path.insert(0, str(comfy_folder()))
+
+
+def pretend_host_memory(size: int) -> None:
+    """ComfyUI compares the machine's available RAM (by psutil) with the GPU's; the machine that a test runs on must not
+    decide which way the weights go."""
+    import psutil
+
+    real = psutil.virtual_memory
+    psutil.virtual_memory = lambda: real()._replace(total=size, available=size)

@@ -69,15 +69,6 @@ def parse_command_line() -> argparse.Namespace:
     return options
 
 
-def pretend_host_memory(size: int) -> None:
-    """ComfyUI compares the machine's available RAM (by psutil) with the GPU's; the machine that a test runs on must not
-    decide which way the weights go."""
-    import psutil
-
-    real = psutil.virtual_memory
-    psutil.virtual_memory = lambda: real()._replace(total=size, available=size)
-
-
 class Drive:
     def __init__(self, options: argparse.Namespace):
         self.options = options
@@ -100,7 +91,7 @@ class Drive:
         import cuda_malloc  # noqa: F401
 
         if self.options.host_memory:
-            pretend_host_memory(self.options.host_memory)
+            comfy_home.pretend_host_memory(self.options.host_memory)
         import comfy.model_management
         import comfy.sample
         import comfy.sd

@@ -275,6 +275,7 @@ def parse_command_line() -> argparse.Namespace:
     parser.add_argument("--allocator", choices=("native", "cudaMallocAsync"), default="cudaMallocAsync")
     parser.add_argument("--limit", type=float, default=180, help="seconds that one step may take (default 180)")
     parser.add_argument("--json", type=pathlib.Path, help="write what was found to this file")
+    parser.add_argument("--places", type=int, default=1, help="fail unless the weights lie in so many places (default 1)")
     parser.add_argument("--log", type=pathlib.Path, help="save the server's own output here")
     parser.add_argument("--serve", action="store_true", help="only start it, and leave it up until Ctrl-C")
     parser.add_argument("--cpu", action="store_true", help="run ComfyUI on the CPU, without any CUDA")
@@ -319,6 +320,9 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         options.json.write_text(json.dumps(found, indent=1))
     print("ComfyUI: ended", flush=True)
+    if len(found["unet"]["at"]) != options.places:
+        print(f"server.py: the weights lie in {len(found['unet']['at'])} places, not {options.places}", file=sys.stderr)
+        return 1
     return 1 if found["unet"]["different"] else 0
 
 

@@ -27,13 +27,19 @@ def test_picture_over_http(checkpoint):
         assert before["models"] == []
         assert server.png_size(comfyui.make_picture(size=512, steps=2)) == (512, 512)
         loaded = comfyui.account()
-        assert server.compare_unet(loaded, expected)["different"] == []
+        unet = server.compare_unet(loaded, expected)
+        assert unet["different"] == []
+        if "libvramspan" in os.environ.get("LD_PRELOAD", ""):  # with examples/sd15-three-devices.yaml
+            assert unet["at"]["cuda:0"] == pytest.approx(600 << 20, abs=1 << 20)
+            assert unet["at"]["cuda:1"] == 500 << 20
+            assert sum(unet["at"].values()) == 1719041928 and set(unet["at"]) == {"cuda:0", "cuda:1", "host"}
         # The same prompt again is answered from ComfyUI's cache; another size is not.
         assert server.png_size(comfyui.make_picture(size=256, steps=2)) == (256, 256)
         assert server.compare_unet(comfyui.account(), expected)["different"] == []
         comfyui.free()
         freed = comfyui.account()
         assert freed["models"] == []
+        assert "cuda:1" not in (freed["used"] or {})
         if freed["used"] is not None:
             for location, used in freed["used"].items():
                 assert used - before["used"].get(location, 0) <= 512 << 20, location

@@ -217,7 +217,8 @@ def test_the_librarys_own_table_agrees_with_the_simulator(runs):
     assert len(rows) == 3 * len(LOADS), shim.log
     at = shim.facts["opened"]["weights"]["at"]
     names = {"cpu": "host"}
-    for device, _layers, real, planned in rows[:3]:
+    assert [row[0] for row in rows] == ["cuda:0", "cuda:1", "cpu"] * len(LOADS)
+    for device, _layers, real, planned in rows:
         if allocator == "cudaMallocAsync":
             assert float(real) == pytest.approx(at[names.get(device, device)] / MIB, abs=0.006)
         assert float(planned) == pytest.approx(

@@ -36,6 +36,7 @@ lint|clang-tidy|clang-tidy
 lint|clang-format|clang-format
 lint|cppcheck|cppcheck
 check|valgrind|valgrind
+check|patch|patch
 '
 
 # Prints the packages of the groups that are not installed.

@@ -19,7 +19,11 @@ from aiohttp import web
 from server import PromptServer
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent))
+import comfy_home
 import simcuda_account
+
+# With less RAM than free GPU memory ComfyUI sends weights from the file straight to the GPU, as on a small machine.
+comfy_home.pretend_host_memory(16 << 30)
 
 NODE_CLASS_MAPPINGS: dict = {}
 

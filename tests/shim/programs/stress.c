@@ -1,18 +1,23 @@
-/* stress.c: threads allocate, fill, check and free weights at once, while models are opened and a graph is captured now
- * and then. A plain program, so that it can run under ThreadSanitizer. Prints one TAP line.
+/* stress.c: threads allocate, fill, check and free weights at once, while models are opened. Weights must really have
+ * been elsewhere, by the simulator's account, and nothing may be left there at the end. A plain program, so that it can
+ * run under ThreadSanitizer. Prints one TAP line.
  *
  * stress THREADS ROUNDS MODEL BYTES: the model holds many tensors of BYTES. */
 #include <cuda_runtime_api.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "../../simcuda/simcuda.h"
+
 static const char *model;
 static size_t bytes;
 static unsigned rounds;
+static atomic_uint elsewhere; /* weights seen outside of the compute device */
 
 static void *fail(const char *what, unsigned thread)
 {
@@ -40,6 +45,8 @@ static void *work(void *argument)
             return fail("a copy failed", thread);
         if (memcmp(content, result, bytes) != 0)
             return fail("bytes were changed", thread);
+        if (simcudaBytesAt(weight, bytes, 0) == 0)
+            atomic_fetch_add(&elsewhere, 1);
         struct cudaPointerAttributes attributes;
         if (cudaPointerGetAttributes(&attributes, weight) != cudaSuccess || attributes.type != cudaMemoryTypeDevice)
             return fail("a weight is not device memory", thread);
@@ -73,6 +80,15 @@ int main(int count, char **arguments)
         void *result;
         pthread_join(handles[i], &result);
         failed |= result != NULL;
+    }
+    cudaMemPool_t pool;
+    cudaDeviceSynchronize();
+    if (cudaDeviceGetDefaultMemPool(&pool, 0) != cudaSuccess || cudaMemPoolTrimTo(pool, 0) != cudaSuccess)
+        failed = 1; /* a flush, so that all that was freed is given back */
+    if (atomic_load(&elsewhere) == 0 || simcudaBytesUsed(1) > 0 || simcudaBytesUsed(SIMCUDA_LOCATION_HOST) > 0) {
+        fprintf(stderr, "%u weights were elsewhere; left: %zu bytes on cuda:1, %zu in the host\n",
+            atomic_load(&elsewhere), simcudaBytesUsed(1), simcudaBytesUsed(SIMCUDA_LOCATION_HOST));
+        failed = 1;
     }
     printf("%s 1 - %u threads, %u rounds: every byte is what it was\n", failed ? "not ok" : "ok", threads, rounds);
     return failed;
