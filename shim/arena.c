@@ -52,8 +52,7 @@ bool vs_arena_may_own(CUdeviceptr address)
            address < atomic_load_explicit(&highest, memory_order_relaxed);
 }
 
-/* --- With vs_arena_lock held ----------------------------------------------------------------------------------------
- */
+/* --- With vs_arena_lock held -------------------------------------------------------------------------------------- */
 
 static struct span *span_of(CUdeviceptr address)
 {

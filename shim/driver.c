@@ -23,7 +23,8 @@ static bool look_up(struct vs_driver *found)
     if (!library)
         library = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
     if (!library) {
-        vs_log(VS_LOG_ERROR, "driver", "libcuda.so.1 cannot be loaded (%s); install the NVIDIA driver", dlerror());
+        vs_log(VS_LOG_ERROR, "driver",
+            "libcuda.so.1 cannot be loaded (%s), so nothing is placed; install the NVIDIA driver", dlerror());
         return false;
     }
     const char *missing = NULL;
@@ -34,7 +35,8 @@ static bool look_up(struct vs_driver *found)
     VS_DRIVER_FUNCTIONS(LOOK_UP)
 #undef LOOK_UP
     if (missing) {
-        vs_log(VS_LOG_ERROR, "driver", "libcuda.so.1 lacks %s; update the NVIDIA driver (CUDA 12 or newer)", missing);
+        vs_log(VS_LOG_ERROR, "driver",
+            "libcuda.so.1 lacks %s, so nothing is placed; update the NVIDIA driver (CUDA 12 or newer)", missing);
         return false;
     }
     CUresult result = found->cuInit(0);

@@ -67,8 +67,7 @@ static CUresult free_after_all(const struct vs_allocation *allocation)
     return result;
 }
 
-/* --- Runtime --------------------------------------------------------------------------------------------------------
- */
+/* --- Runtime ------------------------------------------------------------------------------------------------------ */
 
 cudaError_t vs_cudaMalloc(const struct vs_cudart *real, void **pointer, size_t bytes)
 {
@@ -117,8 +116,7 @@ cudaError_t vs_cudaFreeAsync_ptsz(const struct vs_cudart *real, void *pointer, c
     return cudaSuccess;
 }
 
-/* --- Driver ---------------------------------------------------------------------------------------------------------
- */
+/* --- Driver ------------------------------------------------------------------------------------------------------- */
 
 CUresult vs_cuMemAlloc_v2(const struct vs_libcuda *real, CUdeviceptr *address, size_t bytes)
 {

@@ -21,11 +21,14 @@ static enum vs_log_level chosen_level(void)
     if (known >= 0)
         return (enum vs_log_level)known;
     const char *wish = getenv("VRAMSPAN_LOG");
-    known = VS_LOG_INFO;
     for (int i = 0; wish && i <= VS_LOG_DEBUG; i++)
         if (strcmp(wish, level_names[i]) == 0)
             known = i;
+    bool unknown = known < 0;
+    known = unknown ? VS_LOG_INFO : known;
     atomic_store_explicit(&level, known, memory_order_relaxed);
+    if (unknown && wish)
+        vs_log(VS_LOG_WARN, "log", "VRAMSPAN_LOG=%s is no level: use error, warn, info or debug", wish);
     return (enum vs_log_level)known;
 }
 

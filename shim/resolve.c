@@ -30,8 +30,7 @@ static const struct {
 
 static const int known_majors[] = {13, 12};
 
-/* --- Loaded libraries -----------------------------------------------------------------------------------------------
- */
+/* --- Loaded libraries --------------------------------------------------------------------------------------------- */
 
 struct search {
     const char *stem;
@@ -84,8 +83,7 @@ void *vs_loaded_library(enum vs_library library, int major)
     return major ? NULL : handle_of_copy(libraries[library].stem, 0);
 }
 
-/* --- Real functions -------------------------------------------------------------------------------------------------
- */
+/* --- Real functions ----------------------------------------------------------------------------------------------- */
 
 static void *find_real(const struct vs_entry *entry, void *handle)
 {

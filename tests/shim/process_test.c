@@ -35,8 +35,7 @@ static const char *program(const char *name)
     return path;
 }
 
-/* --- Processes without CUDA ------------------------------------------------------------------------------------------
- */
+/* --- Processes without CUDA --------------------------------------------------------------------------------------- */
 
 Test(process, programs_without_cuda_are_left_alone)
 {

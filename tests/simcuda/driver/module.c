@@ -203,8 +203,7 @@ CUresult sim_cuModuleGetGlobal_v2(CUdeviceptr *address, size_t *bytes, CUmodule 
     return global_in(module, name, address, bytes);
 }
 
-/* --- libraries: modules of no context, which appear in each context at first use ------------------------------------
- */
+/* --- libraries: modules of no context, which appear in each context at first use ---------------------------------- */
 
 CUresult sim_cuLibraryLoadData(CUlibrary *library, const void *code, CUjit_option *jit_options, void **jit_values,
     unsigned jit_count, CUlibraryOption *options, void **values, unsigned count)

@@ -7,8 +7,7 @@
 #include <math.h>
 #include <xxhash.h>
 
-/* --- Building a GEMM ------------------------------------------------------------------------------------------------
- */
+/* --- Building a GEMM ---------------------------------------------------------------------------------------------- */
 
 static uint64_t random_state;
 
@@ -115,8 +114,7 @@ static void check_against_naive(const struct simcuda_gemm *gemm)
             }
 }
 
-/* --- Products -------------------------------------------------------------------------------------------------------
- */
+/* --- Products ----------------------------------------------------------------------------------------------------- */
 
 Test(gemm, equals_a_double_loop_for_all_transpositions_types_and_odd_shapes, .init = reset)
 {
@@ -267,8 +265,7 @@ Test(gemm, the_number_of_threads_does_not_change_a_bit, .init = reset)
     cr_assert_arr_eq(memory + OFFSET_D, one, sizeof one);
 }
 
-/* --- Checks and knowledge -------------------------------------------------------------------------------------------
- */
+/* --- Checks and knowledge ----------------------------------------------------------------------------------------- */
 
 Test(gemm, each_operand_is_checked_by_name_and_nothing_is_written, .init = reset)
 {
