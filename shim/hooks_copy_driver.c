@@ -48,13 +48,13 @@ CUresult vs_cuMemcpyDtoDAsync_v2(
                                   : real->cuMemcpyDtoDAsync_v2(dst, src, bytes, stream);
 }
 
-/* Ordinals of the devices that two contexts belong to; equal where one of them is not a primary context that is known.
- */
-static bool different_devices(CUcontext dst_context, CUcontext src_context, int *dst_device, int *src_device)
+/* Whether a copy between two contexts must go through the host (peer_copy.h), and the devices that they belong to. */
+static bool goes_through_host(
+    CUdeviceptr dst, CUcontext dst_context, CUdeviceptr src, CUcontext src_context, int *dst_device, int *src_device)
 {
     *dst_device = vs_device_of(dst_context);
     *src_device = vs_device_of(src_context);
-    return *dst_device != *src_device;
+    return !vs_capture_open() && vs_peer_copy_wanted(dst, *dst_device, src, *src_device);
 }
 
 CUresult vs_cuMemcpyPeer(const struct vs_libcuda *real, CUdeviceptr dst, CUcontext dst_context, CUdeviceptr src,
@@ -63,8 +63,7 @@ CUresult vs_cuMemcpyPeer(const struct vs_libcuda *real, CUdeviceptr dst, CUconte
     int dst_device, src_device;
     if (!ours(dst) && !ours(src))
         return real->cuMemcpyPeer(dst, dst_context, src, src_context, bytes);
-    if (!vs_capture_open() && different_devices(dst_context, src_context, &dst_device, &src_device) &&
-        vs_peer_copy_wanted(dst, dst_device, src, src_device))
+    if (goes_through_host(dst, dst_context, src, src_context, &dst_device, &src_device))
         return vs_peer_copy(dst, dst_device, src, src_device, bytes, NULL);
     return vs_driver()->cuMemcpy(dst, src, bytes);
 }
@@ -75,8 +74,7 @@ CUresult vs_cuMemcpyPeerAsync(const struct vs_libcuda *real, CUdeviceptr dst, CU
     int dst_device, src_device;
     if (!ours(dst) && !ours(src))
         return real->cuMemcpyPeerAsync(dst, dst_context, src, src_context, bytes, stream);
-    if (!vs_capture_open() && different_devices(dst_context, src_context, &dst_device, &src_device) &&
-        vs_peer_copy_wanted(dst, dst_device, src, src_device))
+    if (goes_through_host(dst, dst_context, src, src_context, &dst_device, &src_device))
         return vs_peer_copy(dst, dst_device, src, src_device, bytes, stream);
     return vs_driver()->cuMemcpyAsync(dst, src, bytes, stream);
 }

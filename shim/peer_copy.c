@@ -17,7 +17,7 @@ bool vs_peer_copy_wanted(CUdeviceptr dst, int dst_device, CUdeviceptr src, int s
     return vs_arena_find(dst, &ours) || vs_arena_find(src, &ours);
 }
 
-/* Waits for a device's work before and after. */
+/* Waits for a device's work so far. */
 static CUresult settle(const struct vs_compute *device)
 {
     CUresult result = vs_compute_synchronize(device);
