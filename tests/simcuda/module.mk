@@ -1,5 +1,7 @@
 # The simulated CUDA. All its libraries land in one folder, by SONAME, ready for LD_LIBRARY_PATH.
 SIMCUDA_DIR := $(BUILD)/simcuda
+# Part of each simulated library: the rules that SIMCUDA_WEAK switches off.
+SIMCUDA_RULES := tests/simcuda/rules/rules.c
 
 include tests/simcuda/driver/module.mk
 include tests/simcuda/runtime/module.mk

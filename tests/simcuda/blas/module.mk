@@ -1,11 +1,11 @@
 # The simulated cuBLAS and cuBLASLt of CUDA 13 and 12, from the same sources, and the tests of the matrix products.
 SIMCUDA_BLAS := tests/simcuda/blas
-SIMCUDA_BLAS_COMMON := $(SIMCUDA_BLAS)/driver.c $(SIMCUDA_BLAS)/version.c tests/simcuda/driver/gemm_types.c
+SIMCUDA_BLAS_COMMON := $(SIMCUDA_BLAS)/driver.c $(SIMCUDA_BLAS)/version.c tests/simcuda/driver/gemm_types.c $(SIMCUDA_RULES)
 
 # $(call simcuda_blas_library,MAJOR,NAME,UNIT,SOURCES): lib<NAME>.so.<MAJOR>. PyTorch's references carry the SONAME as
 # version node.
 define simcuda_blas_library
-$(3)$(1)_CFLAGS := -isystem $$(CUDA_INCLUDE) -DSIMCUDA_MAJOR=$(1)
+$(3)$(1)_CFLAGS := -isystem $$(CUDA_INCLUDE) -Itests/simcuda/rules -DSIMCUDA_MAJOR=$(1)
 $(3)$(1)_LDFLAGS := -Wl,-soname,lib$(2).so.$(1) -Wl,--version-script=$$(BUILD)/simcuda/lib$(2).so.$(1).map $$(if $$(SANITIZE),,-Wl,-z,defs)
 $(3)$(1)_LINK_DEPS += $$(BUILD)/simcuda/lib$(2).so.$(1).map
 $$(BUILD)/simcuda/lib$(2).so.$(1).map: $$(SIMCUDA_BLAS)/module.mk

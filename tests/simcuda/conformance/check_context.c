@@ -6,7 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-CHECK(init_first, "[header: cuInit]", "a driver call before cuInit is an error")
+CHECK(init_first, "[header: cuInit]", "a driver call before cuInit is an error", "init_before_use")
 {
     int count;
     FAILS(cuDeviceGetCount(&count), CUDA_ERROR_NOT_INITIALIZED);

@@ -27,7 +27,7 @@ static void CUDA_CB set_flag_late(void *flag)
 }
 
 CHECK(stream_legacy_waits, "[doc: stream synchronization behavior]",
-    "the legacy default stream waits for the work of blocking streams")
+    "the legacy default stream waits for the work of blocking streams", "legacy_stream_order")
 {
     static atomic_int flag;
     char byte;
@@ -42,7 +42,7 @@ CHECK(stream_legacy_waits, "[doc: stream synchronization behavior]",
 }
 
 CHECK(stream_waits_for_legacy, "[doc: stream synchronization behavior]",
-    "a blocking stream waits for earlier work of the legacy default stream")
+    "a blocking stream waits for earlier work of the legacy default stream", "legacy_stream_order")
 {
     static atomic_int flag;
     cudaStream_t stream;

@@ -22,7 +22,7 @@ CHECK(vmm_bytes, "[header: cuMemMap, cuMemSetAccess]", "mapped memory with acces
     expect_filled(address, 5, 2 * unit);
 }
 
-CHECK(vmm_offset, "[header: cuMemMap]", "an offset into the handle other than 0 is refused")
+CHECK(vmm_offset, "[header: cuMemMap]", "an offset into the handle other than 0 is refused", "map_offset")
 {
     size_t unit = need_vmm();
     CUdeviceptr address = reserve(2 * unit);

@@ -1,6 +1,6 @@
 /* conformance.h: how a check of CUDA's behaviour is written.
  *
- *   CHECK(free_twice, "[doc: cudaFree]", "freeing device memory a second time is an error")
+ *   CHECK(free_twice, "[doc: cudaFree]", "freeing device memory a second time is an error", "free_live")
  *   {
  *       void *memory;
  *       OK(cudaMalloc(&memory, 4096));
@@ -11,6 +11,9 @@
  * Each check runs in a process of its own, before any CUDA call was made there, and may leave it in any state: a broken
  * context ends with it. A check ends at its first failed expectation. Only CUDA's public API is used: the same program
  * checks the simulated CUDA and a GPU.
+ *
+ * A check of something that must fail names, behind its sentence, the rules of ../rules/rules.def whose absence it
+ * notices: `make conformance-weak` switches each of them off (SIMCUDA_WEAK) and the check must fail. Other checks may.
  *
  * A tag says what the claim rests on: [doc: guide or API page], [header: function] (the comments of cuda.h or
  * cuda_runtime_api.h), [observed: who], [assumed]. The product may rely on an [assumed] one only behind a probe of its
@@ -34,14 +37,16 @@
 
 struct conformance_check {
     const char *id, *tag, *sentence;
+    const char *const *rules; /* whose absence it notices; ends with NULL */
     void (*run)(void);
 };
 
 /* Checks register themselves in a section, in the order of the source files. */
-#define CHECK(name, tag, sentence)                                                                                     \
+#define CHECK(name, tag, sentence, ...)                                                                                \
     static void check_##name(void);                                                                                    \
     static const struct conformance_check entry_##name __attribute__((                                                 \
-        used, no_reorder, section("conformance_checks"), aligned(8))) = {#name, tag, sentence, check_##name};          \
+        used, no_reorder, section("conformance_checks"), aligned(8))) = {                                              \
+        #name, tag, sentence, (const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL}, check_##name};                   \
     static void check_##name(void)
 
 /* --- Expectations: `call` is a driver or runtime call ------------------------------------------------------------- */

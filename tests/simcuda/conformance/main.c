@@ -37,6 +37,20 @@ static void report(const char *text)
         _exit(EXIT_FAILED);
 }
 
+static bool rules_required;                     /* --require-rules */
+static const struct conformance_check *running; /* in the child: its check */
+
+/* What must fail can be proved to be noticed only where the check names a rule. */
+static void require_rules(const char *call)
+{
+    char text[512];
+    if (!rules_required || running->rules[0] != NULL)
+        return;
+    snprintf(text, sizeof text, "%s must fail, and the check names no rule of rules.def that it would miss", call);
+    report(text);
+    _exit(EXIT_FAILED);
+}
+
 static const char *error_name(int error)
 {
     const char *name;
@@ -45,6 +59,8 @@ static const char *error_name(int error)
 
 void conformance_expect(int result, int expected, const char *call, const char *file, int line)
 {
+    if (expected != 0)
+        require_rules(call);
     if (result == expected)
         return;
     char text[512];
@@ -57,6 +73,7 @@ void conformance_expect(int result, int expected, const char *call, const char *
 
 void conformance_expect_failure(int result, const char *call, const char *file, int line)
 {
+    require_rules(call);
     if (result)
         return;
     char text[512];
@@ -121,6 +138,7 @@ static bool run(const struct conformance_check *check, int number)
     if (child == 0) {
         close(ends[0]);
         report_fd = ends[1];
+        running = check;
         check->run();
         _exit(0);
     }
@@ -153,12 +171,14 @@ static bool run(const struct conformance_check *check, int number)
 
 static const struct argp_option options[] = {
     {"list", 'l', NULL, 0, "Print the checks and run none", 0},
+    {"rules", 'r', NULL, 0, "Print, a line each, a check and the rules (of the simulated CUDA) that it notices", 0},
+    {"require-rules", 'R', NULL, 0, "Fail checks of something that must fail which name no rule", 0},
     {"only", 'o', "ID", 0, "Run this check only; may be given more than once", 0},
     {0},
 };
 
 struct arguments {
-    bool list;
+    bool list, rules;
     const char *only[64];
     size_t only_count;
 };
@@ -169,6 +189,12 @@ static error_t parse(int key, char *value, struct argp_state *state)
     switch (key) {
     case 'l':
         arguments->list = true;
+        return 0;
+    case 'r':
+        arguments->rules = true;
+        return 0;
+    case 'R':
+        rules_required = true;
         return 0;
     case 'o':
         if (arguments->only_count == sizeof arguments->only / sizeof arguments->only[0])
@@ -185,6 +211,12 @@ static bool selected(const struct arguments *arguments, const char *id)
         if (!strcmp(arguments->only[i], id))
             return true;
     return arguments->only_count == 0;
+}
+
+static void print_rules(const struct conformance_check *check)
+{
+    for (size_t i = 0; check->rules[i] != NULL; i++)
+        printf("%s %s\n", check->id, check->rules[i]);
 }
 
 int main(int argc, char **argv)
@@ -204,17 +236,20 @@ int main(int argc, char **argv)
         fprintf(stderr, "conformance: no check has the given id; --list prints all of them\n");
         return 2;
     }
-    if (!arguments.list)
+    bool runs = !arguments.list && !arguments.rules;
+    if (runs)
         printf("1..%d\n", count);
     for (size_t i = 0; i < check_count(); i++) {
         if (!selected(&arguments, checks[i].id))
             continue;
-        if (arguments.list)
+        if (arguments.rules)
+            print_rules(&checks[i]);
+        else if (arguments.list)
             printf("%-32s %s %s\n", checks[i].id, checks[i].sentence, checks[i].tag);
         else
             failed += !run(&checks[i], ++number);
     }
-    if (!arguments.list)
+    if (runs)
         printf("# %d checks, %d failed\n", count, failed);
     return failed ? EXIT_FAILED : 0;
 }

@@ -24,3 +24,7 @@ conformance-check: simcuda $(BUILD)/tests/conformance $(BUILD)/tests/conformance
 			$(BUILD)/tests/$$program || exit 1; \
 	done; done; done
 TEST_PROGRAMS += $(BUILD)/tests/conformance $(BUILD)/tests/conformance-12
+
+.PHONY: conformance-weak
+conformance-weak: simcuda $(BUILD)/tests/conformance ## each rule of the simulated CUDA switched off in turn: its checks must notice
+	$(Q)LD_LIBRARY_PATH=$(SIMCUDA_DIR) tests/simcuda/conformance/weak.sh $(BUILD)/tests/conformance

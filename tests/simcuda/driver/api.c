@@ -2,6 +2,7 @@
 #include "api.h"
 #include "capture.h"
 #include "failures.h"
+#include "rules.h"
 #include "trace.h"
 
 #include <errno.h>
@@ -160,7 +161,7 @@ static CUresult check(enum rules rules)
 {
     CUcontext context = sim_current();
 
-    if (rules >= INIT && !sim.initialised)
+    if (rules >= INIT && !sim.initialised && SIM_RULE(init_before_use))
         return CUDA_ERROR_NOT_INITIALIZED;
     if (rules < CONTEXT)
         return CUDA_SUCCESS;

@@ -4,6 +4,7 @@
 #include "context.h"
 #include "objects.h"
 #include "pool.h"
+#include "rules.h"
 #include "schedule.h"
 #include "trace.h"
 
@@ -40,6 +41,10 @@ CUresult sim_cuInit(unsigned flags)
     if (!sim_machine_load(&sim.machine, getenv("SIMCUDA_MACHINE"), error, sizeof error)) {
         sim_say("%s", error);
         return CUDA_ERROR_NO_DEVICE;
+    }
+    if (!sim_rules_understood(error, sizeof error)) {
+        sim_say("%s", error);
+        return CUDA_ERROR_UNKNOWN;
     }
     sim_machine_narrow(&sim.machine, getenv("CUDA_VISIBLE_DEVICES"));
     if (!sim_schedule_start() || !sim_physical_start() || !start_devices() || !sim_trace_start())

@@ -2,10 +2,10 @@
 SIMDRIVER := tests/simcuda/driver
 SIMDRIVER_GEN := $(BUILD)/gen/$(SIMDRIVER)
 SIMDRIVER_LOOKUPS := $(wildcard tests/simcuda/golden/cudart1[0-9]_lookups.txt)
-SIMDRIVER_SOURCES := $(wildcard $(SIMDRIVER)/*.c)
+SIMDRIVER_SOURCES := $(wildcard $(SIMDRIVER)/*.c) $(SIMCUDA_RULES)
 SIMDRIVER_LIBRARY := $(SIMCUDA_DIR)/libcuda.so.1
 
-simdriver_CFLAGS := -isystem $(CUDA_INCLUDE) -I$(SIMDRIVER) -pthread
+simdriver_CFLAGS := -isystem $(CUDA_INCLUDE) -I$(SIMDRIVER) -Itests/simcuda/rules -pthread
 # -Bsymbolic: look-ups hand out this library's own functions, whoever interposes their names.
 simdriver_LDFLAGS := -Wl,-soname,libcuda.so.1 -Wl,-Bsymbolic -Wl,--version-script=$(SIMDRIVER)/exports.map -Wl,--exclude-libs,ALL \
 	$(if $(SANITIZE),,-Wl,-z,defs)

@@ -3,6 +3,7 @@
 #include "access.h"
 #include "api.h"
 #include "capture.h"
+#include "rules.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -111,7 +112,9 @@ static CUstream blocker_of(CUstream stream, uint64_t *sequence)
 {
     const struct sim_op *op = stream->first;
 
-    if (stream->is_legacy) {
+    if (!SIM_RULE(legacy_stream_order)) {
+        /* no order between the legacy stream and others */
+    } else if (stream->is_legacy) {
         for (CUstream other = active; other != NULL; other = other->next_active)
             if (other != stream && other->context == stream->context && !(other->flags & CU_STREAM_NON_BLOCKING) &&
                 other->first->sequence < op->sequence) {
@@ -220,7 +223,7 @@ CUresult sim_drain_stream(CUstream stream)
     CUcontext context = stream->context;
     uint64_t sequence = last_sequence, id = stream->id;
 
-    if (stream->is_legacy) {
+    if (stream->is_legacy && SIM_RULE(legacy_stream_order)) {
         /* Waiting for the legacy stream waits for the blocking streams that it would wait for. */
         for (CUstream other = active, next; other != NULL; other = next) {
             next = other->next_active;

@@ -2,6 +2,7 @@
  * cuMemUnmap, cuMemSetAccess, cuMemGetAccess. None of these calls waits for the device. */
 #include "address.h"
 #include "api.h"
+#include "rules.h"
 #include "schedule.h"
 #include "trace.h"
 #include "vmm.h"
@@ -37,8 +38,9 @@ CUresult sim_cuMemMap(
     const struct sim_range *next;
     struct sim_range *range;
 
-    if (handle == NULL || flags != 0 || offset != 0 || bytes == 0 || bytes % SIM_PAGE_BYTES != 0 ||
-        address % SIM_PAGE_BYTES != 0 || bytes > handle->bytes || !is_reserved(address, bytes))
+    if (handle == NULL || flags != 0 || (offset != 0 && SIM_RULE(map_offset)) || bytes == 0 ||
+        bytes % SIM_PAGE_BYTES != 0 || address % SIM_PAGE_BYTES != 0 || bytes > handle->bytes ||
+        !is_reserved(address, bytes))
         return CUDA_ERROR_INVALID_VALUE;
     next = sim_range_from(address);
     if (next != NULL && next->start < address + bytes)

@@ -1,11 +1,11 @@
 # The simulated CUDA runtime, built twice from one source: libcudart.so.13 and libcudart.so.12.
-CUDART_SOURCES := $(wildcard tests/simcuda/runtime/*.c)
+CUDART_SOURCES := $(wildcard tests/simcuda/runtime/*.c) $(SIMCUDA_RULES)
 CUDART_GOLDEN := tests/simcuda/golden
 
 # $(call cudart,MAJOR,INCLUDE): the library for one major version of CUDA, with that version's headers.
 define cudart
 cudart$(1)_GENERATED := $(BUILD)/generated/cudart$(1)
-cudart$(1)_CFLAGS := -fvisibility=default -isystem $(2) -I$$(cudart$(1)_GENERATED) -Itests/simcuda/runtime
+cudart$(1)_CFLAGS := -fvisibility=default -isystem $(2) -I$$(cudart$(1)_GENERATED) -Itests/simcuda/runtime -Itests/simcuda/rules
 cudart$(1)_DEPS := $$(cudart$(1)_GENERATED)/lookups.h
 cudart$(1)_LDFLAGS := -Wl,-soname,libcudart.so.$(1) -Wl,--version-script=$$(cudart$(1)_GENERATED)/exports.map $(if $(SANITIZE),,-Wl,-z,defs)
 cudart$(1)_LIBS := -ldl -lpthread
