@@ -2,6 +2,7 @@
 #include "access.h"
 #include "address.h"
 #include "knowledge.h"
+#include "rules.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -76,6 +77,8 @@ const char *sim_unreachable_because(CUcontext context, CUdeviceptr address, bool
 
 void sim_raise_illegal(CUcontext context, const char *what, CUdeviceptr address, size_t bytes, bool write)
 {
+    if (!SIM_RULE(illegal_address))
+        return;
     sim_raise(context, CUDA_ERROR_ILLEGAL_ADDRESS, "illegal address: %s on cuda:%d %s %zu bytes at %#llx (%s): %s",
         what, context->device, write ? "writes" : "reads", bytes, address, sim_location_name(address),
         sim_unreachable_because(context, address, write));

@@ -169,7 +169,7 @@ static CUresult check(enum rules rules)
         return CUDA_ERROR_INVALID_CONTEXT;
     if (!context->active)
         return CUDA_ERROR_CONTEXT_IS_DESTROYED;
-    if (context->sticky != CUDA_SUCCESS)
+    if (context->sticky != CUDA_SUCCESS && SIM_RULE(sticky_error))
         return context->sticky;
     return rules == UNSAFE ? sim_capture_allows_unsafe_call() : CUDA_SUCCESS;
 }

@@ -5,6 +5,8 @@
  * through the cuGetProcAddress that the fourth one returned, cuDriverGetVersion, cuInit(0). */
 #include "runtime.h"
 
+#include "rules.h"
+
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -88,13 +90,22 @@ cudaError_t rt_enter(enum rt_need need)
 
 cudaError_t rt_leave(CUresult result)
 {
+    if (result == CUDA_SUCCESS && !SIM_RULE(last_error_outlives_success))
+        *rt_last_error() = cudaSuccess;
     return result == CUDA_SUCCESS ? cudaSuccess : rt_fail(rt_error_from_driver(result));
 }
 
 cudaError_t rt_fail(cudaError_t error)
 {
-    rt_thread.last_error = error;
+    if (SIM_RULE(last_error_recorded) && (error != cudaErrorNotReady || SIM_RULE(last_error_not_ready)))
+        *rt_last_error() = error;
     return error;
+}
+
+cudaError_t *rt_last_error(void)
+{
+    static cudaError_t shared;
+    return SIM_RULE(last_error_per_thread) ? &rt_thread.last_error : &shared;
 }
 
 /* Runs after the program's exit handlers, as the real library's own finalisation does. */

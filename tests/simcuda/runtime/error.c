@@ -1,6 +1,8 @@
 /* error.c: the thread's last error, and names and texts of errors. */
 #include "runtime.h"
 
+#include "rules.h"
+
 static const struct error {
     cudaError_t code;
     bool sticky;
@@ -41,15 +43,19 @@ const char *cudaGetErrorString(cudaError_t code)
 cudaError_t cudaPeekAtLastError(void)
 {
     RT_ENTER(RT_NEEDS_DRIVER);
-    return rt_thread.last_error;
+    cudaError_t last = *rt_last_error();
+    if (!SIM_RULE(last_error_peek_leaves))
+        *rt_last_error() = cudaSuccess;
+    return last;
 }
 
 cudaError_t cudaGetLastError(void)
 {
     RT_ENTER(RT_NEEDS_DRIVER);
-    cudaError_t last = rt_thread.last_error;
+    cudaError_t last = *rt_last_error();
     const struct error *error = find_error(last);
-    if (!error || !error->sticky)
-        rt_thread.last_error = cudaSuccess;
+    bool sticky = error && error->sticky && SIM_RULE(last_error_sticky);
+    if (!sticky && SIM_RULE(last_error_cleared))
+        *rt_last_error() = cudaSuccess;
     return last;
 }

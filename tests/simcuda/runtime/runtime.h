@@ -91,6 +91,9 @@ struct rt_thread {
 };
 extern __thread struct rt_thread rt_thread;
 
+/* The last error that the calling thread sees. */
+cudaError_t *rt_last_error(void);
+
 /* Whether the library was finalised (after exit handlers). */
 extern bool rt_unloading;
 
