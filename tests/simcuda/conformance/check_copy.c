@@ -27,7 +27,7 @@ CHECK(copy_round_trip, "[doc: cudaMemcpy]", "bytes come back as they were writte
     EXPECT(!memcmp(from, to, BYTES));
 }
 
-CHECK(copy_kind_unknown, "[doc: cudaMemcpy]", "a value that is no copy kind is refused")
+CHECK(copy_kind_unknown, "[doc: cudaMemcpy]", "a value that is no copy kind is refused", "copy_kind_known")
 {
     void *memory;
     char bytes[16] = {0};
@@ -37,7 +37,7 @@ CHECK(copy_kind_unknown, "[doc: cudaMemcpy]", "a value that is no copy kind is r
 }
 
 CHECK(copy_kind_host_as_device, "[observed: \"invalid argument\" in many projects; doc: undefined]",
-    "pageable host memory named as device memory by the kind is refused")
+    "pageable host memory named as device memory by the kind is refused", "copy_kinds")
 {
     void *memory;
     char *host = calloc(2, 4096);
@@ -48,8 +48,8 @@ CHECK(copy_kind_host_as_device, "[observed: \"invalid argument\" in many project
     FAILS(cuMemcpyDtoD((CUdeviceptr)memory, (CUdeviceptr)host, 4096), CUDA_ERROR_INVALID_VALUE);
 }
 
-CHECK(
-    copy_kind_device_as_host, "[assumed; doc: undefined]", "device memory named as host memory by the kind is refused")
+CHECK(copy_kind_device_as_host, "[assumed; doc: undefined]",
+    "device memory named as host memory by the kind is refused", "copy_kinds")
 {
     void *first, *second;
     use_device(0);
@@ -58,7 +58,8 @@ CHECK(
     FAILS(cudaMemcpy(first, second, 4096, cudaMemcpyHostToDevice), cudaErrorInvalidValue);
 }
 
-CHECK(copy_beyond_end, "[observed: \"invalid argument\"]", "a copy beyond the end of an allocation is refused")
+CHECK(copy_beyond_end, "[observed: \"invalid argument\"]", "a copy beyond the end of an allocation is refused",
+    "copy_bounds")
 {
     CUdeviceptr memory;
     char *host = calloc(1, 8 * MIB);
@@ -84,7 +85,7 @@ CHECK(copy_rows, "[doc: cudaMemcpy2D]", "a pitched copy moves the rows and leave
             EXPECT(found[y][x] == (x < WIDTH ? y + 1 : 0xee));
 }
 
-CHECK(copy_pitch_too_small, "[doc: cudaMemcpy2D]", "a pitch smaller than the row is refused")
+CHECK(copy_pitch_too_small, "[doc: cudaMemcpy2D]", "a pitch smaller than the row is refused", "copy_pitch")
 {
     void *memory;
     char rows[4][64] = {0};
@@ -109,7 +110,7 @@ CHECK(fill_words, "[header: cuMemsetD32]", "fills of 8, 16 and 32 bits write the
 }
 
 CHECK(pageable_source, "[doc: API synchronization behavior]",
-    "a pageable source may be overwritten as soon as the asynchronous copy returned")
+    "a pageable source may be overwritten as soon as the asynchronous copy returned", "copy_pageable_read_at_call")
 {
     enum { BYTES = 4 << 20 };
     unsigned char *host = malloc(BYTES);
@@ -130,7 +131,8 @@ static void CUDA_CB write_two(void *host)
     memset(host, 2, 4096);
 }
 
-CHECK(pinned_source, "[doc: API synchronization behavior]", "a pinned source is read when the stream reaches the copy")
+CHECK(pinned_source, "[doc: API synchronization behavior]", "a pinned source is read when the stream reaches the copy",
+    "copy_pinned_read_in_order")
 {
     CUdeviceptr memory;
     CUstream stream;
@@ -147,7 +149,7 @@ CHECK(pinned_source, "[doc: API synchronization behavior]", "a pinned source is 
 }
 
 CHECK(pageable_destination, "[doc: API synchronization behavior]",
-    "an asynchronous copy to pageable memory has arrived when it returns")
+    "an asynchronous copy to pageable memory has arrived when it returns", "copy_pageable_arrives")
 {
     enum { BYTES = 4 << 20 };
     unsigned char *host = calloc(1, BYTES);
@@ -160,4 +162,24 @@ CHECK(pageable_destination, "[doc: API synchronization behavior]",
     OK(cuMemcpyDtoHAsync(host, memory, BYTES, stream));
     for (size_t i = 0; i < BYTES; i++)
         EXPECT(host[i] == 3);
+}
+
+CHECK(host_to_host_waits, "[doc: API synchronization behavior]",
+    "a copy from host memory to host memory has arrived when the call returns, also an asynchronous one between pinned "
+    "memory",
+    "copy_host_to_host_waits")
+{
+    enum { BYTES = 32 << 20 };
+    cudaStream_t stream;
+    unsigned char *from, *to;
+    use_device(0);
+    OK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+    OK(cudaMallocHost((void **)&from, BYTES));
+    OK(cudaMallocHost((void **)&to, BYTES));
+    memset(from, 1, BYTES);
+    memset(to, 0, BYTES);
+    OK(cudaMemcpyAsync(to, from, BYTES, cudaMemcpyHostToHost, stream));
+    for (size_t i = 0; i < BYTES; i++)
+        EXPECT(to[i] == 1);
+    OK(cudaStreamSynchronize(stream));
 }

@@ -117,8 +117,7 @@ CHECK(launch_unknown_function, "[doc: cudaLaunchKernel]", "launching what is no 
         cudaLaunchKernel(&no_kernel, (dim3){1, 1, 1}, (dim3){1, 1, 1}, NULL, 0, NULL), cudaErrorInvalidDeviceFunction);
 }
 
-CHECK(launch_freed_memory, "[assumed]", "a kernel that stores to freed memory breaks the context",
-    "illegal_address")
+CHECK(launch_freed_memory, "[assumed]", "a kernel that stores to freed memory breaks the context", "illegal_address")
 {
     CUdeviceptr memory;
     use_device(0);

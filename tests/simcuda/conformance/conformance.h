@@ -73,6 +73,9 @@ int device_attribute(int device, CUdevice_attribute attribute);
 void use_device(int device);                          /* cudaSetDevice; the context exists afterwards */
 void need_devices(int count);                         /* skips where there are fewer */
 void need_peers(int device, int peer, bool possible); /* skips where peer access is (not) possible */
+/* Skips on a GPU. For what CUDA leaves undefined, or only permits ("may"), and the simulated CUDA always refuses: the
+ * check proves that the simulation is that strict. */
+void need_simulator(void);
 size_t free_bytes(void);                              /* of the current device */
 
 /* Fills device memory, or compares all its bytes with `value`; both wait. */

@@ -1,6 +1,7 @@
 /* machine.c: what the checks need from the machine, and small operations that many of them use. */
 #include "conformance.h"
 
+#include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,6 +40,11 @@ void need_peers(int device, int peer, bool possible)
     need_devices((device > peer ? device : peer) + 1);
     OK(cuDeviceCanAccessPeer(&can, device, peer));
     SKIP_UNLESS(!!can == possible, possible ? "needs peer access between two GPUs" : "needs GPUs without peer access");
+}
+
+void need_simulator(void)
+{
+    SKIP_UNLESS(dlsym(RTLD_DEFAULT, "simcudaBytesUsed") != NULL, "CUDA leaves this undefined: only simulated");
 }
 
 size_t free_bytes(void)

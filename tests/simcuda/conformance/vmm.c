@@ -40,6 +40,24 @@ CUdeviceptr reserve_and_map(size_t bytes, CUmemGenericAllocationHandle *handle)
     return address;
 }
 
+CUdeviceptr host_mapping(size_t *bytes, int *node)
+{
+    CUmemGenericAllocationHandle handle;
+    CUdeviceptr address;
+
+    need_vmm();
+    SKIP_UNLESS(device_attribute(0, CU_DEVICE_ATTRIBUTE_HOST_NUMA_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED),
+        "needs virtual memory management of host memory");
+    *node = device_attribute(0, CU_DEVICE_ATTRIBUTE_HOST_NUMA_ID);
+    *node = *node < 0 ? 0 : *node; /* no NUMA: node 0 (cuda.h, cuMemCreate) */
+    CUmemAllocationProp properties = memory_at(CU_MEM_LOCATION_TYPE_HOST_NUMA, *node);
+    OK(cuMemGetAllocationGranularity(bytes, &properties, CU_MEM_ALLOC_GRANULARITY_MINIMUM));
+    address = reserve(*bytes);
+    OK(cuMemCreate(&handle, *bytes, &properties, 0));
+    OK(cuMemMap(address, *bytes, 0, handle, 0));
+    return address;
+}
+
 CUresult allow(CUmemLocationType type, int id, CUdeviceptr address, size_t bytes)
 {
     CUmemAccessDesc access = {.location = {.type = type, .id = id}, .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE};

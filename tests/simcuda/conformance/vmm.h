@@ -18,6 +18,10 @@ CUmemGenericAllocationHandle create_on(int device, size_t bytes);
 CUdeviceptr reserve(size_t bytes);
 CUdeviceptr reserve_and_map(size_t bytes, CUmemGenericAllocationHandle *handle);
 
+/* A granule of host memory mapped to new addresses, without access, its size and its NUMA node; skips the check where
+ * device 0 cannot use such memory. */
+CUdeviceptr host_mapping(size_t *bytes, int *node);
+
 /* Read and write access for a device. */
 CUresult allow_device(int device, CUdeviceptr address, size_t bytes);
 CUresult allow(CUmemLocationType type, int id, CUdeviceptr address, size_t bytes);

@@ -39,9 +39,9 @@ static bool engine_reaches(CUcontext context, const struct sim_range *range, boo
 
 static bool cpu_reaches(const struct sim_range *range, bool write)
 {
-    if (range->kind == SIM_MAPPING)
+    if (range->kind == SIM_MAPPING && SIM_RULE(copy_cpu_access))
         return ((write ? range->writable : range->readable) & SIM_ACCESS_CPU) != 0;
-    return range->kind == SIM_PINNED || range->kind == SIM_REGISTERED;
+    return sim_range_is_host(range);
 }
 
 bool sim_agent_reaches(enum sim_agent agent, CUcontext context, const struct sim_range *range, bool write)

@@ -6,6 +6,7 @@
 #include "copy.h"
 #include "address.h"
 #include "api.h"
+#include "rules.h"
 #include "trace.h"
 
 #include <stdlib.h>
@@ -35,7 +36,7 @@ static enum place_kind kind_of(CUdeviceptr address, size_t bytes)
 
     if (range == NULL)
         return sim_address_is_ours(address) || address == 0 ? NOT_THERE : PAGEABLE;
-    if (!sim_range_covers(address, bytes))
+    if (!sim_range_covers(address, bytes) && SIM_RULE(copy_bounds))
         return range->kind == SIM_REGISTERED ? PAGEABLE : NOT_THERE; /* registered in part: the slow way */
     return sim_range_is_host(range) ? KNOWN_HOST : DEVICE_MEMORY;
 }
@@ -44,7 +45,7 @@ static bool fits(enum place_kind kind, enum sim_side side)
 {
     if (kind == NOT_THERE)
         return false;
-    return side == SIM_SIDE_ANY || (side == SIM_SIDE_DEVICE) == (kind == DEVICE_MEMORY);
+    return side == SIM_SIDE_ANY || !SIM_RULE(copy_kinds) || (side == SIM_SIDE_DEVICE) == (kind == DEVICE_MEMORY);
 }
 
 /* Whether the agent can touch every byte. What is not allocated yet in stream order is judged when the stream is there.
@@ -157,8 +158,26 @@ static bool stage(struct copy_op *copy, const struct sim_copy_request *request)
     if (copy->staged == NULL)
         return false;
     memcpy(copy->staged, (const char *)request->from.address, copy->staged_bytes);
-    copy->from.pointer = copy->staged;
+    copy->from = (struct sim_place){.pointer = copy->staged};
     return true;
+}
+
+/* Whether the call returns only when the copy is done. */
+static bool host_waits(
+    const struct sim_copy_request *request, enum sim_agent agent, enum place_kind to_kind, enum place_kind from_kind)
+{
+    if (agent == SIM_CPU)
+        return SIM_RULE(copy_host_to_host_waits);
+    if (to_kind == PAGEABLE)
+        return SIM_RULE(copy_pageable_arrives);
+    return request->synchronous && (to_kind == KNOWN_HOST || from_kind == KNOWN_HOST);
+}
+
+static bool is_read_at_call(CUdeviceptr from, enum place_kind kind)
+{
+    if (kind == PAGEABLE)
+        return SIM_RULE(copy_pageable_read_at_call);
+    return kind == KNOWN_HOST && sim_range_find(from)->kind != SIM_MAPPING && !SIM_RULE(copy_pinned_read_in_order);
 }
 
 CUresult sim_copy(CUstream stream, const struct sim_copy_request *request)
@@ -190,15 +209,14 @@ CUresult sim_copy(CUstream stream, const struct sim_copy_request *request)
             sim_call_name());
         return CUDA_ERROR_ILLEGAL_ADDRESS;
     }
-    waits =
-        stream->capture == NULL && (agent == SIM_CPU || to_kind == PAGEABLE ||
-                                       (request->synchronous && (to_kind == KNOWN_HOST || from_kind == KNOWN_HOST)));
+    waits = stream->capture == NULL && host_waits(request, agent, to_kind, from_kind);
     copy = new_op(request, to_kind, from_kind);
     if (copy == NULL)
         return CUDA_ERROR_OUT_OF_MEMORY;
     copy->agent = agent;
     /* A source that is read before this call returns needs no copy of its own. */
-    if (from_kind == PAGEABLE && !waits && !sim_runs_at_once(stream) && !stage(copy, request)) {
+    if (is_read_at_call(request->from.address, from_kind) && !waits && !sim_runs_at_once(stream) &&
+        !stage(copy, request)) {
         sim_op_destroy(&copy->op);
         return CUDA_ERROR_OUT_OF_MEMORY;
     }

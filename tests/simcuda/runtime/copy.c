@@ -5,6 +5,7 @@
 #include "copy.h"
 
 #include "context.h"
+#include "rules.h"
 #include "runtime.h"
 
 static CUresult copy_now(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind, bool per_thread)
@@ -47,7 +48,7 @@ static cudaError_t copy(
 {
     RT_ENTER(RT_NEEDS_CONTEXT);
     CUmemorytype to_type, from_type;
-    if (!rt_copy_types(kind, &to_type, &from_type))
+    if (!rt_copy_types(kind, &to_type, &from_type) && SIM_RULE(copy_kind_known))
         return rt_fail(cudaErrorInvalidMemcpyDirection);
     if (!bytes)
         return cudaSuccess;

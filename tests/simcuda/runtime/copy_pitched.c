@@ -1,6 +1,7 @@
 /* copy_pitched.c: copies and fills of two and three dimensions in pitched linear memory. Arrays are not simulated. */
 #include "copy.h"
 
+#include "rules.h"
 #include "runtime.h"
 
 bool rt_copy_types(enum cudaMemcpyKind kind, CUmemorytype *to, CUmemorytype *from)
@@ -48,7 +49,7 @@ static cudaError_t copy_2d(void *to, size_t to_pitch, const void *from, size_t f
         return rt_fail(cudaErrorInvalidMemcpyDirection);
     if (!width || !height)
         return cudaSuccess;
-    if (width > to_pitch || width > from_pitch)
+    if ((width > to_pitch || width > from_pitch) && SIM_RULE(copy_pitch))
         return rt_fail(cudaErrorInvalidPitchValue);
     return rt_leave(rt_copy_rows(to, to_pitch, from, from_pitch, width, height, kind, stream, per_thread));
 }
