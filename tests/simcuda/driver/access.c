@@ -14,14 +14,32 @@ static uint32_t device_bit(int device)
     return (uint32_t)1 << device;
 }
 
+/* In one direction: what the other device's contexts enabled says nothing. */
+static bool peer_is_enabled(CUcontext context, int device)
+{
+    if (context->peer_enabled[device] || !SIM_RULE(peer_enabled_for_kernels))
+        return true;
+    return !SIM_RULE(peer_one_direction) && sim.devices[device].primary->peer_enabled[context->device];
+}
+
+static bool pool_grants(CUcontext context, const struct sim_range *range, bool write)
+{
+    if (((write ? range->writable : range->readable) & device_bit(context->device)) != 0)
+        return true;
+    return !SIM_RULE(pool_access_kernels) ||
+           (!SIM_RULE(pool_access_not_by_peers) && context->peer_enabled[range->location]);
+}
+
 bool sim_reaches(CUcontext context, const struct sim_range *range, bool write)
 {
     switch (range->kind) {
     case SIM_ALLOCATION:
-        return !range->pending && (range->location == context->device || context->peer_enabled[range->location]);
+        return !range->pending && (range->location == context->device || peer_is_enabled(context, range->location));
     case SIM_MAPPING:
+        return ((write ? range->writable : range->readable) & device_bit(context->device)) != 0 ||
+               !SIM_RULE(mapping_access);
     case SIM_POOL_BLOCK:
-        return ((write ? range->writable : range->readable) & device_bit(context->device)) != 0 && !range->pending;
+        return !range->pending && pool_grants(context, range, write);
     case SIM_PINNED:
     case SIM_REGISTERED:
         return true; /* with unified addressing all host memory is portable (CUDA Driver API, "Unified Addressing") */
@@ -32,7 +50,7 @@ bool sim_reaches(CUcontext context, const struct sim_range *range, bool write)
 /* Copy engines reach other devices' memory without peer access, but mapped memory only with access. */
 static bool engine_reaches(CUcontext context, const struct sim_range *range, bool write)
 {
-    if (range->kind == SIM_MAPPING)
+    if (range->kind == SIM_MAPPING && SIM_RULE(peer_copy_needs_access))
         return ((write ? range->writable : range->readable) & device_bit(context->device)) != 0;
     return !range->pending;
 }

@@ -3,6 +3,7 @@
 #include "capture.h"
 #include "context.h"
 #include "objects.h"
+#include "rules.h"
 #include "schedule.h"
 
 CUresult sim_cuCtxSynchronize(void)
@@ -139,15 +140,15 @@ CUresult sim_cuCtxEnablePeerAccess(CUcontext peer, unsigned flags)
 {
     CUcontext context = sim_current();
 
-    if (!sim_object_is(peer, SIM_OBJECT_CONTEXT) || !peer->active || peer == context)
+    if (!sim_object_is(peer, SIM_OBJECT_CONTEXT) || !peer->active)
         return CUDA_ERROR_INVALID_CONTEXT;
     if (flags != 0)
         return CUDA_ERROR_INVALID_VALUE;
     if (peer->device == context->device)
-        return CUDA_ERROR_INVALID_CONTEXT;
-    if (!sim.machine.peer_access[context->device][peer->device])
+        return SIM_RULE(peer_is_another) ? CUDA_ERROR_INVALID_CONTEXT : CUDA_SUCCESS;
+    if (!sim.machine.peer_access[context->device][peer->device] && SIM_RULE(peer_possible))
         return CUDA_ERROR_PEER_ACCESS_UNSUPPORTED;
-    if (context->peer_enabled[peer->device])
+    if (context->peer_enabled[peer->device] && SIM_RULE(peer_enabled_once))
         return CUDA_ERROR_PEER_ACCESS_ALREADY_ENABLED;
     context->peer_enabled[peer->device] = true;
     return CUDA_SUCCESS;
@@ -159,7 +160,7 @@ CUresult sim_cuCtxDisablePeerAccess(CUcontext peer)
 
     if (!sim_object_is(peer, SIM_OBJECT_CONTEXT) || !peer->active)
         return CUDA_ERROR_INVALID_CONTEXT;
-    if (!context->peer_enabled[peer->device])
+    if (!context->peer_enabled[peer->device] && SIM_RULE(peer_disabled_once))
         return CUDA_ERROR_PEER_ACCESS_NOT_ENABLED;
     sim_drain_context(context);
     context->peer_enabled[peer->device] = false;

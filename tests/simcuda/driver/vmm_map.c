@@ -101,7 +101,8 @@ static CUresult bit_for(const CUmemLocation *location, int memory_location, uint
             return device->vmm && device->host_vmm ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
         }
         /* Without a peer path the driver answers so ("invalid device ordinal" in public reports). */
-        if (location->id != memory_location && !sim.machine.peer_access[location->id][memory_location])
+        if (location->id != memory_location && !sim.machine.peer_access[location->id][memory_location] &&
+            SIM_RULE(mapping_needs_peers))
             return CUDA_ERROR_INVALID_DEVICE;
         return CUDA_SUCCESS;
     case CU_MEM_LOCATION_TYPE_HOST:
