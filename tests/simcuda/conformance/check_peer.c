@@ -189,7 +189,8 @@ static void *foreign_pool_memory(size_t bytes)
     return memory;
 }
 
-CHECK(peer_copy_pool, "[doc: cudaMemcpyPeerAsync]", "pool memory is copied to another device without access to the pool")
+CHECK(
+    peer_copy_pool, "[doc: cudaMemcpyPeerAsync]", "pool memory is copied to another device without access to the pool")
 {
     void *here, *there = foreign_pool_memory(MIB);
     OK(cudaMalloc(&here, MIB));

@@ -1,29 +1,5 @@
 /* check_pool.c: stream-ordered allocation and memory pools. */
-#include "conformance.h"
-
-#include <stdint.h>
-
-static uint64_t pool_value(cudaMemPool_t pool, enum cudaMemPoolAttr attribute)
-{
-    uint64_t value = UINT64_MAX;
-    OK(cudaMemPoolGetAttribute(pool, attribute, &value));
-    return value;
-}
-
-static void set_pool_value(cudaMemPool_t pool, enum cudaMemPoolAttr attribute, uint64_t value)
-{
-    OK(cudaMemPoolSetAttribute(pool, attribute, &value));
-}
-
-/* The default pool of device 0, whose context exists then. */
-static cudaMemPool_t default_pool(void)
-{
-    cudaMemPool_t pool;
-    SKIP_UNLESS(device_attribute(0, CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED), "needs memory pools");
-    use_device(0);
-    OK(cudaDeviceGetDefaultMemPool(&pool, 0));
-    return pool;
-}
+#include "pool.h"
 
 CHECK(pool_threshold_default, "[header: CU_MEMPOOL_ATTR_RELEASE_THRESHOLD]",
     "a pool keeps nothing by default: its threshold is 0")
@@ -59,7 +35,7 @@ CHECK(pool_statistics, "[doc: cudaMemPoolGetAttribute]",
 }
 
 CHECK(pool_high_reset, "[header: CU_MEMPOOL_ATTR_USED_MEM_HIGH]",
-    "a high-water mark is set back to the present by 0, and to nothing else")
+    "a high-water mark is set back to the present by 0, and to nothing else", "pool_high_reset")
 {
     cudaMemPool_t pool = default_pool();
     void *memory;
@@ -74,7 +50,7 @@ CHECK(pool_high_reset, "[header: CU_MEMPOOL_ATTR_USED_MEM_HIGH]",
 }
 
 CHECK(pool_releases, "[header: CU_MEMPOOL_ATTR_RELEASE_THRESHOLD]",
-    "above the threshold a pool gives its unused memory back at the next synchronisation")
+    "above the threshold a pool gives its unused memory back at the next synchronisation", "pool_releases")
 {
     cudaMemPool_t pool = default_pool();
     void *memory;
@@ -85,7 +61,7 @@ CHECK(pool_releases, "[header: CU_MEMPOOL_ATTR_RELEASE_THRESHOLD]",
 }
 
 CHECK(pool_keeps, "[header: CU_MEMPOOL_ATTR_RELEASE_THRESHOLD; doc: cudaMemPoolTrimTo]",
-    "below the threshold a pool keeps its memory until it is trimmed")
+    "below the threshold a pool keeps its memory until it is trimmed", "pool_keeps")
 {
     cudaMemPool_t pool = default_pool();
     void *memory;
@@ -112,6 +88,89 @@ CHECK(pool_trim_spares_live, "[doc: cudaMemPoolTrimTo]", "trimming a pool does n
     expect_filled((CUdeviceptr)memory, 6, 8 * MIB);
 }
 
+CHECK(pool_trim_keeps, "[doc: cudaMemPoolTrimTo]", "trimming leaves at least the bytes that are to be kept")
+{
+    cudaMemPool_t pool = default_pool();
+    void *memory;
+    set_pool_value(pool, cudaMemPoolAttrReleaseThreshold, UINT64_MAX);
+    OK(cudaMallocAsync(&memory, 256 * MIB, NULL));
+    OK(cudaFreeAsync(memory, NULL));
+    OK(cudaDeviceSynchronize());
+    OK(cudaMemPoolTrimTo(pool, 64 * MIB));
+    EXPECT(pool_value(pool, cudaMemPoolAttrReservedMemCurrent) >= 64 * MIB);
+}
+
+CHECK(pool_frees_observed, "[header: cuMemPoolTrimTo, \"may\"]",
+    "a free counts for trimming once the program has waited for it, and not before", "pool_frees_observed")
+{
+    need_simulator();
+    cudaMemPool_t pool = default_pool();
+    void *memory;
+    set_pool_value(pool, cudaMemPoolAttrReleaseThreshold, UINT64_MAX);
+    OK(cudaMallocAsync(&memory, 64 * MIB, NULL));
+    OK(cudaFreeAsync(memory, NULL));
+    OK(cudaMemPoolTrimTo(pool, 0));
+    EXPECT(pool_value(pool, cudaMemPoolAttrReservedMemCurrent) >= 64 * MIB);
+    OK(cudaStreamSynchronize(NULL));
+    OK(cudaMemPoolTrimTo(pool, 0));
+    EXPECT(pool_value(pool, cudaMemPoolAttrReservedMemCurrent) == 0);
+}
+
+CHECK(pool_own, "[doc: cudaMemPoolCreate]", "a pool that the program made has statistics of its own")
+{
+    cudaMemPool_t usual = default_pool(), own = new_pool(0);
+    void *memory;
+    OK(cudaMallocFromPoolAsync(&memory, 8 * MIB, own, NULL));
+    EXPECT(pool_value(own, cudaMemPoolAttrUsedMemCurrent) >= 8 * MIB);
+    EXPECT(pool_value(usual, cudaMemPoolAttrUsedMemCurrent) == 0);
+    OK(cudaFreeAsync(memory, NULL));
+    OK(cudaStreamSynchronize(NULL));
+    EXPECT(pool_value(own, cudaMemPoolAttrUsedMemCurrent) == 0);
+    OK(cudaMemPoolDestroy(own));
+}
+
+CHECK(pool_made_current, "[doc: cudaDeviceSetMemPool]", "a device allocates from the pool that it was told to")
+{
+    cudaMemPool_t usual = default_pool(), own = new_pool(0);
+    void *memory;
+    OK(cudaDeviceSetMemPool(0, own));
+    OK(cudaMallocAsync(&memory, 8 * MIB, NULL));
+    EXPECT(pool_value(own, cudaMemPoolAttrUsedMemCurrent) >= 8 * MIB);
+    EXPECT(pool_value(usual, cudaMemPoolAttrUsedMemCurrent) == 0);
+}
+
+CHECK(pool_destroyed_in_use, "[doc: cudaMemPoolDestroy]", "memory from a pool outlives the pool until it is freed")
+{
+    need_pools();
+    cudaMemPool_t own = new_pool(0);
+    void *memory;
+    size_t before = free_bytes();
+    OK(cudaMallocFromPoolAsync(&memory, 64 * MIB, own, NULL));
+    OK(cudaStreamSynchronize(NULL));
+    OK(cudaMemPoolDestroy(own));
+    fill((CUdeviceptr)memory, 3, 64 * MIB);
+    expect_filled((CUdeviceptr)memory, 3, 64 * MIB);
+    OK(cudaFreeAsync(memory, NULL));
+    OK(cudaDeviceSynchronize());
+    EXPECT(free_bytes() + 32 * MIB > before);
+}
+
+CHECK(pool_of_stream, "[doc: programming guide, stream-ordered allocator]",
+    "memory comes from the device of the stream, whatever device is current", "pool_of_stream")
+{
+    struct cudaPointerAttributes attributes;
+    cudaStream_t there;
+    void *memory;
+    need_devices(2);
+    need_pools();
+    use_device(1);
+    there = independent_stream();
+    use_device(0);
+    OK(cudaMallocAsync(&memory, MIB, there));
+    OK(cudaPointerGetAttributes(&attributes, memory));
+    EXPECT(attributes.device == 1);
+}
+
 CHECK(pool_memory_freed_by_cuda_free, "[doc: cudaFree]", "memory from a pool may be freed by cudaFree")
 {
     cudaMemPool_t pool = default_pool();
@@ -136,7 +195,7 @@ CHECK(malloc_memory_freed_async, "[doc: programming guide, stream-ordered alloca
 }
 
 CHECK(pool_too_large, "[doc: cudaMallocAsync]",
-    "a stream-ordered allocation larger than the device fails and does no harm")
+    "a stream-ordered allocation larger than the device fails and does no harm", "pool_capacity")
 {
     size_t available, total;
     void *memory;
@@ -148,7 +207,7 @@ CHECK(pool_too_large, "[doc: cudaMallocAsync]",
     OK(cudaDeviceSynchronize());
 }
 
-CHECK(pool_free_twice, "[assumed; doc: undefined]", "freeing pool memory a second time is refused")
+CHECK(pool_free_twice, "[assumed; doc: undefined]", "freeing pool memory a second time is refused", "pool_free_live")
 {
     void *memory;
     default_pool();
@@ -168,7 +227,7 @@ CHECK(pool_pointer_attributes, "[doc: cudaPointerGetAttributes]", "pool memory i
     EXPECT(attributes.type == cudaMemoryTypeDevice && attributes.device == 0);
 }
 
-CHECK(pool_ipc_refused, "[observed: openucx/ucx 7110]", "pool memory has no legacy IPC handle")
+CHECK(pool_ipc_refused, "[observed: openucx/ucx 7110]", "pool memory has no legacy IPC handle", "pool_not_exported")
 {
     cudaIpcMemHandle_t handle;
     void *memory;
@@ -176,29 +235,4 @@ CHECK(pool_ipc_refused, "[observed: openucx/ucx 7110]", "pool memory has no lega
     OK(cudaMallocAsync(&memory, 2 * MIB, NULL));
     OK(cudaStreamSynchronize(NULL));
     FAILS_SOMEHOW(cudaIpcGetMemHandle(&handle, memory));
-}
-
-CHECK(pool_access, "[doc: cudaMemPoolSetAccess]",
-    "another device reaches a pool's memory after access was set, for the whole pool")
-{
-    need_peers(1, 0, true);
-    cudaMemPool_t pool = default_pool();
-    struct cudaMemLocation other = {.type = cudaMemLocationTypeDevice, .id = 1};
-    struct cudaMemAccessDesc access = {.location = other, .flags = cudaMemAccessFlagsProtReadWrite};
-    enum cudaMemAccessFlags flags;
-    OK(cudaMemPoolGetAccess(&flags, pool, &other));
-    EXPECT(flags == cudaMemAccessFlagsProtNone);
-    OK(cudaMemPoolSetAccess(pool, &access, 1));
-    OK(cudaMemPoolGetAccess(&flags, pool, &other));
-    EXPECT(flags == cudaMemAccessFlagsProtReadWrite);
-}
-
-CHECK(pool_access_without_peers, "[doc: programming guide, stream-ordered allocator]",
-    "access for a device that cannot be a peer is refused")
-{
-    need_peers(1, 0, false);
-    cudaMemPool_t pool = default_pool();
-    struct cudaMemAccessDesc access = {
-        .location = {.type = cudaMemLocationTypeDevice, .id = 1}, .flags = cudaMemAccessFlagsProtReadWrite};
-    FAILS(cudaMemPoolSetAccess(pool, &access, 1), cudaErrorInvalidDevice);
 }

@@ -44,9 +44,8 @@ struct conformance_check {
 /* Checks register themselves in a section, in the order of the source files. */
 #define CHECK(name, tag, sentence, ...)                                                                                \
     static void check_##name(void);                                                                                    \
-    static const struct conformance_check entry_##name __attribute__((                                                 \
-        used, no_reorder, section("conformance_checks"), aligned(8))) = {                                              \
-        #name, tag, sentence, (const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL}, check_##name};                   \
+    static const struct conformance_check entry_##name __attribute__((used, no_reorder, section("conformance_checks"), \
+        aligned(8))) = {#name, tag, sentence, (const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL}, check_##name};   \
     static void check_##name(void)
 
 /* --- Expectations: `call` is a driver or runtime call ------------------------------------------------------------- */
@@ -76,7 +75,7 @@ void need_peers(int device, int peer, bool possible); /* skips where peer access
 /* Skips on a GPU. For what CUDA leaves undefined, or only permits ("may"), and the simulated CUDA always refuses: the
  * check proves that the simulation is that strict. */
 void need_simulator(void);
-size_t free_bytes(void);                              /* of the current device */
+size_t free_bytes(void); /* of the current device */
 
 /* Fills device memory, or compares all its bytes with `value`; both wait. */
 void fill(CUdeviceptr memory, unsigned char value, size_t bytes);

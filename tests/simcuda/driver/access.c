@@ -2,12 +2,14 @@
 #include "access.h"
 #include "address.h"
 #include "knowledge.h"
+#include "ordering.h"
 #include "rules.h"
 
 #include <stdio.h>
 #include <string.h>
 
 CUcontext sim_executing;
+CUstream sim_executing_stream;
 
 static uint32_t device_bit(int device)
 {
@@ -20,6 +22,14 @@ static bool peer_is_enabled(CUcontext context, int device)
     if (context->peer_enabled[device] || !SIM_RULE(peer_enabled_for_kernels))
         return true;
     return !SIM_RULE(peer_one_direction) && sim.devices[device].primary->peer_enabled[context->device];
+}
+
+/* Allocated as far as the stream that executes is concerned: it is not enough that the allocation happened. */
+static bool is_allocated(const struct sim_range *range)
+{
+    return (!range->pending &&
+               sim_ordering_is_behind(sim_executing_stream, range->begin_slot, range->begin_sequence)) ||
+           (range->kind == SIM_POOL_BLOCK && !SIM_RULE(pool_use_behind_allocation));
 }
 
 static bool pool_grants(CUcontext context, const struct sim_range *range, bool write)
@@ -39,7 +49,7 @@ bool sim_reaches(CUcontext context, const struct sim_range *range, bool write)
         return ((write ? range->writable : range->readable) & device_bit(context->device)) != 0 ||
                !SIM_RULE(mapping_access);
     case SIM_POOL_BLOCK:
-        return !range->pending && pool_grants(context, range, write);
+        return is_allocated(range) && pool_grants(context, range, write);
     case SIM_PINNED:
     case SIM_REGISTERED:
         return true; /* with unified addressing all host memory is portable (CUDA Driver API, "Unified Addressing") */
@@ -52,7 +62,7 @@ static bool engine_reaches(CUcontext context, const struct sim_range *range, boo
 {
     if (range->kind == SIM_MAPPING && SIM_RULE(peer_copy_needs_access))
         return ((write ? range->writable : range->readable) & device_bit(context->device)) != 0;
-    return !range->pending;
+    return is_allocated(range);
 }
 
 static bool cpu_reaches(const struct sim_range *range, bool write)
@@ -84,6 +94,8 @@ const char *sim_unreachable_because(CUcontext context, CUdeviceptr address, bool
                                             : "this is not memory that the device can reach";
     if (range->pending)
         return "in the order of the streams it is not allocated yet, or freed already";
+    if (range->kind == SIM_POOL_BLOCK && !is_allocated(range))
+        return "it was allocated in another stream, and no event or wait puts this use behind the allocation";
     if (range->kind == SIM_MAPPING && write && (range->readable & device_bit(context->device)) != 0)
         return "the device has read access only";
     if (range->kind == SIM_MAPPING)

@@ -9,6 +9,8 @@
 
 /* The context whose operation is being executed: peer access is judged by it. Set by the scheduler. */
 extern CUcontext sim_executing;
+/* Its stream: what it may use of pools depends on what it is ordered behind. */
+extern CUstream sim_executing_stream;
 
 /* Whether kernels of `context` can use the range. */
 bool sim_reaches(CUcontext context, const struct sim_range *range, bool write);

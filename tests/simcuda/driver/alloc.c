@@ -211,7 +211,7 @@ CUresult sim_cuMemFree_v2(CUdeviceptr address)
     if (range->kind == SIM_POOL_BLOCK) {
         /* For pool memory this call waits for nothing (cuda.h, cuMemFreeAsync): what is pending will fault. */
         sim_trace_memory("free", address, range->bytes, range->location, NULL);
-        sim_pool_block_free(range);
+        sim_pool_block_free(range, NULL);
         return CUDA_SUCCESS;
     }
     sim_drain_all();

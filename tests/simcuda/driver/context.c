@@ -59,9 +59,9 @@ void sim_context_deactivate(CUcontext context)
     sim_host_memory_of_context_free(context);
     if (context->primary)
         sim_pools_of_device_empty(context->device);
+    context->legacy_stream = NULL;
     while (context->streams != NULL)
         sim_stream_retire(context->streams);
-    context->legacy_stream = NULL;
     context->active = false;
     sim_physical_refund(context->device, SIM_CONTEXT_BYTES + context->library_bytes);
     context->library_bytes = 0;

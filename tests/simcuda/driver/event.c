@@ -5,6 +5,7 @@
 #include "api.h"
 #include "capture.h"
 #include "objects.h"
+#include "ordering.h"
 #include "stream.h"
 
 #include <stdlib.h>
@@ -36,6 +37,7 @@ static void execute_record(struct sim_op *op)
     clock_gettime(CLOCK_MONOTONIC, &now);
     point->time_ns = (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
     point->done = true;
+    sim_ordering_record(op->stream, point);
 }
 
 static bool wait_is_over(const struct sim_op *op)
@@ -45,7 +47,7 @@ static bool wait_is_over(const struct sim_op *op)
 
 static void execute_wait(struct sim_op *op)
 {
-    (void)op;
+    sim_ordering_wait(op->stream, ((struct point_op *)op)->point);
 }
 
 static const struct sim_op_class record_class = {
@@ -148,7 +150,7 @@ CUresult sim_cuStreamWaitEvent(CUstream handle, CUevent event, unsigned flags)
         return result;
     if (event->point->capture != NULL || stream->capture != NULL)
         return sim_capture_wait(stream, event->point);
-    if (event->point->done)
+    if (event->point->done && !sim_ordering_on)
         return CUDA_SUCCESS;
     return submit(stream, &wait_class, event->point);
 }
@@ -173,6 +175,7 @@ CUresult sim_cuEventQuery(CUevent event)
     point = event->point;
     if (point->done) {
         sim_observed(event->context, point->stream_id, point->sequence);
+        sim_ordering_host_saw_point(point);
         return CUDA_SUCCESS;
     }
     return sim_query(point->stream, point->sequence, &event->refusals);
@@ -191,6 +194,7 @@ CUresult sim_cuEventSynchronize(CUevent event)
     if (!point->done)
         result = sim_drain(point->stream, point->sequence);
     sim_observed(context, point->stream_id, point->sequence);
+    sim_ordering_host_saw_point(point);
     sim_point_drop(point);
     return result;
 }

@@ -1,17 +1,22 @@
 /* pool.h: memory pools of stream-ordered allocations (cuda.h, CUDA_MALLOC_ASYNC).
  *
- * A pool takes memory from its device in chunks and hands out blocks. A block can be handed out again when its free was
- * reached in its stream; a chunk goes back to the device (release threshold, trim) only when it is empty and the
- * program has observed, by waiting for the stream, that its frees are done. */
+ * A pool takes memory from its device in chunks and hands out blocks. A block whose free was executed is held until the
+ * program has observed that, by waiting for the stream or for work behind it: meanwhile it is handed out again only
+ * where the pool's rules of reuse allow (cuda.h, CU_MEMPOOL_ATTR_REUSE_*), and its chunk is not given back to the
+ * device (release threshold, trim). */
 #ifndef SIM_POOL_H
 #define SIM_POOL_H
 
 #include "extents.h"
 #include "range.h"
+#include "schedule.h"
 
-/* The last free in a stream that the program has not observed yet. */
-struct sim_unobserved {
+/* Memory whose free the program has not observed yet. */
+struct sim_held {
+    CUdeviceptr start;
+    size_t bytes;
     CUcontext context;
+    unsigned slot; /* the free, as clocks know it (ordering.h) */
     uint64_t stream_id, sequence;
 };
 
@@ -21,8 +26,8 @@ struct sim_chunk {
     struct sim_block block;
     struct sim_extents free;
     size_t live; /* blocks */
-    struct sim_unobserved *unobserved;
-    size_t unobserved_count, unobserved_capacity;
+    struct sim_held *held;
+    size_t held_count, held_capacity;
     struct sim_chunk *next;
 };
 
@@ -41,10 +46,8 @@ struct CUmemPoolHandle_st {
 CUmemoryPool sim_pool_new(int device);
 /* A block of `bytes`, rounded up to 512; marked as pending. Runs queued work where there is no memory otherwise. */
 struct sim_range *sim_pool_take(CUmemoryPool pool, CUstream stream, size_t bytes, CUresult *result);
-/* Frees a block now. */
-void sim_pool_block_free(struct sim_range *range);
-/* Notes that a free of this block was executed in the stream, and nobody knows it yet. */
-void sim_pool_note_free(struct sim_chunk *chunk, CUcontext context, uint64_t stream_id, uint64_t sequence);
+/* Frees a block now: by the operation `op` of a stream, whose free nobody has observed yet, or without one. */
+void sim_pool_block_free(struct sim_range *range, const struct sim_op *op);
 CUmemoryPool sim_pool_of_block(const struct sim_range *range);
 /* Gives empty, observed chunks back until at most `keep` bytes are reserved. */
 void sim_pool_trim(CUmemoryPool pool, uint64_t keep);

@@ -3,7 +3,9 @@
 #include "api.h"
 #include "graph_memory.h"
 #include "objects.h"
+#include "ordering.h"
 #include "pool.h"
+#include "rules.h"
 #include "stream.h"
 #include "trace.h"
 
@@ -25,8 +27,11 @@ static struct sim_range *range_of(const struct sim_op *op)
 static void execute_begin(struct sim_op *op)
 {
     struct sim_range *range = range_of(op);
-    if (range != NULL)
-        range->pending = false;
+    if (range == NULL)
+        return;
+    range->pending = false;
+    range->begin_slot = sim_ordering_slot(op->stream);
+    range->begin_sequence = op->sequence;
 }
 
 static void execute_end(struct sim_op *op)
@@ -35,13 +40,16 @@ static void execute_end(struct sim_op *op)
 
     if (range == NULL)
         return;
+    if (range->kind == SIM_POOL_BLOCK && SIM_RULE(pool_free_behind_allocation) &&
+        (range->pending || !sim_ordering_is_behind(op->stream, range->begin_slot, range->begin_sequence)))
+        sim_raise(op->context, CUDA_ERROR_ILLEGAL_ADDRESS,
+            "illegal address: memory at %#llx is freed in a stream that nothing puts behind its allocation",
+            range->start);
     sim_trace_memory("free", range->start, range->bytes, range->location, NULL);
-    if (range->kind == SIM_POOL_BLOCK) {
-        sim_pool_note_free(range->owner, op->context, op->stream->id, op->sequence);
-        sim_pool_block_free(range);
-    } else {
+    if (range->kind == SIM_POOL_BLOCK)
+        sim_pool_block_free(range, op);
+    else
         sim_deallocate(range);
-    }
 }
 
 static const struct sim_op_class begin_class = {.name = "alloc", .execute = execute_begin, .runs_after_error = true};
@@ -73,6 +81,7 @@ static CUresult allocate(CUdeviceptr *address, size_t bytes, CUmemoryPool pool, 
         return result;
     *address = range->start;
     sim_trace_memory("alloc", range->start, bytes, range->location, NULL);
+    sim_ordering_slot(stream); /* clocks must run when the allocation does */
     return submit(stream, &begin_class, range);
 }
 
@@ -82,7 +91,8 @@ CUresult sim_cuMemAllocAsync(CUdeviceptr *address, size_t bytes, CUstream handle
     CUresult result = address == NULL ? CUDA_ERROR_INVALID_VALUE : sim_stream_for_work(handle, &stream);
     if (result != CUDA_SUCCESS)
         return result;
-    return allocate(address, bytes, sim.devices[stream->context->device].current_pool, stream);
+    int device = SIM_RULE(pool_of_stream) ? stream->context->device : sim_current()->device;
+    return allocate(address, bytes, sim.devices[device].current_pool, stream);
 }
 
 CUresult sim_cuMemAllocFromPoolAsync(CUdeviceptr *address, size_t bytes, CUmemoryPool pool, CUstream handle)
@@ -105,6 +115,8 @@ CUresult sim_cuMemFreeAsync(CUdeviceptr address, CUstream handle)
     if (result != CUDA_SUCCESS)
         return result;
     if (address == 0)
+        return CUDA_SUCCESS;
+    if ((range == NULL || range->freeing) && !SIM_RULE(pool_free_live))
         return CUDA_SUCCESS;
     if (range == NULL || range->start != address || range->freeing ||
         (range->kind != SIM_POOL_BLOCK && range->kind != SIM_ALLOCATION))
@@ -263,7 +275,7 @@ CUresult sim_cuMemPoolSetAttribute(CUmemoryPool pool, CUmemPool_attribute attrib
     } else if (attribute == CU_MEMPOOL_ATTR_RELEASE_THRESHOLD) {
         pool->release_threshold = *(cuuint64_t *)value;
     } else if (attribute == CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH || attribute == CU_MEMPOOL_ATTR_USED_MEM_HIGH) {
-        if (*(cuuint64_t *)value != 0)
+        if (*(cuuint64_t *)value != 0 && SIM_RULE(pool_high_reset))
             return CUDA_ERROR_INVALID_VALUE; /* a high watermark can only be reset */
         *counter_of(pool, attribute) = attribute == CU_MEMPOOL_ATTR_USED_MEM_HIGH ? pool->used : pool->reserved;
     } else {
@@ -272,36 +284,52 @@ CUresult sim_cuMemPoolSetAttribute(CUmemoryPool pool, CUmemPool_attribute attrib
     return CUDA_SUCCESS;
 }
 
-CUresult sim_cuMemPoolSetAccess(CUmemoryPool pool, const CUmemAccessDesc *descriptors, size_t count)
+/* Whether the pool's memory can be given to, or taken from, a device. */
+static CUresult judge_access(CUmemoryPool pool, const CUmemAccessDesc *descriptor)
 {
-    uint32_t readable, writable;
+    const int device = descriptor->location.id;
+    const CUmemAccess_flags flags = descriptor->flags;
 
-    if (!sim_object_is(pool, SIM_OBJECT_POOL) || (descriptors == NULL && count > 0))
+    if (descriptor->location.type != CU_MEM_LOCATION_TYPE_DEVICE ||
+        (flags != CU_MEM_ACCESS_FLAGS_PROT_NONE && flags != CU_MEM_ACCESS_FLAGS_PROT_READWRITE))
         return CUDA_ERROR_INVALID_VALUE;
-    readable = pool->readable;
-    writable = pool->writable;
-    for (size_t i = 0; i < count; i++) {
-        int device = descriptors[i].location.id;
-        CUmemAccess_flags flags = descriptors[i].flags;
-        if (descriptors[i].location.type != CU_MEM_LOCATION_TYPE_DEVICE ||
-            (flags != CU_MEM_ACCESS_FLAGS_PROT_NONE && flags != CU_MEM_ACCESS_FLAGS_PROT_READWRITE))
-            return CUDA_ERROR_INVALID_VALUE;
-        /* The owner's access cannot be taken away; another device needs a peer path. */
-        if (!sim_is_device(device) || (device == pool->device && flags != CU_MEM_ACCESS_FLAGS_PROT_READWRITE) ||
-            (device != pool->device && !sim.machine.peer_access[device][pool->device]))
-            return CUDA_ERROR_INVALID_DEVICE;
-        readable = flags == CU_MEM_ACCESS_FLAGS_PROT_NONE ? readable & ~((uint32_t)1 << device)
-                                                          : readable | (uint32_t)1 << device;
-        writable = readable;
-    }
-    pool->readable = readable;
-    pool->writable = writable;
+    if (!sim_is_device(device))
+        return CUDA_ERROR_INVALID_DEVICE;
+    if (device == pool->device && flags != CU_MEM_ACCESS_FLAGS_PROT_READWRITE && SIM_RULE(pool_owner_access))
+        return CUDA_ERROR_INVALID_DEVICE;
+    if (device != pool->device && !sim.machine.peer_access[device][pool->device] && SIM_RULE(pool_access_needs_peers))
+        return CUDA_ERROR_INVALID_DEVICE;
+    return CUDA_SUCCESS;
+}
+
+static void give_access(CUmemoryPool pool, const CUmemAccessDesc *descriptor)
+{
+    const uint32_t bit = (uint32_t)1 << descriptor->location.id;
+
+    pool->readable = descriptor->flags == CU_MEM_ACCESS_FLAGS_PROT_NONE ? pool->readable & ~bit : pool->readable | bit;
+    pool->writable = pool->readable;
     for (struct sim_range *range = sim_range_from(0); range != NULL; range = sim_range_after(range)) {
         if (range->kind == SIM_POOL_BLOCK && sim_pool_of_block(range) == pool) {
-            range->readable = readable;
-            range->writable = writable;
+            range->readable = pool->readable;
+            range->writable = pool->writable;
         }
     }
+}
+
+/* All descriptors are judged before the first one acts. */
+CUresult sim_cuMemPoolSetAccess(CUmemoryPool pool, const CUmemAccessDesc *descriptors, size_t count)
+{
+    if (!sim_object_is(pool, SIM_OBJECT_POOL) || (descriptors == NULL && count > 0))
+        return CUDA_ERROR_INVALID_VALUE;
+    for (size_t i = 0; i < count; i++) {
+        CUresult result = judge_access(pool, &descriptors[i]);
+        if (result != CUDA_SUCCESS)
+            return result;
+        if (!SIM_RULE(pool_access_as_a_whole))
+            give_access(pool, &descriptors[i]);
+    }
+    for (size_t i = 0; i < count; i++)
+        give_access(pool, &descriptors[i]);
     return CUDA_SUCCESS;
 }
 

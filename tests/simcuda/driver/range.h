@@ -32,6 +32,8 @@ struct sim_range {
     void *owner;            /* slab, pool chunk or handle, by kind */
     bool pending;           /* not allocated yet, or freed, in the order of the streams */
     struct sim_graph_memory *graph_memory; /* SIM_ALLOCATION: a graph owns it, or NULL */
+    unsigned begin_slot;                   /* SIM_POOL_BLOCK: the operation that allocated it (ordering.h) */
+    uint64_t begin_sequence;
     bool freeing;                          /* a stream-ordered free is queued */
     uint32_t readable, writable;           /* SIM_MAPPING, SIM_POOL_BLOCK: access masks */
 };

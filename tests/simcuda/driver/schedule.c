@@ -3,6 +3,7 @@
 #include "access.h"
 #include "api.h"
 #include "capture.h"
+#include "ordering.h"
 #include "rules.h"
 
 #include <stdlib.h>
@@ -78,6 +79,7 @@ void sim_op_destroy(struct sim_op *op)
         return;
     if (op->class->destroy != NULL)
         op->class->destroy(op);
+    sim_clock_drop(op->host_clock);
     free(op);
 }
 
@@ -90,8 +92,10 @@ struct sim_point *sim_point_hold(struct sim_point *point)
 
 void sim_point_drop(struct sim_point *point)
 {
-    if (point != NULL && --point->references == 0)
-        free(point);
+    if (point == NULL || --point->references > 0)
+        return;
+    sim_clock_drop(point->clock);
+    free(point);
 }
 
 void sim_stream_hold(CUstream stream)
@@ -101,8 +105,10 @@ void sim_stream_hold(CUstream stream)
 
 void sim_stream_drop(CUstream stream)
 {
-    if (--stream->references == 0)
-        free(stream);
+    if (--stream->references > 0)
+        return;
+    sim_ordering_forget(stream);
+    free(stream);
 }
 
 /* --- the order ---------------------------------------------------------------------------------------------------- */
@@ -161,15 +167,20 @@ static void execute_first(CUstream stream)
 {
     struct sim_op *op = stream->first;
     CUcontext before = sim_executing;
+    CUstream stream_before = sim_executing_stream;
     unsigned api_before = sim_thread.api;
 
+    sim_ordering_begin(stream, op);
     sim_executing = op->context;
+    sim_executing_stream = stream;
     sim_thread.api = op->api; /* messages and the trace name the call that asked for this, not the one that waits */
     if (op->context->sticky != CUDA_SUCCESS && !op->class->runs_after_error) {
         /* The device stopped: what was queued behind the error never runs. */
     } else if (op->class->runs_unlocked) {
         stream->busy = true;
         sim_executing = before;
+        sim_executing_stream = stream_before;
+        sim_ordering_host_saw_stream(stream); /* to start is to see all before done (cuda.h, cuLaunchHostFunc) */
         sim_unlock();
         sim_thread.in_host_function = true;
         op->class->execute(op);
@@ -181,6 +192,7 @@ static void execute_first(CUstream stream)
         op->class->execute(op);
     }
     sim_executing = before;
+    sim_executing_stream = stream_before;
     sim_thread.api = api_before;
 
     stream->first = op->next;
@@ -230,14 +242,20 @@ CUresult sim_drain_stream(CUstream stream)
             if (other->context == stream->context && !(other->flags & CU_STREAM_NON_BLOCKING) &&
                 other->first->sequence <= sequence) {
                 uint64_t other_id = other->id;
+                sim_stream_hold(other);
                 sim_drain(other, sequence);
                 sim_observed(context, other_id, sequence);
+                sim_ordering_host_saw_stream(other);
+                sim_stream_drop(other);
                 next = active; /* the list may have changed */
             }
         }
     }
+    sim_stream_hold(stream);
     result = sim_drain(stream, sequence);
     sim_observed(context, id, sequence);
+    sim_ordering_host_saw_stream(stream);
+    sim_stream_drop(stream);
     return result;
 }
 
@@ -253,6 +271,7 @@ CUresult sim_drain_context(CUcontext context)
         }
     }
     sim_observed(context, SIM_ALL_STREAMS, sequence);
+    sim_ordering_host_saw_context(context);
     return context->sticky;
 }
 
@@ -329,6 +348,7 @@ CUresult sim_submit(CUstream stream, struct sim_op *op)
         return sim_capture_op(stream->capture, op);
 
     op->sequence = ++last_sequence;
+    sim_ordering_submit(stream, op);
     op->next = NULL;
     if (stream->last != NULL)
         stream->last->next = op;
@@ -356,6 +376,7 @@ CUresult sim_query(CUstream stream, uint64_t sequence, unsigned *refusals)
 
     if (stream->first == NULL || stream->first->sequence > sequence) {
         sim_observed(stream->context, stream->id, sequence);
+        sim_ordering_host_saw_stream(stream);
         return stream->context->sticky;
     }
     if (++*refusals <= REFUSALS || stream->busy)
@@ -364,6 +385,7 @@ CUresult sim_query(CUstream stream, uint64_t sequence, unsigned *refusals)
     sim_stream_hold(stream);
     result = sim_drain(stream, sequence);
     sim_observed(stream->context, stream->id, sequence);
+    sim_ordering_host_saw_stream(stream);
     sim_stream_drop(stream);
     return result;
 }

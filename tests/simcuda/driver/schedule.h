@@ -15,6 +15,7 @@
 
 struct sim_op;
 struct sim_capture;
+struct sim_clock; /* ordering.h */
 
 /* What an operation can do; one constant table per kind. */
 struct sim_op_class {
@@ -37,6 +38,7 @@ struct sim_op {
     uint64_t sequence; /* order of submission in the whole process */
     const char *call;  /* the API function that submitted it */
     unsigned api;
+    struct sim_clock *host_clock; /* what the host knew more than at the operation before, or NULL */
 };
 
 struct CUstream_st {
@@ -55,6 +57,11 @@ struct CUstream_st {
     CUstream joined_to; /* the stream of the capture that waited for all of them, or NULL */
     CUstream next_in_context;
     CUstream next_active, previous_active; /* streams with pending operations */
+    /* Of ordering.c: the stream's place in clocks (0: none), its clock, the host's that travelled with it last, and
+     * when it last executed an operation or learnt from the default streams. */
+    unsigned slot;
+    struct sim_clock *clock, *host_clock;
+    uint64_t last_executed, executed_tick, merged_tick;
 };
 
 /* One recording of an event. */
@@ -66,6 +73,9 @@ struct sim_point {
     /* Recorded while its stream was being captured; compared, never followed, unless the capture is open. */
     struct sim_capture *capture;
     uint64_t captured; /* what the stream had recorded then */
+    /* Of ordering.c: the stream's when it was recorded. */
+    unsigned slot;
+    struct sim_clock *clock;
 };
 
 /* A zeroed operation of `bytes` (its first member is a struct sim_op), or NULL. */
