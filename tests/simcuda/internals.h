@@ -1,5 +1,5 @@
-/* internals.h: what the simulated NVIDIA libraries (cuBLAS, cuBLASLt) reach in the simulated driver beyond its public
- * API.
+/* internals.h: what the simulated NVIDIA libraries (cuBLAS, cuBLASLt, cuDNN, NVML) reach in the simulated driver beyond
+ * its public API.
  *
  * The real libraries carry their own kernels and launch them through the driver; they fetch undocumented tables with
  * cuGetExportTable. Ours do the same: the table below is returned for SIMCUDA_INTERNALS_UUID. Nothing but the
@@ -54,6 +54,9 @@ struct simcuda_internals {
     /* Charges `bytes` of the current context's device for a library's kernels and workspace, once per `owner` string
      * and device. CUDA_ERROR_OUT_OF_MEMORY where the device has no room. */
     CUresult (*charge_library)(const char *owner, size_t bytes);
+    /* Bytes in use on the device with this UUID, as cuMemGetInfo counts them; 0 where this process does not use that
+     * device. For NVML: needs no cuInit and no context, and changes nothing. */
+    size_t (*bytes_used)(const CUuuid *device);
 };
 
 #endif

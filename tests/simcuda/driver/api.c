@@ -148,13 +148,6 @@ uint64_t sim_api_calls(const char *name)
     return sum;
 }
 
-int sim_driver_version(void)
-{
-    const char *text = getenv("SIMCUDA_DRIVER_VERSION");
-    long version = text != NULL ? strtol(text, NULL, 10) : 0;
-    return version >= 11000 && version < 100000 ? (int)version : CUDA_VERSION;
-}
-
 /* --- the way in --------------------------------------------------------------------------------------------------- */
 
 static CUresult check(enum rules rules)

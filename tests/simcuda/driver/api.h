@@ -35,7 +35,5 @@ const char *sim_api_name(unsigned api);
 int sim_api_find(const char *name);
 /* How often it was entered: one symbol, or all forms of a public name. */
 uint64_t sim_api_calls(const char *name);
-/* 13000, or what SIMCUDA_DRIVER_VERSION says. */
-int sim_driver_version(void);
 
 #endif

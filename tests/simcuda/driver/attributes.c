@@ -77,7 +77,13 @@ CUresult sim_cuDeviceGetAttribute(int *value, CUdevice_attribute attribute, CUde
     device = &sim.devices[ordinal].description;
     switch ((int)attribute) {
     case CU_DEVICE_ATTRIBUTE_PCI_BUS_ID:
-        *value = ordinal + 1;
+        *value = (int)device->pci.bus;
+        break;
+    case CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID:
+        *value = (int)device->pci.device;
+        break;
+    case CU_DEVICE_ATTRIBUTE_PCI_DOMAIN_ID:
+        *value = (int)device->pci.domain;
         break;
     case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR:
         *value = device->major;

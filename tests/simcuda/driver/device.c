@@ -13,8 +13,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PCI_BUS_OF(ordinal) ((ordinal) + 1)
-
 static bool start_devices(void)
 {
     for (int i = 0; i < sim.machine.device_count; i++) {
@@ -46,7 +44,7 @@ CUresult sim_cuInit(unsigned flags)
         sim_say("%s", error);
         return CUDA_ERROR_UNKNOWN;
     }
-    sim_machine_narrow(&sim.machine, getenv("CUDA_VISIBLE_DEVICES"));
+    sim_machine_narrow(&sim.machine, getenv("CUDA_DEVICE_ORDER"), getenv("CUDA_VISIBLE_DEVICES"));
     if (!sim_schedule_start() || !sim_physical_start() || !start_devices() || !sim_trace_start())
         return CUDA_ERROR_UNKNOWN;
     sim.pid = getpid();
@@ -88,8 +86,7 @@ CUresult sim_cuDeviceGetUuid_v2(CUuuid *uuid, CUdevice device)
         return CUDA_ERROR_INVALID_DEVICE;
     if (uuid == NULL)
         return CUDA_ERROR_INVALID_VALUE;
-    memcpy(uuid->bytes, "simulated-cuda-", 15);
-    uuid->bytes[15] = (char)device;
+    sim_uuid_of(&sim.devices[device].description, (unsigned char *)uuid->bytes);
     return CUDA_SUCCESS;
 }
 
@@ -129,26 +126,32 @@ CUresult sim_cuDeviceComputeCapability(int *major, int *minor, CUdevice device)
 
 CUresult sim_cuDeviceGetPCIBusId(char *text, int bytes, CUdevice device)
 {
+    const struct sim_device_description *description;
+
     if (!sim_is_device(device))
         return CUDA_ERROR_INVALID_DEVICE;
     if (text == NULL || bytes <= 0)
         return CUDA_ERROR_INVALID_VALUE;
-    snprintf(text, (size_t)bytes, "0000:%02X:00.0", PCI_BUS_OF(device));
+    description = &sim.devices[device].description;
+    snprintf(text, (size_t)bytes, "%04X:%02X:%02X.0", description->pci.domain, description->pci.bus,
+        description->pci.device);
     return CUDA_SUCCESS;
 }
 
 CUresult sim_cuDeviceGetByPCIBusId(CUdevice *device, const char *text)
 {
-    unsigned domain = 0, bus, slot;
+    unsigned domain, bus, slot;
 
-    if (device == NULL || text == NULL)
+    if (device == NULL || text == NULL || !sim_parse_pci(text, &domain, &bus, &slot))
         return CUDA_ERROR_INVALID_VALUE;
-    if (sscanf(text, "%x:%x:%x", &domain, &bus, &slot) != 3 && sscanf(text, "%x:%x", &bus, &slot) != 2)
-        return CUDA_ERROR_INVALID_VALUE;
-    if (domain != 0 || slot != 0 || bus < PCI_BUS_OF(0) || !sim_is_device((int)bus - PCI_BUS_OF(0)))
-        return CUDA_ERROR_INVALID_DEVICE;
-    *device = (int)bus - PCI_BUS_OF(0);
-    return CUDA_SUCCESS;
+    for (int i = 0; i < sim.machine.device_count; i++) {
+        const struct sim_device_description *description = &sim.devices[i].description;
+        if (description->pci.domain == domain && description->pci.bus == bus && description->pci.device == slot) {
+            *device = i;
+            return CUDA_SUCCESS;
+        }
+    }
+    return CUDA_ERROR_INVALID_DEVICE;
 }
 
 CUresult sim_cuDeviceGetExecAffinitySupport(int *supported, CUexecAffinityType type, CUdevice device)

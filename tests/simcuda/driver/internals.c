@@ -1,4 +1,4 @@
-/* internals.c: what the simulated cuBLAS reaches through cuGetExportTable; see ../internals.h. */
+/* internals.c: what the simulated NVIDIA libraries reach through cuGetExportTable; see ../internals.h. */
 #include "../internals.h"
 #include "api.h"
 #include "physical.h"
@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct gemm_op {
     struct sim_op op;
@@ -135,8 +136,27 @@ static CUresult charge_library(const char *owner, size_t bytes)
     return result;
 }
 
-static const struct simcuda_internals internals = {
-    .struct_bytes = sizeof internals, .launch_gemm = launch_gemm, .charge_library = charge_library};
+static size_t bytes_used(const CUuuid *device)
+{
+    size_t bytes = 0;
+
+    if (!sim.initialised || getpid() != sim.pid) /* a child of the process uses none of its memory */
+        return 0;
+    sim_lock();
+    for (int i = 0; i < sim.machine.device_count; i++) {
+        CUuuid uuid;
+        sim_uuid_of(&sim.devices[i].description, (unsigned char *)uuid.bytes);
+        if (memcmp(&uuid, device, sizeof uuid) == 0)
+            bytes = sim_physical_used(i);
+    }
+    sim_unlock();
+    return bytes;
+}
+
+static const struct simcuda_internals internals = {.struct_bytes = sizeof internals,
+    .launch_gemm = launch_gemm,
+    .charge_library = charge_library,
+    .bytes_used = bytes_used};
 
 CUresult sim_cuGetExportTable(const void **table, const CUuuid *id)
 {

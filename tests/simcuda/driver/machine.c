@@ -1,4 +1,4 @@
-/* machine.c: short forms, file look-up and CUDA_VISIBLE_DEVICES; see machine.h. */
+/* machine.c: short forms, file look-up, and what identifies a device; see machine.h. */
 #include "machine.h"
 
 #include <ctype.h>
@@ -9,6 +9,9 @@
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
+
+/* CUDA 13.0, whatever headers this is built with. */
+#define SIM_DRIVER_VERSION 13000
 
 bool sim_parse_size(const char *text, size_t *bytes)
 {
@@ -32,10 +35,16 @@ bool sim_parse_size(const char *text, size_t *bytes)
     return false;
 }
 
-static void set_default_device(struct sim_device_description *device, size_t memory_bytes)
+static void add_default_device(struct sim_machine *machine, size_t memory_bytes)
 {
-    *device = (struct sim_device_description){
-        .memory_bytes = memory_bytes, .major = 8, .minor = 6, .vmm = true, .host_vmm = true};
+    struct sim_device_description *device = &machine->devices[machine->device_count++];
+
+    *device = (struct sim_device_description){.memory_bytes = memory_bytes,
+        .major = 8,
+        .minor = 6,
+        .vmm = true,
+        .host_vmm = true,
+        .pci.bus = (unsigned)machine->device_count};
     snprintf(device->name, sizeof device->name, "Simulated GPU %zu GB", memory_bytes >> 30);
 }
 
@@ -60,7 +69,7 @@ static bool parse_short_form(struct sim_machine *machine, const char *text)
             count > (unsigned long)(SIM_MAX_DEVICES - machine->device_count))
             return false;
         while (count-- > 0)
-            set_default_device(&machine->devices[machine->device_count++], bytes);
+            add_default_device(machine, bytes);
     }
     for (int from = 0; from < machine->device_count; from++)
         for (int to = 0; to < machine->device_count; to++)
@@ -103,37 +112,48 @@ bool sim_machine_load(struct sim_machine *machine, const char *text, char *error
     return false;
 }
 
-void sim_machine_narrow(struct sim_machine *machine, const char *visible)
+int sim_driver_version(void)
 {
-    struct sim_machine whole = *machine;
-    int chosen[SIM_MAX_DEVICES];
-    int count = 0;
+    const char *text = getenv("SIMCUDA_DRIVER_VERSION");
+    long version = text != NULL ? strtol(text, NULL, 10) : 0;
+    return version >= 11000 && version < 100000 ? (int)version : SIM_DRIVER_VERSION;
+}
 
-    if (visible == NULL)
-        return;
-    while (count < SIM_MAX_DEVICES) {
-        char *end;
-        long number = strtol(visible, &end, 10);
-        if (end == visible || number < 0 || number >= whole.device_count)
-            break;
-        for (int i = 0; i < count; i++)
-            if (chosen[i] == number)
-                number = -1; /* a device named twice makes the real driver report no device at all */
-        if (number < 0) {
-            count = 0;
-            break;
-        }
-        chosen[count++] = (int)number;
-        while (isspace((unsigned char)*end))
-            end++;
-        if (*end != ',')
-            break;
-        visible = end + 1;
+void sim_uuid_of(const struct sim_device_description *device, unsigned char uuid[SIM_UUID_BYTES])
+{
+    memcpy(uuid, "....simulatedGPU", SIM_UUID_BYTES);
+    uuid[0] = (unsigned char)(device->pci.domain >> 8);
+    uuid[1] = (unsigned char)device->pci.domain;
+    uuid[2] = (unsigned char)device->pci.bus;
+    uuid[3] = (unsigned char)device->pci.device;
+}
+
+void sim_uuid_text_of(const struct sim_device_description *device, char text[SIM_UUID_TEXT_BYTES])
+{
+    unsigned char uuid[SIM_UUID_BYTES];
+    char *end = stpcpy(text, "GPU-");
+
+    sim_uuid_of(device, uuid);
+    for (size_t i = 0; i < sizeof uuid; i++)
+        end += sprintf(end, i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x", uuid[i]);
+}
+
+bool sim_parse_pci(const char *text, unsigned *domain, unsigned *bus, unsigned *device)
+{
+    unsigned long part[3] = {0}; /* domain, bus, device */
+    const char *colon = strchr(text, ':');
+    char *end = NULL;
+
+    for (int i = colon != NULL && strchr(colon + 1, ':') != NULL ? 0 : 1; i < 3; i++) {
+        if (!isxdigit((unsigned char)text[0]))
+            return false;
+        part[i] = strtoul(text, &end, 16);
+        if (i < 2 && *end != ':')
+            return false;
+        text = end + 1;
     }
-    machine->device_count = count;
-    for (int i = 0; i < count; i++) {
-        machine->devices[i] = whole.devices[chosen[i]];
-        for (int j = 0; j < count; j++)
-            machine->peer_access[i][j] = whole.peer_access[chosen[i]][chosen[j]];
-    }
+    *domain = (unsigned)part[0];
+    *bus = (unsigned)part[1];
+    *device = (unsigned)part[2];
+    return (*end == '\0' || strcmp(end, ".0") == 0) && part[0] <= 0xFFFF && part[1] <= 0xFF && part[2] <= 0x1F;
 }

@@ -1,4 +1,4 @@
-/* machine.h: the description of the simulated machine, from SIMCUDA_MACHINE.
+/* machine.h: the description of the simulated machine, from SIMCUDA_MACHINE. The driver and NVML both read it.
  *
  * The variable holds a short form ("2x24gb", "8gb+24gb"), the name of a file in the folder `machines` beside the
  * library, or the path of such a file. Unset means 2x24gb. */
@@ -16,7 +16,13 @@ struct sim_device_description {
     int major, minor; /* compute capability */
     bool vmm;         /* cuMemCreate and its family */
     bool host_vmm;    /* ... with host locations */
+    struct {
+        unsigned domain, bus, device;
+    } pci;
 };
+
+#define SIM_UUID_BYTES      16
+#define SIM_UUID_TEXT_BYTES 41 /* "GPU-", 32 digits, 4 dashes, the end */
 
 struct sim_machine {
     size_t host_bytes;
@@ -32,8 +38,21 @@ bool sim_machine_load(struct sim_machine *machine, const char *text, char *error
 bool sim_parse_size(const char *text, size_t *bytes);
 /* Parses the YAML text of a machine file; `path` is used in messages. In machine_file.c. */
 bool sim_machine_parse_file(struct sim_machine *machine, const char *path, char *error, size_t error_bytes);
-/* Keeps the devices that CUDA_VISIBLE_DEVICES names, in its order. As the real driver does, the list ends at the first
- * entry that is no device of the machine. `visible` is NULL where the variable is unset. */
-void sim_machine_narrow(struct sim_machine *machine, const char *visible);
+/* 13000, or what SIMCUDA_DRIVER_VERSION says. */
+int sim_driver_version(void);
+
+/* A device's UUID follows from its PCI address: the same for whoever asks, under whatever number. */
+void sim_uuid_of(const struct sim_device_description *device, unsigned char uuid[SIM_UUID_BYTES]);
+void sim_uuid_text_of(const struct sim_device_description *device, char text[SIM_UUID_TEXT_BYTES]);
+/* Reads "0000:01:00.0", "01:00" and what lies between. False for anything else, or a function that is not 0. */
+bool sim_parse_pci(const char *text, unsigned *domain, unsigned *bus, unsigned *device);
+
+/* What follows is in visible.c. The number of a device is first its place in the description. */
+
+/* Numbers the devices as NVML does, by PCI address. */
+void sim_machine_sort_by_pci(struct sim_machine *machine);
+/* Numbers the devices as the driver does: by CUDA_DEVICE_ORDER (`order`), then as CUDA_VISIBLE_DEVICES (`visible`)
+ * chooses among these numbers or names by UUID. Both are NULL where the variable is unset. */
+void sim_machine_narrow(struct sim_machine *machine, const char *order, const char *visible);
 
 #endif

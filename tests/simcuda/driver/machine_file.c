@@ -8,6 +8,7 @@
  *         capability: 8.6
  *         vmm: true                   # virtual memory management
  *         host-vmm: true              # ... with memory of the host
+ *         pci: 0000:01:00.0           # default: bus 1 for the first device, 2 for the second, ...
  *
  * Only `memory` is required. Whatever is not understood is an error: a misspelt flag must not give another machine. */
 #include "machine.h"
@@ -62,11 +63,21 @@ static bool read_capability(struct reader *reader, const yaml_node_t *node, stru
     return true;
 }
 
-static bool read_device(struct reader *reader, const yaml_node_t *node, struct sim_device_description *device)
+static bool read_pci(struct reader *reader, const yaml_node_t *node, struct sim_device_description *device)
 {
-    *device = (struct sim_device_description){.major = 8, .minor = 6, .vmm = true, .host_vmm = true};
+    const char *text = scalar(node);
+    if (text == NULL || !sim_parse_pci(text, &device->pci.domain, &device->pci.bus, &device->pci.device))
+        return complain(reader, node, "a PCI address such as 0000:01:00.0 is expected", text);
+    return true;
+}
+
+static bool read_device(
+    struct reader *reader, const yaml_node_t *node, struct sim_device_description *device, unsigned default_bus)
+{
+    *device =
+        (struct sim_device_description){.major = 8, .minor = 6, .vmm = true, .host_vmm = true, .pci.bus = default_bus};
     if (node->type != YAML_MAPPING_NODE)
-        return complain(reader, node, "a device is a mapping with name, memory, capability, vmm, host-vmm", NULL);
+        return complain(reader, node, "a device is a mapping with name, memory, capability, vmm, host-vmm, pci", NULL);
     for (yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top; pair++) {
         yaml_node_t *key_node = yaml_document_get_node(&reader->document, pair->key);
         yaml_node_t *value = yaml_document_get_node(&reader->document, pair->value);
@@ -87,8 +98,11 @@ static bool read_device(struct reader *reader, const yaml_node_t *node, struct s
             good = read_flag(reader, value, &device->vmm);
         } else if (strcmp(key, "host-vmm") == 0) {
             good = read_flag(reader, value, &device->host_vmm);
+        } else if (strcmp(key, "pci") == 0) {
+            good = read_pci(reader, value, device);
         } else {
-            good = complain(reader, key_node, "unknown key of a device (name, memory, capability, vmm, host-vmm)", key);
+            good = complain(
+                reader, key_node, "unknown key of a device (name, memory, capability, vmm, host-vmm, pci)", key);
         }
         if (!good)
             return false;
@@ -100,6 +114,18 @@ static bool read_device(struct reader *reader, const yaml_node_t *node, struct s
     return true;
 }
 
+/* Whether the last device sits where one before it does. */
+static bool has_address_of_another(const struct sim_machine *machine)
+{
+    const struct sim_device_description *last = &machine->devices[machine->device_count - 1];
+
+    for (const struct sim_device_description *other = machine->devices; other < last; other++)
+        if (other->pci.domain == last->pci.domain && other->pci.bus == last->pci.bus &&
+            other->pci.device == last->pci.device)
+            return true;
+    return false;
+}
+
 static bool read_devices(struct reader *reader, const yaml_node_t *node, struct sim_machine *machine)
 {
     if (node->type != YAML_SEQUENCE_NODE)
@@ -108,8 +134,11 @@ static bool read_devices(struct reader *reader, const yaml_node_t *node, struct 
         yaml_node_t *device = yaml_document_get_node(&reader->document, *item);
         if (machine->device_count == SIM_MAX_DEVICES)
             return complain(reader, device, "a simulated machine has at most 16 devices", NULL);
-        if (!read_device(reader, device, &machine->devices[machine->device_count++]))
+        machine->device_count++;
+        if (!read_device(reader, device, &machine->devices[machine->device_count - 1], (unsigned)machine->device_count))
             return false;
+        if (has_address_of_another(machine))
+            return complain(reader, device, "another device has the same PCI address", NULL);
     }
     return true;
 }

@@ -38,7 +38,7 @@ simcuda_parts_test_CFLAGS := -isystem $(CUDA_INCLUDE) -I$(SIMDRIVER)
 simcuda_parts_test_LIBS := -lcriterion -lyaml -ldl
 $(eval $(call program,simcuda_parts_test,$(BUILD)/tests/simcuda_parts_test,\
 	$(wildcard $(SIMDRIVER)/tests/parts_*_test.c) \
-	$(addprefix $(SIMDRIVER)/,extents.c knowledge.c signature.c machine.c machine_file.c)))
+	$(addprefix $(SIMDRIVER)/,extents.c knowledge.c signature.c machine.c machine_file.c visible.c)))
 TEST_PROGRAMS += $(BUILD)/tests/simcuda_parts_test
 
 simcuda_driver_test_CFLAGS := -isystem $(CUDA_INCLUDE)

@@ -83,6 +83,9 @@ Test(machine, mistakes_in_a_file_name_the_line)
         {"devices:\n  - name: A\n", "`memory:`"},
         {"devices:\n  - memory: 1gb\npeer-access: [[0, 1]]\n", ":3: peer access"},
         {"devices:\n  - memory: 1gb\n  - memory: 1gb\npeer-access: [[1, 1]]\n", ":4: peer access"},
+        {"devices:\n  - memory: 1gb\n    pci: here\n", ":3: a PCI address"},
+        {"devices:\n  - memory: 1gb\n    pci: 01:00.1\n", ":3: a PCI address"},
+        {"devices:\n  - memory: 1gb\n    pci: '02:00'\n  - memory: 1gb\n", ":4: another device"},
         {"- 1\n", "a mapping"},
         {"devices: [\n", "did not find"},
     };
@@ -97,7 +100,7 @@ Test(machine, visible_devices_choose_and_order)
 {
     cr_assert(sim_machine_load(&machine, "1gb+2gb+3gb", error, sizeof error));
     machine.peer_access[2][0] = false;
-    sim_machine_narrow(&machine, "2,0");
+    sim_machine_narrow(&machine, NULL, "2,0");
     cr_assert_eq(machine.device_count, 2);
     cr_assert_eq(machine.devices[0].memory_bytes, 3 * GB);
     cr_assert_eq(machine.devices[1].memory_bytes, GB);
@@ -109,14 +112,91 @@ Test(machine, visible_devices_end_at_the_first_that_is_none)
     static const struct {
         const char *visible;
         int count;
-    } lists[] = {{"1,7,0", 1}, {"-1,0", 0}, {"", 0}, {"0,0", 0}, {"0, 1", 2}, {"2", 1}, {"all", 0}};
+    } lists[] = {{"1,7,0", 1}, {"-1,0", 0}, {"", 0}, {"0,0", 0}, {"0, 1", 2}, {"2", 1}, {"all", 0},
+        {"1gpu2,2ampere", 2}, {"+1, 0", 2}, {"0,,1", 1}, {",0", 0}, {"0,GPU-000003", 1}};
 
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         cr_assert(sim_machine_load(&machine, "3x1gb", error, sizeof error));
-        sim_machine_narrow(&machine, lists[i].visible);
+        sim_machine_narrow(&machine, NULL, lists[i].visible);
         cr_assert_eq(machine.device_count, lists[i].count, "%s: %d", lists[i].visible, machine.device_count);
     }
     cr_assert(sim_machine_load(&machine, "3x1gb", error, sizeof error));
-    sim_machine_narrow(&machine, NULL);
+    sim_machine_narrow(&machine, NULL, NULL);
     cr_assert_eq(machine.device_count, 3);
+}
+
+/* Four devices, named for the order of their PCI addresses; the file lists them otherwise. D and C are of the newest
+ * generation. */
+static void load_four(void)
+{
+    cr_assert(load_file("devices:\n"
+                        "  - {name: B, memory: 1gb, capability: 7.5, pci: '0000:41:00.0'}\n"
+                        "  - {name: D, memory: 1gb, capability: 8.9, pci: '0001:01:00.0'}\n"
+                        "  - {name: A, memory: 1gb, capability: 8.6, pci: '01:00'}\n"
+                        "  - {name: C, memory: 1gb, capability: 8.9, pci: '0000:41:01'}\n"
+                        "peer-access: [[0, 3]]\n"),
+        "%s", error);
+}
+
+/* The names of all devices in the order of their numbers. */
+static const char *names(void)
+{
+    static char text[SIM_MAX_DEVICES + 1];
+
+    for (int i = 0; i < machine.device_count; i++)
+        text[i] = machine.devices[i].name[0];
+    text[machine.device_count] = '\0';
+    return text;
+}
+
+Test(machine, the_order_of_numbers_is_chosen_before_devices_are)
+{
+    static const struct {
+        const char *order, *visible, *names;
+    } cases[] = {
+        {NULL, NULL, "DCAB"},
+        {"FASTEST_FIRST", NULL, "DCAB"},
+        {"PCI_BUS_ID", NULL, "ABCD"},
+        {NULL, "3,1", "BC"},
+        {"PCI_BUS_ID", "3,1", "DB"},
+        {"PCI_BUS_ID", "0,1,4,2", "AB"},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        load_four();
+        sim_machine_narrow(&machine, cases[i].order, cases[i].visible);
+        cr_assert_str_eq(names(), cases[i].names, "case %zu: %s", i, names());
+    }
+    load_four();
+    sim_machine_sort_by_pci(&machine);
+    cr_assert_str_eq(names(), "ABCD");
+    cr_assert(machine.peer_access[1][2], "B reads C, whatever their numbers");
+    for (int from = 0; from < 4; from++)
+        for (int to = 0; to < 4; to++)
+            cr_assert_eq(machine.peer_access[from][to], from == 1 && to == 2);
+}
+
+Test(machine, uuids_name_devices_and_may_be_short)
+{
+    static const struct {
+        const char *visible, *names;
+    } cases[] = {
+        {"GPU-00000100-7369-6d75-6c61-746564475055", "A"},
+        {"GPU-000001", "A"},
+        {"GPU-0001,GPU-00004100", "DB"},
+        {"GPU-000041,GPU-000001", ""},           /* B or C */
+        {"GPU-000001,GPU-000041,GPU-0001", "A"}, /* the list ends there */
+        {"GPU-000001,GPU-00000100", ""},         /* A twice */
+        {"GPU-", ""},
+        {"GPU-ff", ""},
+        {"GPU-000001,3", "A"},
+        {"GPU-000001 ,GPU-0001", "AD"},
+        {"GPU-00000100-7369-6d75-6c61-7465644750550", ""},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        load_four();
+        sim_machine_narrow(&machine, NULL, cases[i].visible);
+        cr_assert_str_eq(names(), cases[i].names, "%s: %s", cases[i].visible, names());
+    }
 }
