@@ -6,6 +6,7 @@ SIMCUDA_RULES := tests/simcuda/rules/rules.c
 include tests/simcuda/driver/module.mk
 include tests/simcuda/runtime/module.mk
 include tests/simcuda/blas/module.mk
+include tests/simcuda/nvml/module.mk
 include tests/simcuda/stubs/module.mk
 include tests/simcuda/conformance/module.mk
 

@@ -10,7 +10,9 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#ifndef STUB_API
 #define STUB_API __attribute__((visibility("default")))
+#endif
 
 static inline void stub_called(const char *symbol, atomic_flag *said)
 {
