@@ -10,6 +10,7 @@ suite simcuda-parts criterion "$build/tests/simcuda_parts_test" -j2
 suite simcuda-driver criterion "$build/tests/simcuda_driver_test" -j2
 suite simcuda-blas criterion "$build/tests/simcuda_blas_test" -j2
 suite simcuda-blas-whole criterion "$build/tests/simcuda_blas_whole_test" -j2
+suite simcuda-nvml criterion "$build/tests/simcuda_nvml_test" -j2
 suite simcuda-cudart-13 criterion "$build/tests/cudart13_translation_test"
 suite simcuda-cudart-12 criterion "$build/tests/cudart12_translation_test"
 suite conformance tap "$build/tests/conformance"
@@ -29,6 +30,7 @@ pytest="$python -m pytest -q -p no:cacheprovider"
 suite torch sum $simrun "$python" tests/torch/run.py
 suite torch-preloaded sum $simrun env LD_PRELOAD="$shim" VRAMSPAN_POLICY="$PWD/tests/torch/policy.yaml" VRAMSPAN_LOG=warn \
     "$python" tests/torch/run.py
+suite torch-nvml pytest $simrun $pytest tests/simcuda/nvml/tests/test_torch_devices.py
 suite comfyui-checkpoint pytest $pytest tests/comfyui/test_checkpoint.py
 suite comfyui-spread pytest $simrun $pytest tests/comfyui/test_spread.py
 suite comfyui-server-preloaded pytest $simrun env LD_PRELOAD="$shim" \
