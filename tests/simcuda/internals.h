@@ -46,6 +46,32 @@ struct simcuda_gemm {
     enum { SIMCUDA_EPILOGUE_NONE, SIMCUDA_EPILOGUE_RELU, SIMCUDA_EPILOGUE_GELU } activation;
 };
 
+/* What a library's kernel does with [address, address + bytes): flags. */
+enum simcuda_use {
+    SIMCUDA_READS = 1,
+    SIMCUDA_WRITES = 2,  /* `compute` fills it */
+    SIMCUDA_DENSE = 4,   /* ... all of it; else it has gaps, which keep their bytes */
+    SIMCUDA_SCRATCH = 8, /* a workspace: written with values that nobody may rely on */
+};
+
+struct simcuda_operand {
+    CUdeviceptr address;
+    size_t bytes;
+    unsigned use;
+};
+
+/* A kernel that a library computes itself, when the stream reaches it. */
+struct simcuda_kernel {
+    const char *symbol; /* a literal: the public function that was called */
+    size_t operand_count;
+    const struct simcuda_operand *operands; /* copied */
+    const void *arguments;                  /* copied, `argument_bytes` */
+    size_t argument_bytes;
+    /* Gets a buffer with the bytes of each operand (NULL for scratch); what it leaves in those with SIMCUDA_WRITES goes
+     * back. False where memory is short: then nothing does. Must not call CUDA. */
+    bool (*compute)(const void *arguments, void *const *buffers);
+};
+
 struct simcuda_internals {
     size_t struct_bytes;
     /* Queues a GEMM on `stream` of the current context. The description is copied. The operands are checked and read
@@ -57,6 +83,8 @@ struct simcuda_internals {
     /* Bytes in use on the device with this UUID, as cuMemGetInfo counts them; 0 where this process does not use that
      * device. For NVML: needs no cuInit and no context, and changes nothing. */
     size_t (*bytes_used)(const CUuuid *device);
+    /* Queues a library's own kernel; else as launch_gemm. */
+    CUresult (*launch_kernel)(CUstream stream, const struct simcuda_kernel *kernel);
 };
 
 #endif

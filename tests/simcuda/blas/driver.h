@@ -1,15 +1,9 @@
-/* driver.h: how the simulated cuBLAS and cuBLASLt reach the simulated driver, and what both have in common.
- *
- * The real libraries hold a static CUDA runtime: they open libcuda.so.1, find cuGetProcAddress_v2 by dlsym, look all
- * else up through it, and get their private entries with cuGetExportTable. So do these.
- */
+/* driver.h: what the simulated cuBLAS and cuBLASLt have in common: handles, launches, refusals. */
 #ifndef SIMCUDA_BLAS_DRIVER_H
 #define SIMCUDA_BLAS_DRIVER_H
 
-#include "../internals.h"
+#include "../library/library.h"
 #include "cublas_types.h"
-
-#include <stdarg.h>
 
 /* A cublasHandle_t and a cublasLtHandle_t are interchangeable (cuBLASLt documentation, cublasLtHandle_t); PyTorch
  * relies on it. So both are this. */

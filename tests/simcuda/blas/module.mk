@@ -1,6 +1,7 @@
 # The simulated cuBLAS and cuBLASLt of CUDA 13 and 12, from the same sources, and the tests of the matrix products.
 SIMCUDA_BLAS := tests/simcuda/blas
-SIMCUDA_BLAS_COMMON := $(SIMCUDA_BLAS)/driver.c $(SIMCUDA_BLAS)/version.c tests/simcuda/driver/gemm_types.c $(SIMCUDA_RULES)
+SIMCUDA_BLAS_COMMON := $(SIMCUDA_BLAS)/driver.c $(SIMCUDA_BLAS)/version.c tests/simcuda/driver/gemm_types.c \
+	tests/simcuda/library/library.c $(SIMCUDA_RULES)
 
 # $(call simcuda_blas_library,MAJOR,NAME,UNIT,SOURCES): lib<NAME>.so.<MAJOR>. PyTorch's references carry the SONAME as
 # version node.

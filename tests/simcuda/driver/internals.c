@@ -1,6 +1,7 @@
 /* internals.c: what the simulated NVIDIA libraries reach through cuGetExportTable; see ../internals.h. */
 #include "../internals.h"
 #include "api.h"
+#include "internals_entry.h"
 #include "physical.h"
 #include "schedule.h"
 #include "stream.h"
@@ -60,8 +61,7 @@ static bool gemm_touches(const struct sim_op *op, CUdeviceptr address, size_t by
 static const struct sim_op_class gemm_class = {
     .name = "gemm", .execute = execute_gemm, .clone = clone_gemm, .touches = gemm_touches};
 
-/* These come from outside of driver_api.def, and take the same way in. */
-static CUresult enter(void)
+CUresult sim_enter_internals(void)
 {
     CUcontext context;
 
@@ -90,7 +90,7 @@ static CUresult launch_gemm(CUstream handle, const struct simcuda_gemm *gemm)
 {
     struct gemm_op *op = NULL;
     CUstream stream;
-    CUresult result = enter();
+    CUresult result = sim_enter_internals();
 
     if (result != CUDA_SUCCESS)
         return result;
@@ -116,7 +116,7 @@ static CUresult charge_library(const char *owner, size_t bytes)
         uint64_t context_id;
     } charged[128];
     static size_t count;
-    CUresult result = enter();
+    CUresult result = sim_enter_internals();
     size_t i;
 
     if (result != CUDA_SUCCESS)
@@ -156,7 +156,8 @@ static size_t bytes_used(const CUuuid *device)
 static const struct simcuda_internals internals = {.struct_bytes = sizeof internals,
     .launch_gemm = launch_gemm,
     .charge_library = charge_library,
-    .bytes_used = bytes_used};
+    .bytes_used = bytes_used,
+    .launch_kernel = sim_launch_library_kernel};
 
 CUresult sim_cuGetExportTable(const void **table, const CUuuid *id)
 {

@@ -64,7 +64,8 @@ static CUresult charge_library(const char *owner, size_t bytes)
 
 static CUresult export_table(const void **table, const CUuuid *uuid)
 {
-    static const struct simcuda_internals internals = {sizeof internals, launch_gemm, charge_library};
+    static const struct simcuda_internals internals = {
+        .struct_bytes = sizeof internals, .launch_gemm = launch_gemm, .charge_library = charge_library};
     static const CUuuid wanted = SIMCUDA_INTERNALS_UUID;
     if (recording.hide_internals || memcmp(uuid, &wanted, sizeof wanted) != 0)
         return CUDA_ERROR_INVALID_VALUE;
