@@ -20,6 +20,7 @@ suite conformance-cudart-12 tap "$build/tests/conformance-12"
 suite shim criterion preloaded "$build/tests/shim_test" -j2
 [ "$depth" != c ] || return 0
 
+suite gpu-check-on-simulated unittest python3 -m unittest discover tests/simcuda/conformance
 suite exports tap tests/shim/exports.sh "$shim"
 suite pass-through-cost tap tests/bench/instructions.sh "$shim" "$build/bench/calls"
 suite simcuda-golden tap tests/simcuda/golden/record/check.sh "$build/tests/recorder" "$build/simcuda"

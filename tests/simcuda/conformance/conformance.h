@@ -81,6 +81,9 @@ size_t free_bytes(void); /* of the current device */
 void fill(CUdeviceptr memory, unsigned char value, size_t bytes);
 void expect_filled(CUdeviceptr memory, unsigned char value, size_t bytes);
 
+/* Pageable memory whose pages all exist; `bytes` is a multiple of 4096. */
+char *host_pages(size_t bytes);
+
 /* A kernel store(unsigned *to, unsigned value) for the current context, from PTX; one thread of it. The simulated CUDA
  * does not compute kernels, it checks their pointers: a check must not read what the kernel wrote. */
 CUfunction store_kernel(void);

@@ -72,6 +72,14 @@ void expect_filled(CUdeviceptr memory, unsigned char value, size_t bytes)
     free(copy);
 }
 
+char *host_pages(size_t bytes)
+{
+    char *memory = aligned_alloc(4096, bytes);
+    EXPECT(memory != NULL);
+    memset(memory, 1, bytes);
+    return memory;
+}
+
 /* The mangled name of store(unsigned *, unsigned): tools that look at kernels' names find its parameters in it. */
 static const char store_ptx[] = ".version 6.0\n.target sm_50\n.address_size 64\n"
                                 ".visible .entry _Z5storePjj(.param .u64 to, .param .u32 value)\n"

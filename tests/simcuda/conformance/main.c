@@ -1,23 +1,17 @@
-/* main.c: runs the checks and prints what they found as TAP (Test Anything Protocol).
- *
- * Each check runs in a child process; the parent never calls CUDA, which does not survive a fork. The child writes why
- * it failed or was skipped into a pipe. A check that runs longer than TIME_LIMIT_SECONDS has failed. */
+/* main.c: runs the checks, each in a child process, and prints what they found as TAP (Test Anything Protocol); writes
+ * a report where asked. */
+#include "apart.h"
 #include "conformance.h"
+#include "expect.h"
+#include "report.h"
 
 #include <argp.h>
-#include <errno.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#define TIME_LIMIT_SECONDS 60
-#define EXIT_SKIPPED       77
-#define EXIT_FAILED        1
+#define EXIT_NO_REPORT 3
 
 /* The linker names the ends of the section that CHECK fills. */
 extern const struct conformance_check __start_conformance_checks[], __stop_conformance_checks[];
@@ -28,145 +22,37 @@ static size_t check_count(void)
            sizeof(struct conformance_check);
 }
 
-static int report_fd = -1; /* in the child: where its reason goes */
+struct arguments {
+    bool list, rules, require_rules, costs;
+    const char *only[64];
+    size_t only_count;
+    const char *json;
+};
 
-static void report(const char *text)
+static const struct arguments *asked; /* for the child */
+
+static void run_check(const void *argument)
 {
-    size_t length = strlen(text);
-    if (write(report_fd, text, length) != (ssize_t)length)
-        _exit(EXIT_FAILED);
-}
-
-static bool rules_required;                     /* --require-rules */
-static const struct conformance_check *running; /* in the child: its check */
-
-/* What must fail can be proved to be noticed only where the check names a rule. */
-static void require_rules(const char *call)
-{
-    char text[512];
-    if (!rules_required || running->rules[0] != NULL)
-        return;
-    snprintf(text, sizeof text, "%s must fail, and the check names no rule of rules.def that it would miss", call);
-    report(text);
-    _exit(EXIT_FAILED);
-}
-
-static const char *error_name(int error)
-{
-    const char *name;
-    return cuGetErrorName((CUresult)error, &name) == CUDA_SUCCESS ? name : cudaGetErrorName((cudaError_t)error);
-}
-
-void conformance_expect(int result, int expected, const char *call, const char *file, int line)
-{
-    if (expected != 0)
-        require_rules(call);
-    if (result == expected)
-        return;
-    char text[512];
-    snprintf(text, sizeof text, "%s:%d: %s gave %d (%s), not %d (%s)",
-        strrchr(file, '/') ? strrchr(file, '/') + 1 : file, line, call, result, error_name(result), expected,
-        error_name(expected));
-    report(text);
-    _exit(EXIT_FAILED);
-}
-
-void conformance_expect_failure(int result, const char *call, const char *file, int line)
-{
-    require_rules(call);
-    if (result)
-        return;
-    char text[512];
-    snprintf(text, sizeof text, "%s:%d: %s succeeded and must not", strrchr(file, '/') ? strrchr(file, '/') + 1 : file,
-        line, call);
-    report(text);
-    _exit(EXIT_FAILED);
-}
-
-void conformance_require(bool condition, const char *text, const char *file, int line)
-{
-    if (condition)
-        return;
-    char reason[512];
-    snprintf(
-        reason, sizeof reason, "%s:%d: not true: %s", strrchr(file, '/') ? strrchr(file, '/') + 1 : file, line, text);
-    report(reason);
-    _exit(EXIT_FAILED);
-}
-
-void conformance_skip(const char *reason)
-{
-    report(reason);
-    _exit(EXIT_SKIPPED);
-}
-
-/* Reads the child's reason until its end closes, or the time is over. Returns false in the latter case. */
-static bool read_reason(int fd, char *reason, size_t capacity)
-{
-    size_t length = 0;
-    struct pollfd waiting = {.fd = fd, .events = POLLIN};
-    for (;;) {
-        int ready = poll(&waiting, 1, TIME_LIMIT_SECONDS * 1000);
-        if (ready < 0 && errno == EINTR)
-            continue;
-        if (ready <= 0)
-            return false;
-        ssize_t got = read(fd, reason + length, capacity - 1 - length);
-        if (got <= 0)
-            break;
-        length += (size_t)got;
-        reason[length] = 0;
-    }
-    return true;
+    const struct conformance_check *check = argument;
+    expect_for(check, asked->require_rules);
+    check->run();
 }
 
 /* Runs one check and prints its line. Returns whether it did not fail. */
-static bool run(const struct conformance_check *check, int number)
+static bool run(const struct conformance_check *check, int number, struct report *report)
 {
-    int ends[2];
-    char reason[1024] = "";
-    if (pipe(ends)) {
-        perror("conformance: pipe");
-        exit(EXIT_FAILED);
-    }
-    fflush(stdout);
-    pid_t child = fork();
-    if (child < 0) {
-        perror("conformance: fork");
-        exit(EXIT_FAILED);
-    }
-    if (child == 0) {
-        close(ends[0]);
-        report_fd = ends[1];
-        running = check;
-        check->run();
-        _exit(0);
-    }
-    close(ends[1]);
-    bool in_time = read_reason(ends[0], reason, sizeof reason);
-    close(ends[0]);
-    if (!in_time) {
-        kill(child, SIGKILL);
-        snprintf(reason, sizeof reason, "no end after %d seconds", TIME_LIMIT_SECONDS);
-    }
-    int status;
-    if (waitpid(child, &status, 0) != child) {
-        perror("conformance: waitpid");
-        exit(EXIT_FAILED);
-    }
-    bool skipped = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SKIPPED;
-    bool passed = in_time && WIFEXITED(status) && WEXITSTATUS(status) == 0;
-    printf("%s %d - %s: %s %s", passed || skipped ? "ok" : "not ok", number, check->id, check->sentence, check->tag);
-    if (skipped)
-        printf(" # SKIP %s", reason);
+    static struct apart_outcome outcome;
+    apart_run(run_check, check, &outcome);
+    printf("%s %d - %s: %s %s", outcome.result == APART_FAILED ? "not ok" : "ok", number, check->id, check->sentence,
+        check->tag);
+    if (outcome.result == APART_SKIPPED)
+        printf(" # SKIP %s", outcome.text);
     putchar('\n');
-    if (!passed && !skipped) {
-        if (in_time && WIFSIGNALED(status))
-            printf("# ended by signal %d (%s)\n", WTERMSIG(status), strsignal(WTERMSIG(status)));
-        if (reason[0])
-            printf("# %s\n", reason);
-    }
-    return passed || skipped;
+    if (outcome.result == APART_FAILED && outcome.text[0])
+        printf("# %s\n", outcome.text);
+    if (report)
+        report_check(report, check, &outcome);
+    return outcome.result != APART_FAILED;
 }
 
 static const struct argp_option options[] = {
@@ -174,13 +60,9 @@ static const struct argp_option options[] = {
     {"rules", 'r', NULL, 0, "Print, a line each, a check and the rules (of the simulated CUDA) that it notices", 0},
     {"require-rules", 'R', NULL, 0, "Fail checks of something that must fail which name no rule", 0},
     {"only", 'o', "ID", 0, "Run this check only; may be given more than once", 0},
+    {"json", 'j', "FILE", 0, "Write the machine and what the checks found to FILE", 0},
+    {"costs", 'c', NULL, 0, "Measure what calls and copies cost, for --json", 0},
     {0},
-};
-
-struct arguments {
-    bool list, rules;
-    const char *only[64];
-    size_t only_count;
 };
 
 static error_t parse(int key, char *value, struct argp_state *state)
@@ -194,12 +76,18 @@ static error_t parse(int key, char *value, struct argp_state *state)
         arguments->rules = true;
         return 0;
     case 'R':
-        rules_required = true;
+        arguments->require_rules = true;
         return 0;
     case 'o':
         if (arguments->only_count == sizeof arguments->only / sizeof arguments->only[0])
             argp_error(state, "--only can be given at most %zu times", arguments->only_count);
         arguments->only[arguments->only_count++] = value;
+        return 0;
+    case 'j':
+        arguments->json = value;
+        return 0;
+    case 'c':
+        arguments->costs = true;
         return 0;
     }
     return ARGP_ERR_UNKNOWN;
@@ -219,6 +107,33 @@ static void print_rules(const struct conformance_check *check)
         printf("%s %s\n", check->id, check->rules[i]);
 }
 
+static void print_check(const struct arguments *arguments, const struct conformance_check *check)
+{
+    if (arguments->rules)
+        print_rules(check);
+    else
+        printf("%-32s %s %s\n", check->id, check->sentence, check->tag);
+}
+
+static int run_all(const struct arguments *arguments, int count)
+{
+    const struct conformance_check *checks = __start_conformance_checks;
+    int failed = 0, number = 0;
+    struct report *report = arguments->json ? report_new() : NULL;
+    if (arguments->json && !report)
+        return EXIT_NO_REPORT;
+    printf("1..%d\n", count);
+    for (size_t i = 0; i < check_count(); i++)
+        if (selected(arguments, checks[i].id))
+            failed += !run(&checks[i], ++number, report);
+    printf("# %d checks, %d failed\n", count, failed);
+    if (report && arguments->costs)
+        report_costs(report);
+    if (report && !report_write(report, arguments->json))
+        return EXIT_NO_REPORT;
+    return failed ? EXIT_FAILURE : 0;
+}
+
 int main(int argc, char **argv)
 {
     static const struct argp parser = {options, parse, NULL,
@@ -227,29 +142,20 @@ int main(int argc, char **argv)
         NULL, NULL, NULL};
     struct arguments arguments = {0};
     argp_parse(&parser, argc, argv, 0, NULL, &arguments);
+    asked = &arguments;
 
     const struct conformance_check *checks = __start_conformance_checks;
-    int count = 0, failed = 0, number = 0;
+    int count = 0;
     for (size_t i = 0; i < check_count(); i++)
         count += selected(&arguments, checks[i].id);
     if (!count) {
         fprintf(stderr, "conformance: no check has the given id; --list prints all of them\n");
         return 2;
     }
-    bool runs = !arguments.list && !arguments.rules;
-    if (runs)
-        printf("1..%d\n", count);
-    for (size_t i = 0; i < check_count(); i++) {
-        if (!selected(&arguments, checks[i].id))
-            continue;
-        if (arguments.rules)
-            print_rules(&checks[i]);
-        else if (arguments.list)
-            printf("%-32s %s %s\n", checks[i].id, checks[i].sentence, checks[i].tag);
-        else
-            failed += !run(&checks[i], ++number);
-    }
-    if (runs)
-        printf("# %d checks, %d failed\n", count, failed);
-    return failed ? EXIT_FAILED : 0;
+    if (!arguments.list && !arguments.rules)
+        return run_all(&arguments, count);
+    for (size_t i = 0; i < check_count(); i++)
+        if (selected(&arguments, checks[i].id))
+            print_check(&arguments, &checks[i]);
+    return 0;
 }

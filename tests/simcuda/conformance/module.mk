@@ -5,7 +5,9 @@ CONFORMANCE := tests/simcuda/conformance
 # $(call conformance,UNIT,MAJOR,INCLUDE)
 define conformance
 $(1)_CFLAGS := -isystem $(3)
-$(1)_LIBS := $(SIMCUDA_DIR)/libcudart.so.$(2) $(SIMCUDA_DIR)/libcuda.so.1 -lpthread
+# Lazy binding: on a driver that is older than some function, only the check that calls it is skipped.
+$(1)_LDFLAGS := -Wl,-z,lazy
+$(1)_LIBS := $(SIMCUDA_DIR)/libcudart.so.$(2) $(SIMCUDA_DIR)/libcuda.so.1 -Wl,-Bstatic -ljansson -Wl,-Bdynamic -ldl -lpthread
 $(1)_LINK_DEPS := $(SIMCUDA_DIR)/libcudart.so.$(2) $(SIMCUDA_DIR)/libcuda.so.1
 $(call program,$(1),$(BUILD)/tests/$(1),$(wildcard $(CONFORMANCE)/*.c))
 endef
@@ -28,3 +30,10 @@ TEST_PROGRAMS += $(BUILD)/tests/conformance $(BUILD)/tests/conformance-12
 .PHONY: conformance-weak
 conformance-weak: simcuda $(BUILD)/tests/conformance ## each rule of the simulated CUDA switched off in turn: its checks must notice
 	$(Q)LD_LIBRARY_PATH=$(SIMCUDA_DIR) tests/simcuda/conformance/weak.sh $(BUILD)/tests/conformance
+
+# On a real GPU: NVIDIA's libcuda.so.1 and libcudart are found at run time, not the simulated ones.
+GPU_CHECK_ENV ?=
+.PHONY: gpu-check
+gpu-check: $(BUILD)/tests/conformance $(BUILD)/tests/conformance-12 ## the same checks on this machine's GPU, and what calls cost there: a report to attach
+	$(Q)python3 $(CONFORMANCE)/gpu_check.py --programs $(BUILD)/tests --out $(BUILD)/gpu-check --release $(VERSION) \
+		$(foreach env,$(GPU_CHECK_ENV) $(TORCH_ENV),--python-env $(env))
