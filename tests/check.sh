@@ -18,7 +18,7 @@ shopt -s nullglob
 passed=0 failed=0
 export LD_LIBRARY_PATH=$build/simcuda VRAMSPAN_TEST_PROGRAMS=$build/tests/programs
 export shim=$build/libvramspan.so
-simrun="tests/simcuda/simrun --quiet --machine 2x24gb"
+sim="tests/simcuda/vramspan-sim --quiet --machine 2x24gb"
 export BUILD=$build VRAMSPAN_LIBRARY=$shim
 running=
 trap '[ -z "$running" ] || kill -- "-$running" 2>/dev/null; echo; echo "interrupted"; exit 130' INT TERM

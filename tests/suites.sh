@@ -28,13 +28,13 @@ suite simcuda-stubs unittest python3 -m unittest discover tests/simcuda/stubs
 
 # --- the real programs ---
 pytest="$python -m pytest -q -p no:cacheprovider"
-suite torch sum $simrun "$python" tests/torch/run.py
-suite torch-preloaded sum $simrun env LD_PRELOAD="$shim" VRAMSPAN_POLICY="$PWD/tests/torch/policy.yaml" VRAMSPAN_LOG=warn \
-    "$python" tests/torch/run.py
-suite torch-nvml pytest $simrun $pytest tests/simcuda/nvml/tests/test_torch_devices.py
+under_the_library="env LD_PRELOAD=$shim VRAMSPAN_POLICY=$PWD/tests/torch/policy.yaml VRAMSPAN_LOG=warn"
+suite torch sum $sim "$python" tests/torch/run.py
+suite torch-preloaded sum $sim $under_the_library "$python" tests/torch/run.py
+suite torch-nvml pytest $sim $pytest tests/simcuda/nvml/tests/test_torch_devices.py
 suite comfyui-checkpoint pytest $pytest tests/comfyui/test_checkpoint.py
-suite comfyui-spread pytest $simrun $pytest tests/comfyui/test_spread.py
-suite comfyui-server-preloaded pytest $simrun env LD_PRELOAD="$shim" \
+suite comfyui-spread pytest $sim $pytest tests/comfyui/test_spread.py
+suite comfyui-server-preloaded pytest $sim env LD_PRELOAD="$shim" \
     VRAMSPAN_POLICY="$PWD/examples/sd15-three-devices.yaml" $pytest tests/comfyui/test_server.py
 [ "$depth" = full ] || return 0
 
@@ -47,7 +47,12 @@ for order in late random; do
 done
 suite shim-seeds tap tests/shim/seeds.sh "$build" 50
 suite shim-faults tap tests/shim/faults.sh "$build"
-suite comfyui-drive pytest $simrun $pytest tests/comfyui/test_drive.py
-suite comfyui-drive-preloaded pytest $simrun env LD_PRELOAD="$shim" \
+for environment in ${OTHER_TORCH_ENVS:-}; do
+    name=${environment##*/}
+    suite "$name" sum $sim "$environment/bin/python" tests/torch/run.py
+    suite "$name-preloaded" sum $sim $under_the_library "$environment/bin/python" tests/torch/run.py
+done
+suite comfyui-drive pytest $sim $pytest tests/comfyui/test_drive.py
+suite comfyui-drive-preloaded pytest $sim env LD_PRELOAD="$shim" \
     VRAMSPAN_POLICY="$PWD/examples/sd15-three-devices.yaml" $pytest tests/comfyui/test_drive.py
-suite comfyui-server pytest $simrun $pytest tests/comfyui/test_server.py
+suite comfyui-server pytest $sim $pytest tests/comfyui/test_server.py

@@ -1,7 +1,7 @@
 """Runs the real HTTP server of an unmodified ComfyUI, has it make a picture, and looks where its bytes are.
 
     python server.py                                          ComfyUI on the GPU that CUDA offers
-    python server.py -- tests/simcuda/simrun --machine 2x24gb env LD_PRELOAD=$PWD/...
+    python server.py -- tests/simcuda/vramspan-sim --machine 2x24gb env LD_PRELOAD=$PWD/...
                                                               the same, with the server started by that command
                                                               (it runs in another folder: name files absolutely)
     python server.py --serve                                  starts it and leaves it up until Ctrl-C

@@ -1,6 +1,6 @@
 """An unmodified ComfyUI on the CUDA at hand, in one process: every weight's bytes are right at every point.
 
-    tests/simcuda/simrun --machine 2x24gb python -m pytest tests/comfyui/test_drive.py
+    tests/simcuda/vramspan-sim --machine 2x24gb python -m pytest tests/comfyui/test_drive.py
 
 The expectations hold with and without libvramspan.so preloaded; where the bytes are to lie is not judged here unless
 COMFYUI_EXPECT_AT says so, as JSON: {"cuda:0": bytes, "host": bytes, ...} of the loaded UNet.

@@ -1,6 +1,6 @@
 """The real HTTP server of an unmodified ComfyUI makes a picture, unloads, and ends.
 
-tests/simcuda/simrun --machine 2x24gb python -m pytest tests/comfyui/test_server.py
+tests/simcuda/vramspan-sim --machine 2x24gb python -m pytest tests/comfyui/test_server.py
 """
 
 import os

@@ -17,3 +17,10 @@ TORCH_ENV ?= $(CACHE)/envs/$(TORCH_ENV_NAME)
 .PHONY: python-environment
 python-environment: | $(SETUP)/debian-build
 	$(Q)tests/env/python.sh $(TORCH_ENV_NAME)
+
+# Other versions of PyTorch, for `make check-full`.
+OTHER_TORCH_ENV_NAMES := torch-2.15.0 torch-2.6.0
+OTHER_TORCH_ENVS := $(addprefix $(CACHE)/envs/,$(OTHER_TORCH_ENV_NAMES))
+.PHONY: other-python-environments
+other-python-environments: | $(SETUP)/debian-build python-environment
+	$(Q)set -e; for name in $(OTHER_TORCH_ENV_NAMES); do tests/env/python.sh $$name; done

@@ -16,7 +16,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/common.sh"
 
 readonly pip_version=25.3           # the oldest that may come with Python 3.11 reads a whole wheel into memory
-readonly space_wanted_mib=4000      # wheels 0.7 GB, environment 1.8 GB, and room to unpack
+readonly space_wanted_mib=4000      # wheels 0.8 GB at most, environment 1.8 GB, and room to unpack
 
 print_only=
 if [ "${1:-}" = --print ]; then
@@ -119,7 +119,7 @@ scratch=$cache/envs/$name.scratch
 rm -rf "$scratch"
 mkdir -p "$scratch"
 "$interpreter" -m venv "$environment" || fail "$interpreter could not make an environment in $environment (see above)"
-say "  downloading (0.6 GB in all; what is there already is not fetched again)"
+say "  downloading (0.5 to 0.8 GB in all; what is there already is not fetched again)"
 run_pip download install --quiet "pip==$pip_version"
 download
 say "  installing (about a minute)"

@@ -1,7 +1,7 @@
 """The real PyTorch on the CUDA at hand: the simulated one, with or without libvramspan.so preloaded, or a real one.
 
-    tests/simcuda/simrun --machine 2x24gb python -m pytest tests/torch --allocator native
-    tests/simcuda/simrun --machine 2x24gb python -m pytest tests/torch --allocator cudaMallocAsync
+    tests/simcuda/vramspan-sim --machine 2x24gb python -m pytest tests/torch --allocator native
+    tests/simcuda/vramspan-sim --machine 2x24gb python -m pytest tests/torch --allocator cudaMallocAsync
 
 PyTorch reads its allocator once, so each one wants a run of its own (run.py makes both). Kernels need not compute for
 these tests: they look at copies, matrix products, memory and errors only. Where the CUDA is simulated, its own account
@@ -27,7 +27,7 @@ def pytest_configure(config):
     import torch
 
     if not torch.cuda.is_available():
-        pytest.exit("PyTorch finds no CUDA device: run this under tests/simcuda/simrun, or on a machine with a GPU", 2)
+        pytest.exit("PyTorch finds no CUDA device: run this under tests/simcuda/vramspan-sim, or on a machine with a GPU", 2)
 
 
 def pytest_report_header(config):

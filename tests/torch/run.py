@@ -1,6 +1,6 @@
 """Runs the tests of this folder once per allocator, each in a process of its own, and adds the results up.
 
-    tests/simcuda/simrun --machine 2x24gb python tests/torch/run.py [pytest's arguments]
+    tests/simcuda/vramspan-sim --machine 2x24gb python tests/torch/run.py [pytest's arguments]
 
 The last line is "N passed, N failed[, N skipped]"; the exit status is 0 where nothing failed and something passed.
 """

@@ -1,16 +1,40 @@
-"""Runs at the start of each Python under simrun: switches cuDNN off as soon as torch has been imported.
+"""Runs at the start of each Python under vramspan-sim, and waits for torch with an import hook; it does not import it.
 
-cuDNN is not simulated, and no environment variable keeps PyTorch from using it. So an import hook waits for torch; it does
-not import it. A program that never imports torch notices nothing.
+Before torch is executed, the NVIDIA libraries that it needs are loaded by their paths: the simulated ones, and stand-ins
+for the others, made for exactly this torch. The linker then takes them by their names, wherever torch's own run path
+(DT_RPATH, which comes before LD_LIBRARY_PATH) points to. As by torch itself, they are loaded for those who ask only
+(RTLD_LOCAL).
+
+After that, cuDNN is switched off: no environment variable keeps PyTorch from using it. A program that never imports torch
+notices nothing.
 
 Python runs only the first sitecustomize that it finds: the one that this file hides is run from here, under its own name.
 """
+import ctypes
 import importlib.machinery
 import importlib.util
 import os
+import pathlib
+import subprocess
 import sys
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
+_GENERATOR = pathlib.Path(_HERE).parent / "stubs" / "generate.py"
+
+
+def _load_libraries(torch_lib):
+    simulated = os.environ.get("SIMCUDA_HOME")
+    # A build without CUDA needs none.
+    if not simulated or not (torch_lib / "libtorch_cuda.so").exists():
+        return
+    # In a process of its own, which nothing is preloaded into.
+    environment = {name: value for name, value in os.environ.items() if name not in ("LD_PRELOAD", "PYTHONPATH")}
+    done = subprocess.run([sys.executable, _GENERATOR, torch_lib, simulated, simulated + "-nvidia"], env=environment,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode != 0:
+        raise ImportError(f"simcuda: no stand-ins for the NVIDIA libraries that this PyTorch needs: {done.stderr.strip()}")
+    for path in (pathlib.Path(done.stdout.strip()) / "libraries").read_text().splitlines():
+        ctypes.CDLL(path)
 
 
 def _switch_off(torch):
@@ -46,6 +70,7 @@ class _TorchWatcher:
 
         def exec_module(module):
             del spec.loader.exec_module
+            _load_libraries(pathlib.Path(spec.origin).parent / "lib")
             load(module)
             sys.meta_path.remove(self)
             _switch_off(module)

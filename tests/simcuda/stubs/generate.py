@@ -1,14 +1,18 @@
 #!/usr/bin/env python3
 """Generates stand-ins for the NVIDIA libraries that an installed PyTorch needs and that are not simulated.
 
-    generate.py TORCH_LIB OUT
+    generate.py TORCH_LIB SIMULATED OUT
 
 TORCH_LIB is the folder torch/lib of a PyTorch wheel for CUDA. For each NVIDIA library that one of its files names as
-NEEDED (cuDNN, cuFFT, NCCL, ...; not the driver, the runtime, cuBLAS and cuBLASLt, which are simulated) a library with
-that SONAME is built in OUT. It exports exactly the symbols that those files leave undefined, under the version node that
-they ask for. What a stub does is in stub.h.
+NEEDED (cuDNN, cuFFT, NCCL, ...) and that the folder SIMULATED does not hold, a library with that SONAME is built. It
+exports exactly the symbols that those files leave undefined, under the version node that they ask for. What a stub does
+is in stub.h.
 
-Needs readelf (binutils) and a C compiler ($CC, else gcc). Does nothing when OUT is up to date with TORCH_LIB.
+Each PyTorch gets a folder of its own in OUT, whose path is printed: its name has the version and a hash of all that
+matters, so a folder that is there is right, and several processes may ask at once. Its file `libraries` lists the paths
+of all NVIDIA libraries that this PyTorch needs, the simulated ones among them.
+
+Needs readelf (binutils) and a C compiler ($CC, else gcc).
 """
 import hashlib
 import json
@@ -23,8 +27,6 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 
-# Simulated elsewhere, or no NVIDIA library at all despite its name.
-SIMULATED = ("libcuda", "libcudart", "libcublas", "libcublasLt")
 NVIDIA = re.compile(r"lib(cu|nv|nccl)[A-Za-z_]*\.so\.")
 
 # Where the functions' common prefix is not the library's name.
@@ -56,10 +58,6 @@ def run(*command):
         fail(f"{shlex.join(command)} failed:\n{error.stderr.strip()}")
 
 
-def is_stubbed(soname):
-    return bool(NVIDIA.match(soname)) and soname.split(".so")[0] not in SIMULATED
-
-
 def base_of(soname):
     return soname.split(".so")[0].removeprefix("lib")
 
@@ -73,9 +71,9 @@ def owner_without_version(symbol, sonames):
 
 
 def undefined_symbols(path):
-    """Yields (soname, version node or None, symbol, is_data) of what the file wants of stubbed libraries."""
+    """Yields (soname, version node or None, symbol, is_data) of what the file wants of NVIDIA's libraries."""
     needed = [soname for soname in re.findall(r"\(NEEDED\).*\[(.*)\]", run("readelf", "-dW", path))
-              if is_stubbed(soname)]
+              if NVIDIA.match(soname)]
     # A version node belongs to the file under which the version section lists it.
     file_of_version = {}
     file = None
@@ -95,7 +93,7 @@ def undefined_symbols(path):
             continue
         symbol, _, version = fields[7].partition("@")
         soname = file_of_version.get(version.lstrip("@")) if version else owner_without_version(symbol, needed)
-        if soname and is_stubbed(soname):
+        if soname and NVIDIA.match(soname):
             yield soname, version.lstrip("@") or None, symbol, fields[3] == "OBJECT"
 
 
@@ -161,46 +159,62 @@ def build(soname, symbols, answering, folder):
     run(*command)
 
 
-def fingerprint(torch_lib):
-    """Changes with the wheel (names, sizes and times of its libraries), with these sources and with the compiler."""
+def fingerprint(torch_lib, simulated):
+    """Changes with the wheel (names, sizes and times of its libraries), with what is simulated, and with these sources."""
     state = [sorted((file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in torch_lib.glob("*.so*")),
-             [file.read_text() for file in (HERE / "generate.py", HERE / "stub.h")], os.environ.get("CC", "")]
+             str(simulated), sorted(file.name for file in simulated.glob("*.so.*")),
+             [file.read_text() for file in (HERE / "generate.py", HERE / "stub.h")]]
     return hashlib.sha256(json.dumps(state).encode()).hexdigest()
 
 
-def main():
-    if len(sys.argv) != 3 or sys.argv[1] in ("-h", "--help"):
-        print(__doc__.strip())
-        sys.exit(0 if sys.argv[1:2] in (["-h"], ["--help"]) else 2)
-    torch_lib, out = pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2]).resolve()
-    files = sorted(torch_lib.glob("*.so")) if torch_lib.is_dir() else []
-    if not any(file.name == "libtorch_cuda.so" for file in files):
-        fail(f"{torch_lib} holds no libtorch_cuda.so: give the folder torch/lib of an installed PyTorch for CUDA")
-    stamp = out / "stamp"
-    state = fingerprint(torch_lib)
-    if stamp.exists() and stamp.read_text() == state:
-        return
+def folder_for(torch_lib, simulated, out):
+    """The folder of the stand-ins for this PyTorch, whether it is there or not."""
+    version = re.search(r"__version__ = '([^']*)'", (torch_lib.parent / "version.py").read_text())
+    return out / f"{version[1]}-{fingerprint(torch_lib, simulated)[:12]}"
 
+
+def generate(torch_lib, simulated, final):
     libraries = {}
-    for file in files:
+    for file in sorted(torch_lib.glob("*.so")):
         for soname, version, symbol, is_data in undefined_symbols(str(file)):
             symbols = libraries.setdefault(soname, {})
             if symbol:
                 symbols[version, symbol] = is_data
     answering = answers(pinned_versions(torch_lib))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    folder = pathlib.Path(tempfile.mkdtemp(prefix=out.name + ".", dir=out.parent))
+    final.parent.mkdir(parents=True, exist_ok=True)
+    folder = pathlib.Path(tempfile.mkdtemp(prefix=final.name + ".", dir=final.parent))
     try:
+        paths = []
         for soname, symbols in sorted(libraries.items()):
-            build(soname, symbols, answering, folder)
-        (folder / "stamp").write_text(state)
+            if (simulated / soname).exists():
+                paths.append(simulated / soname)
+            else:
+                build(soname, symbols, answering, folder)
+                paths.append(final / soname)
+        (folder / "libraries").write_text("".join(f"{path}\n" for path in paths))
         folder.chmod(0o755)
-        if out.exists():
-            shutil.rmtree(out)
-        folder.rename(out)
+        folder.rename(final)
+    except OSError:
+        # Another process may have been first: its folder is as good.
+        shutil.rmtree(folder, ignore_errors=True)
+        if not final.exists():
+            raise
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+def main():
+    if len(sys.argv) != 4 or sys.argv[1] in ("-h", "--help"):
+        print(__doc__.strip())
+        sys.exit(0 if sys.argv[1:2] in (["-h"], ["--help"]) else 2)
+    torch_lib, simulated, out = (pathlib.Path(argument).resolve() for argument in sys.argv[1:])
+    if not (torch_lib / "libtorch_cuda.so").exists():
+        fail(f"{torch_lib} holds no libtorch_cuda.so: give the folder torch/lib of an installed PyTorch for CUDA")
+    final = folder_for(torch_lib, simulated, out)
+    if not final.exists():
+        generate(torch_lib, simulated, final)
+    print(final)
 
 
 if __name__ == "__main__":

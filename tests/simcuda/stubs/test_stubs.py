@@ -71,18 +71,23 @@ class Stubs(unittest.TestCase):
         (root / "torch.c").write_text(TORCH_SOURCE)
         cls.torch_library = cls.lib / "libtorch_cuda.so"
         gcc(root / "torch.c", "-o", cls.torch_library, *(real / name for name in REAL))
+        (cls.lib.parent / "version.py").write_text("__version__ = '2.11.0+pretended'\n")
         metadata = root / "site" / "torch-2.11.0.dist-info"
         metadata.mkdir()
         (metadata / "METADATA").write_text(
             'Requires-Dist: cuda-toolkit[cublas,cudart]==13.0.2; platform_system == "Linux"\n'
             'Requires-Dist: nvidia-cudnn-cu13==9.19.0.56; platform_system == "Linux"\n'
             'Requires-Dist: nvidia-nccl-cu13==2.28.9; platform_system == "Linux"\n')
-        cls.out = root / "out"
-        cls.generate(cls.lib, cls.out)
+        cls.root, cls.simulated = root, root / "simulated"
+        cls.simulated.mkdir()
+        cls.out = cls.generate(cls.simulated)
 
-    @staticmethod
-    def generate(lib, out):
-        subprocess.run([sys.executable, HERE / "generate.py", lib, out], check=True)
+    @classmethod
+    def generate(cls, simulated):
+        """Returns the folder of the stand-ins."""
+        done = subprocess.run([sys.executable, HERE / "generate.py", cls.lib, simulated, cls.root / "out"],
+                              check=True, capture_output=True, text=True)
+        return pathlib.Path(done.stdout.strip())
 
     def call(self, code):
         """Runs Python code in a process of its own, with `out` as the folder; returns what it printed on both."""
@@ -138,15 +143,40 @@ class Stubs(unittest.TestCase):
     def test_is_made_again_only_when_torch_changed(self):
         library = self.out / "libnccl.so.2"
         before = library.stat().st_ino, library.stat().st_mtime_ns
-        self.generate(self.lib, self.out)
+        self.assertEqual(self.generate(self.simulated), self.out)
         self.assertEqual((library.stat().st_ino, library.stat().st_mtime_ns), before)
-        library.unlink()
         self.torch_library.touch()
-        self.generate(self.lib, self.out)
-        self.assertTrue(library.exists())
+        other = self.generate(self.simulated)
+        self.assertNotEqual(other, self.out)
+        self.assertTrue((other / "libnccl.so.2").exists())
+
+    def test_each_pytorch_has_a_folder_that_tells_its_version(self):
+        self.assertTrue(self.out.name.startswith("2.11.0+pretended-"), self.out)
+
+    def test_all_at_once_get_the_same_complete_folder(self):
+        simulated = self.root / "simulated-by-many"
+        simulated.mkdir()
+        command = [sys.executable, HERE / "generate.py", self.lib, simulated, self.root / "out"]
+        children = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+        folders = {child.communicate()[0].strip() for child in children}
+        self.assertEqual([child.returncode for child in children], [0] * 4)
+        self.assertEqual(len(folders), 1)
+        folder = pathlib.Path(folders.pop())
+        self.assertEqual(sorted((folder / "libraries").read_text().split()), sorted(str(folder / name) for name in REAL))
+        self.assertEqual(list(folder.parent.glob(folder.name + ".*")), [])
+
+    def test_what_is_simulated_has_no_stand_in_and_is_listed(self):
+        simulated = self.root / "simulated-nccl"
+        simulated.mkdir()
+        (simulated / "libnccl.so.2").touch()
+        folder = self.generate(simulated)
+        self.assertFalse((folder / "libnccl.so.2").exists())
+        listed = (folder / "libraries").read_text().splitlines()
+        self.assertEqual(set(listed), {str(folder / name) for name in REAL if name != "libnccl.so.2"}
+                         | {str(simulated / "libnccl.so.2")})
 
     def test_a_folder_without_torch_is_an_error_in_one_sentence(self):
-        done = subprocess.run([sys.executable, HERE / "generate.py", self.out, self.out],
+        done = subprocess.run([sys.executable, HERE / "generate.py", self.out, self.out, self.out],
                               capture_output=True, text=True, check=False)
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("holds no libtorch_cuda.so", done.stderr)
