@@ -2,6 +2,7 @@
 #include "api.h"
 #include "capture.h"
 #include "failures.h"
+#include "order.h"
 #include "rules.h"
 #include "trace.h"
 
@@ -191,6 +192,8 @@ static CUresult enter(enum api api, enum rules rules, bool per_thread_default)
         sim_thread.id = ++sim.next_id;
     sim_thread.api = api;
     sim_thread.per_thread_default = per_thread_default;
+    if (rules >= CONTEXT)
+        sim_order_between_calls();
     result = sim_failure_due(api);
     if (result == CUDA_SUCCESS)
         result = check(rules);

@@ -8,6 +8,7 @@
 #include "api.h"
 #include "rules.h"
 #include "trace.h"
+#include "work.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,7 @@ struct copy_op {
     char *staged; /* the pageable source, read at the call */
     size_t staged_bytes;
     enum sim_agent agent;
+    bool pageable;    /* one of the two sides is host memory that CUDA does not know */
     bool hash_source; /* from ordinary host memory: the trace tells what */
 };
 
@@ -125,8 +127,22 @@ static bool copy_touches(const struct sim_op *op, CUdeviceptr address, size_t by
            (copy->from.address != 0 && sim_overlaps(copy->from.address, from_bytes, address, bytes));
 }
 
-static const struct sim_op_class copy_class = {
-    .name = "copy", .execute = execute_copy, .clone = clone_copy, .destroy = destroy_copy, .touches = copy_touches};
+static void measure_copy(const struct sim_op *op, struct sim_work *work)
+{
+    const struct copy_op *copy = (const struct copy_op *)op;
+
+    for (size_t slice = 0; slice < copy->depth; slice++)
+        for (size_t row = 0; row < copy->height; row++)
+            sim_work_copies(op, work, moved(copy->to, slice * copy->to_slice + row * copy->to_pitch),
+                moved(copy->from, slice * copy->from_slice + row * copy->from_pitch), copy->width, copy->pageable);
+}
+
+static const struct sim_op_class copy_class = {.name = "copy",
+    .execute = execute_copy,
+    .clone = clone_copy,
+    .destroy = destroy_copy,
+    .touches = copy_touches,
+    .measure = measure_copy};
 
 static struct copy_op *new_op(
     const struct sim_copy_request *request, enum place_kind to_kind, enum place_kind from_kind)
@@ -144,6 +160,7 @@ static struct copy_op *new_op(
     copy->to_slice = request->to.slice_pitch;
     copy->from_pitch = request->from.pitch;
     copy->from_slice = request->from.slice_pitch;
+    copy->pageable = to_kind == PAGEABLE || from_kind == PAGEABLE;
     copy->hash_source = from_kind == PAGEABLE ||
                         (sim_range_find(request->from.address) != NULL &&
                             sim_range_find(request->from.address)->kind != SIM_MAPPING && from_kind == KNOWN_HOST);

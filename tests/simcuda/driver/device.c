@@ -3,9 +3,9 @@
 #include "api.h"
 #include "context.h"
 #include "objects.h"
+#include "order.h"
 #include "pool.h"
 #include "rules.h"
-#include "schedule.h"
 #include "trace.h"
 
 #include <stdio.h>
@@ -45,7 +45,7 @@ CUresult sim_cuInit(unsigned flags)
         return CUDA_ERROR_UNKNOWN;
     }
     sim_machine_narrow(&sim.machine, getenv("CUDA_DEVICE_ORDER"), getenv("CUDA_VISIBLE_DEVICES"));
-    if (!sim_schedule_start() || !sim_physical_start() || !start_devices() || !sim_trace_start())
+    if (!sim_order_start() || !sim_physical_start() || !start_devices() || !sim_trace_start())
         return CUDA_ERROR_UNKNOWN;
     sim.pid = getpid();
     sim.initialised = true;

@@ -2,10 +2,12 @@
 #include "../internals.h"
 #include "api.h"
 #include "internals_entry.h"
+#include "order.h"
 #include "physical.h"
 #include "schedule.h"
 #include "stream.h"
 #include "trace.h"
+#include "work.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -31,10 +33,11 @@ static struct sim_op *clone_gemm(const struct sim_op *op)
     return sim_op_copy(op, sizeof(struct gemm_op));
 }
 
+static const size_t element_bytes[] = {[SIMCUDA_F16] = 2, [SIMCUDA_BF16] = 2, [SIMCUDA_F32] = 4, [SIMCUDA_F64] = 8};
+
 /* From the first to the last element of all batches. */
 static bool matrix_touches(const struct simcuda_matrix *matrix, int64_t batch_count, CUdeviceptr address, size_t bytes)
 {
-    static const size_t element_bytes[] = {[SIMCUDA_F16] = 2, [SIMCUDA_BF16] = 2, [SIMCUDA_F32] = 4, [SIMCUDA_F64] = 8};
     int64_t elements;
 
     if (matrix->rows == 0 || matrix->columns == 0 || batch_count == 0)
@@ -42,6 +45,12 @@ static bool matrix_touches(const struct simcuda_matrix *matrix, int64_t batch_co
     elements =
         (batch_count - 1) * matrix->batch_stride + (matrix->columns - 1) * matrix->leading_dimension + matrix->rows;
     return sim_overlaps(matrix->address, (size_t)elements * element_bytes[matrix->type], address, bytes);
+}
+
+/* Whether C is read; a beta that lies on the device may say so. */
+static bool reads_c(const struct simcuda_gemm *gemm)
+{
+    return gemm->scalars_on_device || gemm->beta != 0;
 }
 
 static bool gemm_touches(const struct sim_op *op, CUdeviceptr address, size_t bytes)
@@ -55,11 +64,47 @@ static bool gemm_touches(const struct sim_op *op, CUdeviceptr address, size_t by
             return true;
     return matrix_touches(&gemm->a, gemm->batch_count, address, bytes) ||
            matrix_touches(&gemm->b, gemm->batch_count, address, bytes) ||
-           matrix_touches(&gemm->d, gemm->batch_count, address, bytes);
+           matrix_touches(&gemm->d, gemm->batch_count, address, bytes) ||
+           (reads_c(gemm) && matrix_touches(&gemm->c, gemm->batch_count, address, bytes));
+}
+
+/* Every column of every batch once; a matrix that is the same for all batches counts once. */
+static void measure_matrix(const struct sim_op *op, struct sim_work *work, const struct simcuda_matrix *matrix,
+    int64_t batch_count, bool write)
+{
+    void (*measure)(const struct sim_op *, struct sim_work *, CUdeviceptr, size_t) =
+        write ? sim_work_writes : sim_work_reads;
+    size_t size = element_bytes[matrix->type];
+    bool dense = matrix->leading_dimension == matrix->rows;
+    int64_t batches = matrix->batch_stride == 0 && batch_count > 0 ? 1 : batch_count;
+    int64_t runs = dense ? 1 : matrix->columns, elements = dense ? matrix->rows * matrix->columns : matrix->rows;
+
+    for (int64_t batch = 0; batch < batches; batch++)
+        for (int64_t run = 0; run < runs; run++) {
+            int64_t first = batch * matrix->batch_stride + run * matrix->leading_dimension;
+            measure(op, work, matrix->address + (CUdeviceptr)first * size, (size_t)elements * size);
+        }
+}
+
+/* Each operand moves once, as in a product whose tiles stay in the caches. Scalars and the epilogue do not count. */
+static void measure_gemm(const struct sim_op *op, struct sim_work *work)
+{
+    const struct simcuda_gemm *gemm = &((const struct gemm_op *)op)->gemm;
+    int64_t inner = gemm->a.transposed ? gemm->a.rows : gemm->a.columns;
+
+    work->flops =
+        2 * (uint64_t)gemm->d.rows * (uint64_t)gemm->d.columns * (uint64_t)inner * (uint64_t)gemm->batch_count;
+    measure_matrix(op, work, &gemm->a, gemm->batch_count, false);
+    measure_matrix(op, work, &gemm->b, gemm->batch_count, false);
+    if (reads_c(gemm))
+        measure_matrix(op, work, &gemm->c, gemm->batch_count, false);
+    if (gemm->bias != 0)
+        sim_work_reads(op, work, gemm->bias, (size_t)gemm->d.rows * element_bytes[gemm->bias_type]);
+    measure_matrix(op, work, &gemm->d, gemm->batch_count, true);
 }
 
 static const struct sim_op_class gemm_class = {
-    .name = "gemm", .execute = execute_gemm, .clone = clone_gemm, .touches = gemm_touches};
+    .name = "gemm", .execute = execute_gemm, .clone = clone_gemm, .touches = gemm_touches, .measure = measure_gemm};
 
 CUresult sim_enter_internals(void)
 {
@@ -68,6 +113,7 @@ CUresult sim_enter_internals(void)
     if (!sim.initialised)
         return CUDA_ERROR_NOT_INITIALIZED;
     sim_lock();
+    sim_order_between_calls();
     context = sim_current();
     if (context == NULL || !context->active || context->sticky != CUDA_SUCCESS) {
         CUresult result = context == NULL    ? CUDA_ERROR_INVALID_CONTEXT
@@ -95,8 +141,9 @@ static CUresult launch_gemm(CUstream handle, const struct simcuda_gemm *gemm)
     if (result != CUDA_SUCCESS)
         return result;
     result = sim_stream_for_work(handle, &stream);
-    if (result == CUDA_SUCCESS && (gemm == NULL || gemm->symbol == NULL || gemm->batch_count < 0 ||
-                                      !is_shape(&gemm->a) || !is_shape(&gemm->b) || !is_shape(&gemm->d)))
+    if (result == CUDA_SUCCESS &&
+        (gemm == NULL || gemm->symbol == NULL || gemm->batch_count < 0 || !is_shape(&gemm->a) || !is_shape(&gemm->b) ||
+            !is_shape(&gemm->d) || (reads_c(gemm) && !is_shape(&gemm->c))))
         result = CUDA_ERROR_INVALID_VALUE;
     if (result == CUDA_SUCCESS && (op = sim_op_new(&gemm_class, sizeof *op)) == NULL)
         result = CUDA_ERROR_OUT_OF_MEMORY;

@@ -6,6 +6,7 @@
 #include "schedule.h"
 #include "stream.h"
 #include "trace.h"
+#include "work.h"
 
 struct fill_op {
     struct sim_op op;
@@ -37,8 +38,15 @@ static bool fill_touches(const struct sim_op *op, CUdeviceptr address, size_t by
         fill->address, (fill->height - 1) * fill->pitch + fill->width * fill->element_bytes, address, bytes);
 }
 
+static void measure_fill(const struct sim_op *op, struct sim_work *work)
+{
+    const struct fill_op *fill = (const struct fill_op *)op;
+    for (size_t row = 0; row < fill->height; row++)
+        sim_work_writes(op, work, fill->address + row * fill->pitch, fill->width * fill->element_bytes);
+}
+
 static const struct sim_op_class fill_class = {
-    .name = "memset", .execute = execute_fill, .clone = clone_fill, .touches = fill_touches};
+    .name = "memset", .execute = execute_fill, .clone = clone_fill, .touches = fill_touches, .measure = measure_fill};
 
 static CUresult fill(CUstream handle, CUdeviceptr address, size_t pitch, uint32_t value, size_t element_bytes,
     size_t width, size_t height, bool synchronous)

@@ -3,6 +3,7 @@
 #include "access.h"
 #include "api.h"
 #include "capture.h"
+#include "order.h"
 #include "ordering.h"
 #include "rules.h"
 
@@ -13,42 +14,8 @@
 #define QUEUE_LIMIT 1024
 #define REFUSALS    3
 
-static enum { EARLY, LATE, RANDOM } order;
-static uint64_t random_state;
 static uint64_t last_sequence;
 static CUstream active; /* streams with pending operations */
-
-bool sim_schedule_start(void)
-{
-    const char *text = getenv("SIMCUDA_ORDER"), *seed = getenv("SIMCUDA_SEED");
-    char *end;
-
-    if (text == NULL || strcmp(text, "") == 0 || strcmp(text, "early") == 0) {
-        order = EARLY;
-    } else if (strcmp(text, "late") == 0) {
-        order = LATE;
-    } else if (strcmp(text, "random") == 0) {
-        order = RANDOM;
-    } else {
-        sim_say("SIMCUDA_ORDER=%s is not understood: early, late or random is expected", text);
-        return false;
-    }
-    random_state = seed != NULL ? strtoull(seed, &end, 0) : 1;
-    if (seed != NULL && (end == seed || *end != '\0')) {
-        sim_say("SIMCUDA_SEED=%s is not understood: a whole number is expected", seed);
-        return false;
-    }
-    return true;
-}
-
-/* splitmix64: the same numbers everywhere for a seed. */
-static uint64_t random_number(void)
-{
-    uint64_t z = (random_state += 0x9E3779B97F4A7C15ULL);
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
-    return z ^ (z >> 31);
-}
 
 uint64_t sim_last_sequence(void)
 {
@@ -142,6 +109,17 @@ static CUstream blocker_of(CUstream stream, uint64_t *sequence)
     return NULL;
 }
 
+CUstream sim_active_streams(void)
+{
+    return active;
+}
+
+bool sim_stream_is_ready(CUstream stream)
+{
+    uint64_t needed;
+    return !stream->busy && blocker_of(stream, &needed) == NULL;
+}
+
 static void unlink_active(CUstream stream)
 {
     if (stream->previous_active != NULL)
@@ -155,6 +133,7 @@ static void unlink_active(CUstream stream)
 
 static void link_active(CUstream stream)
 {
+    stream->mood = SIM_NO_MOOD;
     stream->previous_active = NULL;
     stream->next_active = active;
     if (active != NULL)
@@ -162,8 +141,7 @@ static void link_active(CUstream stream)
     active = stream;
 }
 
-/* Runs the stream's first operation. The stream may be gone afterwards unless the caller holds it. */
-static void execute_first(CUstream stream)
+void sim_execute_first(CUstream stream)
 {
     struct sim_op *op = stream->first;
     CUcontext before = sim_executing;
@@ -207,25 +185,38 @@ static void execute_first(CUstream stream)
     sim_op_destroy(op);
 }
 
-CUresult sim_drain(CUstream stream, uint64_t sequence)
+/* Runs what must run for the stream to be done up to `sequence`. False where a host function that is running would have
+ * to be waited for, and `sleeps` is not set. */
+static bool drain(CUstream stream, uint64_t sequence, bool sleeps)
 {
-    CUcontext context = stream->context;
+    bool done = true;
 
     sim_stream_hold(stream);
-    while (stream->first != NULL && stream->first->sequence <= sequence) {
+    while (done && stream->first != NULL && stream->first->sequence <= sequence) {
         uint64_t needed;
         CUstream blocker;
         if (stream->busy) {
-            sim_sleep();
+            done = sleeps;
+            if (sleeps)
+                sim_sleep();
             continue;
         }
         blocker = blocker_of(stream, &needed);
-        if (blocker != NULL)
-            sim_drain(blocker, needed);
-        else
-            execute_first(stream);
+        if (blocker != NULL) {
+            done = drain(blocker, needed, sleeps);
+            continue;
+        }
+        sim_execute_first(stream);
+        sim_order_during_wait();
     }
     sim_stream_drop(stream);
+    return done;
+}
+
+CUresult sim_drain(CUstream stream, uint64_t sequence)
+{
+    CUcontext context = stream->context;
+    drain(stream, sequence, true);
     return context->sticky;
 }
 
@@ -299,43 +290,7 @@ const struct sim_op *sim_pending_use(CUdeviceptr address, size_t bytes)
 
 bool sim_runs_at_once(CUstream stream)
 {
-    return order == EARLY && active == NULL && stream->capture == NULL;
-}
-
-/* Runs what is ready in all streams. */
-static void progress(void)
-{
-    bool again = true;
-
-    while (again) {
-        again = false;
-        for (CUstream stream = active; stream != NULL; stream = stream->next_active) {
-            uint64_t needed;
-            if (stream->busy || blocker_of(stream, &needed) != NULL)
-                continue;
-            execute_first(stream);
-            again = true; /* the list may be another one now */
-            break;
-        }
-    }
-}
-
-/* One step of a randomly chosen ready stream. */
-static void random_step(void)
-{
-    size_t ready = 0, chosen;
-    uint64_t needed;
-
-    for (CUstream stream = active; stream != NULL; stream = stream->next_active)
-        ready += !stream->busy && blocker_of(stream, &needed) == NULL;
-    if (ready == 0)
-        return;
-    chosen = random_number() % ready;
-    for (CUstream stream = active; stream != NULL; stream = stream->next_active)
-        if (!stream->busy && blocker_of(stream, &needed) == NULL && chosen-- == 0) {
-            execute_first(stream);
-            return;
-        }
+    return sim_order_is_early() && active == NULL && stream->capture == NULL;
 }
 
 CUresult sim_submit(CUstream stream, struct sim_op *op)
@@ -359,11 +314,7 @@ CUresult sim_submit(CUstream stream, struct sim_op *op)
         link_active(stream);
 
     sim_stream_hold(stream);
-    if (order == EARLY)
-        progress();
-    else if (order == RANDOM)
-        for (uint64_t steps = random_number() % 3; steps > 0; steps--)
-            random_step();
+    sim_order_after_submission();
     while (stream->pending > QUEUE_LIMIT && !stream->busy)
         sim_drain(stream, stream->first->sequence);
     sim_stream_drop(stream);
@@ -379,13 +330,15 @@ CUresult sim_query(CUstream stream, uint64_t sequence, unsigned *refusals)
         sim_ordering_host_saw_stream(stream);
         return stream->context->sticky;
     }
-    if (++*refusals <= REFUSALS || stream->busy)
+    if (++*refusals <= REFUSALS)
         return CUDA_ERROR_NOT_READY;
     *refusals = 0;
     sim_stream_hold(stream);
-    result = sim_drain(stream, sequence);
-    sim_observed(stream->context, stream->id, sequence);
-    sim_ordering_host_saw_stream(stream);
+    result = drain(stream, sequence, false) ? stream->context->sticky : CUDA_ERROR_NOT_READY;
+    if (result != CUDA_ERROR_NOT_READY) {
+        sim_observed(stream->context, stream->id, sequence);
+        sim_ordering_host_saw_stream(stream);
+    }
     sim_stream_drop(stream);
     return result;
 }

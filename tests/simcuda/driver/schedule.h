@@ -1,8 +1,7 @@
 /* schedule.h: streams as queues of operations, and the one scheduler that runs them.
  *
- * There is no thread of the simulator's own: operations run inside API calls of the program. When, is chosen by
- * SIMCUDA_ORDER: `early` (default) as soon as the order of the streams allows, `late` only where a call must wait for
- * them, `random` now and then by SIMCUDA_SEED. All three are orders that a real device may show.
+ * There is no thread of the simulator's own: operations run inside API calls of the program. Which may run, and what
+ * must have run when a wait ends, is decided here; when they run is the adversary's choice (order.h).
  *
  * The order: a stream runs its operations one after another. An operation in the legacy default stream waits for all
  * that was submitted before to the blocking streams of its context, and these wait for it (CUDA Driver API, "Stream
@@ -16,6 +15,7 @@
 struct sim_op;
 struct sim_capture;
 struct sim_clock; /* ordering.h */
+struct sim_work;
 
 /* What an operation can do; one constant table per kind. */
 struct sim_op_class {
@@ -25,9 +25,14 @@ struct sim_op_class {
     struct sim_op *(*clone)(const struct sim_op *op); /* for graphs; NULL where it cannot be captured */
     void (*destroy)(struct sim_op *op);
     bool (*touches)(const struct sim_op *op, CUdeviceptr address, size_t bytes); /* NULL: no memory */
+    void (*measure)(
+        const struct sim_op *op, struct sim_work *work); /* what it costs a machine (work.h); NULL: nothing */
     bool runs_after_error; /* book-keeping that must happen also when the context has a sticky error */
     bool runs_unlocked;    /* calls the program back */
 };
+
+/* How the random order treats a stream for a while; order.h. */
+enum sim_mood { SIM_HELD, SIM_STEADY, SIM_EAGER, SIM_MOOD_COUNT, SIM_NO_MOOD = SIM_MOOD_COUNT };
 
 /* Embedded first in each kind of operation. */
 struct sim_op {
@@ -50,6 +55,8 @@ struct CUstream_st {
     bool busy;           /* a host function of this stream is running without the lock */
     unsigned references; /* 1 for the program's handle, 1 for each drain that is looking at it */
     unsigned refusals;   /* NOT_READY answers since the last progress */
+    enum sim_mood mood;
+    unsigned mood_moments; /* until it changes; 0: not before the stream is idle */
     struct sim_op *first, *last;
     size_t pending;
     struct sim_capture *capture;
@@ -109,8 +116,14 @@ uint64_t sim_last_sequence(void);
  * pools count only then. In pool_frees.c. */
 #define SIM_ALL_STREAMS 0
 void sim_observed(CUcontext context, uint64_t stream_id, uint64_t sequence);
-/* Reads SIMCUDA_ORDER and SIMCUDA_SEED; false with a message when they are not understood. */
-bool sim_schedule_start(void);
+
+/* --- for the adversaries ------------------------------------------------------------------------------------------ */
+/* The streams with pending operations, linked by next_active. */
+CUstream sim_active_streams(void);
+/* Whether the first operation of an active stream may run now. */
+bool sim_stream_is_ready(CUstream stream);
+/* Runs it. The stream may be gone afterwards unless the caller holds it. */
+void sim_execute_first(CUstream stream);
 
 struct sim_point *sim_point_hold(struct sim_point *point);
 void sim_point_drop(struct sim_point *point);

@@ -2,6 +2,7 @@
 #define XXH_STATIC_LINKING_ONLY
 #include "trace.h"
 #include "api.h"
+#include "work.h"
 
 #include <fcntl.h>
 #include <stdarg.h>
@@ -123,6 +124,23 @@ static void begin(struct line *line, const struct sim_op *op)
         (unsigned long long)op->stream->id);
 }
 
+/* What the operation asks of the machine. */
+static void add_work(struct line *line, const struct sim_op *op)
+{
+    struct sim_work work;
+    char from[16], to[16];
+
+    sim_work_of(op, &work);
+    add(line, ",\"flops\":%llu,\"legs\":[", (unsigned long long)work.flops);
+    for (size_t i = 0; i < work.leg_count; i++) {
+        location_name(work.legs[i].from, from);
+        location_name(work.legs[i].to, to);
+        add(line, "%s{\"from\":\"%s\",\"to\":\"%s\",\"link\":\"%s\",\"bytes\":%llu}", i > 0 ? "," : "", from, to,
+            sim_link_name(work.legs[i].link), (unsigned long long)work.legs[i].bytes);
+    }
+    add(line, "]");
+}
+
 static const char *location_of(struct sim_place place)
 {
     return sim_location_name(place.address != 0 ? place.address : (CUdeviceptr)place.pointer);
@@ -169,6 +187,7 @@ void sim_trace_copy(const struct sim_op *op, struct sim_place to, struct sim_pla
         add(&line, ",\"rows\":%zu", rows);
     if (hash)
         add(&line, ",\"hash\":\"%016llx\"", (unsigned long long)hash_rows(from, row_bytes, rows, from_pitch));
+    add_work(&line, op);
     finish(&line);
 }
 
@@ -180,6 +199,7 @@ void sim_trace_fill(const struct sim_op *op, CUdeviceptr address, size_t bytes, 
     begin(&line, op);
     add(&line, ",\"bytes\":%zu,\"dst\":\"%#llx\",\"dst_location\":\"%s\",\"value\":%u", bytes, address,
         sim_location_name(address), value);
+    add_work(&line, op);
     finish(&line);
 }
 
@@ -191,6 +211,7 @@ void sim_trace_launch(const struct sim_op *op, const char *name)
     begin(&line, op);
     add(&line, ",\"launch\":");
     add_string(&line, name);
+    add_work(&line, op);
     finish(&line);
 }
 
@@ -226,6 +247,7 @@ void sim_trace_gemm(
     add_operand(&line, "a", &gemm->a);
     add_operand(&line, "b", &gemm->b);
     add_operand(&line, "d", &gemm->d);
+    add_work(&line, op);
     finish(&line);
 }
 

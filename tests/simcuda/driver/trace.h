@@ -4,6 +4,8 @@
  *      "src":"0x..","src_location":"host","hash":"<XXH3-64 of the bytes, where they come from ordinary host memory>"}
  *     {"call":..,"event":"alloc|free|map|unmap|register|unregister|create|release", ...}
  *     {"call":..,"launch":"<mangled name>", ...}   {"call":..,"gemm":{...}, ...}   {"call":..,"error":"CUDA_ERROR_..."}
+ *     copies, fills, launches and GEMMs end with what they ask of the machine (work.h):
+ *      ..,"flops":0,"legs":[{"from":"host","to":"cuda:1","link":"pinned","bytes":64}]}
  *     {"mark":"name","cuda:0":bytes,...,"host":bytes}
  *
  * Copies, fills, launches and GEMMs are written when they are executed, the rest at the call. Stream 0 stands for calls
