@@ -1,5 +1,5 @@
 /* check_context.c: initialisation, contexts, and finding functions. */
-#include "conformance.h"
+#include "context.h"
 
 #include <pthread.h>
 #include <stdint.h>
@@ -13,7 +13,7 @@ CHECK(init_first, "[header: cuInit]", "a driver call before cuInit is an error",
 }
 
 CHECK(fork_child, "[observed: PyTorch, CUDA in a forked subprocess]",
-    "a child of a process that called cuInit cannot use CUDA")
+    "a child of a process that called cuInit cannot use CUDA", "fork_child")
 {
     OK(cuInit(0));
     pid_t child = fork();
@@ -27,7 +27,7 @@ CHECK(fork_child, "[observed: PyTorch, CUDA in a forked subprocess]",
     EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
-CHECK(context_needed, "[header: cuMemAlloc]", "an allocation without a current context is refused")
+CHECK(context_needed, "[header: cuMemAlloc]", "an allocation without a current context is refused", "context_needed")
 {
     CUdeviceptr memory;
     OK(cuInit(0));
@@ -56,6 +56,69 @@ CHECK(context_primary_state, "[header: cuDevicePrimaryCtxRetain]",
     EXPECT(!active);
 }
 
+CHECK(context_released_too_often, "[header: cuDevicePrimaryCtxRelease]",
+    "a primary context that is not retained cannot be released", "release_retained")
+{
+    CUdevice device;
+    CUcontext context;
+    OK(cuInit(0));
+    OK(cuDeviceGet(&device, 0));
+    OK(cuDevicePrimaryCtxRetain(&context, device));
+    OK(cuDevicePrimaryCtxRelease(device));
+    FAILS(cuDevicePrimaryCtxRelease(device), CUDA_ERROR_INVALID_CONTEXT);
+}
+
+CHECK(context_stack, "[header: cuCtxPushCurrent, cuCtxPopCurrent]",
+    "contexts that were pushed come back in the opposite order, and none from an empty stack", "pop_something")
+{
+    CUcontext first = new_context(0), second = new_context(0), found;
+    OK(cuCtxPushCurrent(first));
+    OK(cuCtxPopCurrent(&found));
+    EXPECT(found == first);
+    OK(cuCtxPopCurrent(&found));
+    EXPECT(found == second);
+    OK(cuCtxGetCurrent(&found));
+    EXPECT(found == first);
+    OK(cuCtxPopCurrent(&found));
+    OK(cuCtxGetCurrent(&found));
+    EXPECT(found == NULL);
+    FAILS(cuCtxPopCurrent(&found), CUDA_ERROR_INVALID_CONTEXT);
+}
+
+struct meeting {
+    pthread_barrier_t current, destroyed;
+    CUcontext context;
+    CUresult result;
+};
+
+static void *use_destroyed(void *state)
+{
+    struct meeting *meeting = state;
+    CUdeviceptr memory;
+    OK(cuCtxSetCurrent(meeting->context));
+    pthread_barrier_wait(&meeting->current);
+    pthread_barrier_wait(&meeting->destroyed);
+    meeting->result = cuMemAlloc(&memory, MIB);
+    return NULL;
+}
+
+CHECK(context_destroyed, "[header: cuCtxDestroy]",
+    "a destroyed context stays current to other threads, whose calls say that it is destroyed", "context_destroyed")
+{
+    struct meeting meeting = {.context = new_context(0)};
+    pthread_t thread;
+    CUcontext mine;
+    EXPECT(!pthread_barrier_init(&meeting.current, NULL, 2) && !pthread_barrier_init(&meeting.destroyed, NULL, 2));
+    EXPECT(!pthread_create(&thread, NULL, use_destroyed, &meeting));
+    pthread_barrier_wait(&meeting.current);
+    OK(cuCtxDestroy(meeting.context));
+    OK(cuCtxGetCurrent(&mine));
+    EXPECT(mine == NULL); /* it is taken from the stack of the thread that destroyed it */
+    pthread_barrier_wait(&meeting.destroyed);
+    EXPECT(!pthread_join(thread, NULL));
+    FAILS(meeting.result, CUDA_ERROR_CONTEXT_IS_DESTROYED);
+}
+
 CHECK(context_of_runtime, "[doc: runtime API, interactions with the driver API]",
     "the runtime works in the device's primary context")
 {
@@ -74,8 +137,8 @@ static void *current_context(void *context)
     return NULL;
 }
 
-CHECK(
-    context_per_thread, "[doc: driver API, context]", "the current context is the thread's own: a new thread has none")
+CHECK(context_per_thread, "[doc: driver API, context]",
+    "the current context is the thread's own: a new thread has none", "context_per_thread")
 {
     CUcontext there = (CUcontext)1;
     pthread_t thread;
@@ -103,7 +166,8 @@ CHECK(context_adopted, "[doc: runtime API, interactions with the driver API]",
     EXPECT(current == primary);
 }
 
-CHECK(device_reset, "[doc: cudaDeviceReset]", "a reset frees all of the device, and the next call starts it anew")
+CHECK(device_reset, "[doc: cudaDeviceReset]", "a reset frees all of the device, and the next call starts it anew",
+    "free_live")
 {
     void *memory;
     use_device(0);
@@ -118,7 +182,8 @@ CHECK(device_reset, "[doc: cudaDeviceReset]", "a reset frees all of the device, 
     expect_filled((CUdeviceptr)memory, 1, MIB);
 }
 
-CHECK(device_invalid, "[doc: cudaSetDevice]", "a device ordinal beyond the last is refused and changes nothing")
+CHECK(device_invalid, "[doc: cudaSetDevice]", "a device ordinal beyond the last is refused and changes nothing",
+    "device_ordinal")
 {
     int count = device_count(), device;
     FAILS(cudaSetDevice(count), cudaErrorInvalidDevice);
@@ -158,7 +223,7 @@ CHECK(entry_point_unknown_to_runtime, "[doc: cudaGetDriverEntryPointByVersion]",
 }
 
 CHECK(entry_point_version, "[header: cuGetProcAddress]",
-    "a look-up never gives a function newer than the version asked for")
+    "a look-up never gives a function newer than the version asked for", "entry_point_version")
 {
     void *function = NULL;
     CUdriverProcAddressQueryResult found;

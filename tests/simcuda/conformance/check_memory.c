@@ -1,5 +1,5 @@
-/* check_memory.c: device and host allocations, and what CUDA knows of a pointer. */
-#include "conformance.h"
+/* check_memory.c: device allocations, and what CUDA knows of a pointer. */
+#include "cpu.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@ CHECK(malloc_zero, "[observed: PyTorch, empty tensors]", "cudaMalloc of no bytes
     EXPECT(memory == NULL);
 }
 
-CHECK(driver_alloc_zero, "[header: cuMemAlloc]", "cuMemAlloc of no bytes is an error")
+CHECK(driver_alloc_zero, "[header: cuMemAlloc]", "cuMemAlloc of no bytes is an error", "alloc_zero_bytes")
 {
     CUdeviceptr memory;
     use_device(0);
@@ -27,7 +27,7 @@ CHECK(free_null, "[doc: cudaFree]", "freeing a null pointer is no error")
     OK(cudaFreeHost(NULL));
 }
 
-CHECK(free_twice, "[doc: cudaFree]", "freeing device memory a second time is an error")
+CHECK(free_twice, "[doc: cudaFree]", "freeing device memory a second time is an error", "free_live")
 {
     void *memory;
     use_device(0);
@@ -36,7 +36,7 @@ CHECK(free_twice, "[doc: cudaFree]", "freeing device memory a second time is an 
     FAILS(cudaFree(memory), cudaErrorInvalidValue);
 }
 
-CHECK(free_interior, "[header: cuMemFree]", "freeing an address inside an allocation is an error")
+CHECK(free_interior, "[header: cuMemFree]", "freeing an address inside an allocation is an error", "free_base")
 {
     CUdeviceptr memory;
     use_device(0);
@@ -45,7 +45,8 @@ CHECK(free_interior, "[header: cuMemFree]", "freeing an address inside an alloca
     OK(cuMemFree(memory));
 }
 
-CHECK(malloc_too_large, "[doc: cudaMalloc]", "an allocation larger than the device fails and does no harm")
+CHECK(malloc_too_large, "[doc: cudaMalloc]", "an allocation larger than the device fails and does no harm",
+    "device_capacity")
 {
     size_t available, total;
     void *memory;
@@ -108,7 +109,8 @@ CHECK(pointer_device, "[doc: cudaPointerGetAttributes]", "device memory is known
 }
 
 CHECK(pointer_unregistered, "[doc: cudaPointerGetAttributes]",
-    "host memory that CUDA does not know is an answer, not an error")
+    "host memory that CUDA does not know is an answer to the runtime's question, and none to the driver's",
+    "pointer_known")
 {
     struct cudaPointerAttributes attributes;
     unsigned type;
@@ -121,39 +123,8 @@ CHECK(pointer_unregistered, "[doc: cudaPointerGetAttributes]",
         cuPointerGetAttribute(&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, (CUdeviceptr)memory), CUDA_ERROR_INVALID_VALUE);
 }
 
-CHECK(pinned_memory, "[doc: cudaHostAlloc]", "pinned memory has one address for the CPU and the device")
-{
-    struct cudaPointerAttributes attributes;
-    void *memory, *on_device;
-    use_device(0);
-    OK(cudaHostAlloc(&memory, MIB, cudaHostAllocDefault));
-    memset(memory, 7, MIB);
-    OK(cudaPointerGetAttributes(&attributes, memory));
-    EXPECT(attributes.type == cudaMemoryTypeHost);
-    OK(cudaHostGetDevicePointer(&on_device, memory, 0));
-    EXPECT(on_device == memory);
-    expect_filled((CUdeviceptr)on_device, 7, MIB);
-    OK(cudaFreeHost(memory));
-}
-
-CHECK(register_host, "[header: cuMemHostRegister, cuMemHostUnregister]",
-    "host memory is registered once, and unregistered only when it is registered")
-{
-    struct cudaPointerAttributes attributes;
-    void *memory = aligned_alloc(4096, MIB);
-    use_device(0);
-    OK(cudaHostRegister(memory, MIB, cudaHostRegisterDefault));
-    FAILS(cudaHostRegister(memory, MIB, cudaHostRegisterDefault), cudaErrorHostMemoryAlreadyRegistered);
-    OK(cudaPointerGetAttributes(&attributes, memory));
-    EXPECT(attributes.type == cudaMemoryTypeHost);
-    OK(cudaHostUnregister(memory));
-    FAILS(cudaHostUnregister(memory), cudaErrorHostMemoryNotRegistered);
-    OK(cudaPointerGetAttributes(&attributes, memory));
-    EXPECT(attributes.type == cudaMemoryTypeUnregistered);
-}
-
 CHECK(free_wrong_door, "[doc: cudaFree, cudaFreeHost]",
-    "pinned memory is not freed by cudaFree, nor device memory by cudaFreeHost")
+    "pinned memory is not freed by cudaFree, nor device memory by cudaFreeHost", "free_own_kind")
 {
     void *pinned, *memory;
     use_device(0);
@@ -182,4 +153,17 @@ CHECK(addresses_unified, "[doc: programming guide, unified addressing]",
         for (int k = 0; k < i; k++)
             EXPECT((char *)addresses[i] + MIB <= (char *)addresses[k] ||
                    (char *)addresses[k] + MIB <= (char *)addresses[i]);
+}
+
+CHECK(device_memory_hidden, "[doc: programming guide, device memory]", "the CPU does not reach device memory",
+    "device_memory_hidden")
+{
+    CUdeviceptr memory;
+    SKIP_UNLESS(!device_attribute(0, CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS_USES_HOST_PAGE_TABLES),
+        "needs a device whose memory is apart from the host's");
+    use_device(0);
+    OK(cuMemAlloc(&memory, MIB));
+    fill(memory, 1, MIB);
+    EXPECT(!cpu_can_read(memory));
+    EXPECT(!cpu_can_read(memory + MIB - 1));
 }

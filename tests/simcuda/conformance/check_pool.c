@@ -227,7 +227,7 @@ CHECK(pool_pointer_attributes, "[doc: cudaPointerGetAttributes]", "pool memory i
     EXPECT(attributes.type == cudaMemoryTypeDevice && attributes.device == 0);
 }
 
-CHECK(pool_ipc_refused, "[observed: openucx/ucx 7110]", "pool memory has no legacy IPC handle", "pool_not_exported")
+CHECK(pool_ipc_refused, "[observed: openucx/ucx 7110]", "pool memory has no legacy IPC handle", "ipc_pool")
 {
     cudaIpcMemHandle_t handle;
     void *memory;

@@ -3,13 +3,43 @@
 
 #include <string.h>
 
-CHECK(vmm_size_multiple, "[header: cuMemCreate]", "a size that is no multiple of the granularity is refused")
+CHECK(vmm_absent, "[doc: programming guide, virtual memory management, query for support]",
+    "a device that says so has no virtual memory management", "vmm_absent")
+{
+    CUmemAllocationProp properties = memory_at(CU_MEM_LOCATION_TYPE_DEVICE, 0);
+    CUmemGenericAllocationHandle handle;
+    SKIP_UNLESS(!device_attribute(0, CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED),
+        "needs a device without virtual memory management");
+    use_device(0);
+    FAILS_SOMEHOW(cuMemCreate(&handle, 2 * MIB, &properties, 0));
+}
+
+CHECK(vmm_size_multiple, "[header: cuMemCreate]", "a size that is no multiple of the granularity is refused",
+    "create_granularity")
 {
     size_t unit = need_vmm();
     CUmemAllocationProp properties = memory_at(CU_MEM_LOCATION_TYPE_DEVICE, 0);
     CUmemGenericAllocationHandle handle;
     FAILS(cuMemCreate(&handle, unit + 4096, &properties, 0), CUDA_ERROR_INVALID_VALUE);
+}
+
+CHECK(vmm_size_zero, "[header: cuMemCreate]", "a handle for no bytes is refused", "create_some_bytes")
+{
+    need_vmm();
+    CUmemAllocationProp properties = memory_at(CU_MEM_LOCATION_TYPE_DEVICE, 0);
+    CUmemGenericAllocationHandle handle;
     FAILS(cuMemCreate(&handle, 0, &properties, 0), CUDA_ERROR_INVALID_VALUE);
+}
+
+CHECK(vmm_reserve, "[header: cuMemAddressReserve]",
+    "reserved addresses are whole pages of the host, aligned to a power of two", "reserve_pages", "reserve_alignment")
+{
+    size_t unit = need_vmm();
+    CUdeviceptr address;
+    FAILS_SOMEHOW(cuMemAddressReserve(&address, unit + 100, 0, 0, 0));
+    FAILS_SOMEHOW(cuMemAddressReserve(&address, unit, 3 * unit, 0, 0));
+    OK(cuMemAddressReserve(&address, 4 * unit, 2 * unit, 0, 0));
+    EXPECT(address % (2 * unit) == 0);
 }
 
 CHECK(vmm_bytes, "[header: cuMemMap, cuMemSetAccess]", "mapped memory with access keeps what is written to it")
@@ -30,7 +60,7 @@ CHECK(vmm_offset, "[header: cuMemMap]", "an offset into the handle other than 0 
     FAILS(cuMemMap(address, unit, unit, handle, 0), CUDA_ERROR_INVALID_VALUE);
 }
 
-CHECK(vmm_map_over_mapped, "[header: cuMemMap]", "addresses that are mapped cannot be mapped again")
+CHECK(vmm_map_over_mapped, "[header: cuMemMap]", "addresses that are mapped cannot be mapped again", "map_over_mapped")
 {
     size_t unit = need_vmm();
     CUmemGenericAllocationHandle handle;
@@ -41,7 +71,24 @@ CHECK(vmm_map_over_mapped, "[header: cuMemMap]", "addresses that are mapped cann
     expect_filled(address, 5, unit);
 }
 
-CHECK(vmm_map_unreserved, "[header: cuMemMap]", "only reserved addresses can be mapped")
+CHECK(vmm_map_multiple, "[header: cuMemMap]", "only whole granules are mapped, at addresses that are granules",
+    "map_granularity")
+{
+    size_t unit = need_vmm();
+    CUdeviceptr address = reserve(2 * unit);
+    CUmemGenericAllocationHandle handle = create_on(0, unit);
+    FAILS(cuMemMap(address + unit / 2, unit, 0, handle, 0), CUDA_ERROR_INVALID_VALUE);
+    OK(cuMemMap(address, unit, 0, handle, 0));
+}
+
+CHECK(vmm_map_beyond_handle, "[header: cuMemMap]", "no more is mapped than the handle has", "map_within_handle")
+{
+    size_t unit = need_vmm();
+    CUdeviceptr address = reserve(2 * unit);
+    FAILS(cuMemMap(address, 2 * unit, 0, create_on(0, unit), 0), CUDA_ERROR_INVALID_VALUE);
+}
+
+CHECK(vmm_map_unreserved, "[header: cuMemMap]", "only reserved addresses can be mapped", "map_reserved")
 {
     size_t unit = need_vmm();
     CUdeviceptr address = reserve(unit);
@@ -49,64 +96,7 @@ CHECK(vmm_map_unreserved, "[header: cuMemMap]", "only reserved addresses can be 
     FAILS_SOMEHOW(cuMemMap(address, 2 * unit, 0, handle, 0)); /* the second half lies beyond the reservation */
 }
 
-CHECK(vmm_no_access_at_first, "[header: cuMemMap]", "a new mapping cannot be accessed before access is set")
-{
-    size_t unit = need_vmm();
-    CUmemGenericAllocationHandle handle;
-    CUmemLocation here = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = 0};
-    unsigned long long flags = 99;
-    char byte = 1;
-    CUdeviceptr address = reserve_and_map(unit, &handle);
-    OK(cuMemGetAccess(&flags, &here, address));
-    EXPECT(flags == CU_MEM_ACCESS_FLAGS_PROT_NONE);
-    FAILS_SOMEHOW(cuMemcpyHtoD(address, &byte, 1));
-}
-
-CHECK(vmm_access_lost_by_remap, "[header: cuMemUnmap]", "memory mapped again to the same addresses needs access anew")
-{
-    size_t unit = need_vmm();
-    CUmemGenericAllocationHandle handle;
-    CUmemLocation here = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = 0};
-    unsigned long long flags = 99;
-    CUdeviceptr address = reserve_and_map(unit, &handle);
-    OK(allow_device(0, address, unit));
-    OK(cuMemGetAccess(&flags, &here, address));
-    EXPECT(flags == CU_MEM_ACCESS_FLAGS_PROT_READWRITE);
-    OK(cuMemUnmap(address, unit));
-    OK(cuMemMap(address, unit, 0, handle, 0));
-    OK(cuMemGetAccess(&flags, &here, address));
-    EXPECT(flags == CU_MEM_ACCESS_FLAGS_PROT_NONE);
-}
-
-CHECK(vmm_access_unmapped, "[header: cuMemSetAccess]", "access is set only on ranges that are mapped throughout")
-{
-    size_t unit = need_vmm();
-    CUdeviceptr address = reserve(2 * unit);
-    OK(cuMemMap(address, unit, 0, create_on(0, unit), 0));
-    FAILS(allow_device(0, address, 2 * unit), CUDA_ERROR_INVALID_VALUE);
-    OK(allow_device(0, address, unit));
-}
-
-CHECK(vmm_access_whole, "[header: cuMemSetAccess]", "access is set only on whole allocations")
-{
-    size_t unit = need_vmm();
-    CUmemGenericAllocationHandle handle;
-    CUdeviceptr address = reserve_and_map(2 * unit, &handle);
-    FAILS(allow_device(0, address, unit), CUDA_ERROR_INVALID_VALUE);
-}
-
-CHECK(vmm_access_several, "[header: cuMemSetAccess]", "access may be set on several mappings beside each other at once")
-{
-    size_t unit = need_vmm();
-    CUdeviceptr address = reserve(3 * unit);
-    for (int i = 0; i < 3; i++)
-        OK(cuMemMap(address + (size_t)i * unit, unit, 0, create_on(0, unit), 0));
-    OK(allow_device(0, address, 3 * unit));
-    fill(address, 8, 3 * unit);
-    expect_filled(address, 8, 3 * unit);
-}
-
-CHECK(vmm_unmap_part, "[header: cuMemUnmap]", "a part of a mapping cannot be unmapped")
+CHECK(vmm_unmap_part, "[header: cuMemUnmap]", "a part of a mapping cannot be unmapped", "unmap_whole")
 {
     size_t unit = need_vmm();
     CUmemGenericAllocationHandle handle;
@@ -116,7 +106,7 @@ CHECK(vmm_unmap_part, "[header: cuMemUnmap]", "a part of a mapping cannot be unm
     OK(cuMemUnmap(address, 2 * unit));
 }
 
-CHECK(vmm_unmap_unmapped, "[header: cuMemUnmap]", "what is not mapped cannot be unmapped")
+CHECK(vmm_unmap_unmapped, "[header: cuMemUnmap]", "what is not mapped cannot be unmapped", "unmap_mapped")
 {
     size_t unit = need_vmm();
     CUdeviceptr address = reserve(unit);
@@ -124,7 +114,7 @@ CHECK(vmm_unmap_unmapped, "[header: cuMemUnmap]", "what is not mapped cannot be 
 }
 
 CHECK(vmm_address_free, "[header: cuMemAddressFree]",
-    "addresses are given back exactly as reserved, and not while mapped")
+    "addresses are given back exactly as reserved, and not while mapped", "reservation_exact", "reservation_unmapped")
 {
     size_t unit = need_vmm();
     CUmemGenericAllocationHandle handle;
@@ -147,7 +137,8 @@ CHECK(vmm_shared_bytes, "[header: cuMemMap]", "one handle at two addresses is th
     expect_filled(second, 4, unit);
 }
 
-CHECK(vmm_moved_mapping, "[header: cuMemUnmap, cuMemMap]", "memory keeps its bytes when it is mapped elsewhere")
+CHECK(vmm_moved_mapping, "[header: cuMemUnmap, cuMemMap]", "memory keeps its bytes when it is mapped elsewhere",
+    "reference_keeps_memory")
 {
     size_t unit = need_vmm();
     CUmemGenericAllocationHandle handle;
@@ -161,7 +152,8 @@ CHECK(vmm_moved_mapping, "[header: cuMemUnmap, cuMemMap]", "memory keeps its byt
 }
 
 CHECK(vmm_freed_when_unused, "[header: cuMemRelease, cuMemUnmap]",
-    "memory is freed when neither a mapping nor a reference is left, and not before")
+    "memory is freed when neither a mapping nor a reference is left, and not before", "mapping_keeps_memory",
+    "unused_memory_freed")
 {
     size_t unit = need_vmm(), bytes = 64 * unit;
     CUmemGenericAllocationHandle handle;
@@ -178,7 +170,7 @@ CHECK(vmm_freed_when_unused, "[header: cuMemRelease, cuMemUnmap]",
 }
 
 CHECK(vmm_retained, "[header: cuMemRetainAllocationHandle]",
-    "an address inside a mapping gives its handle, with a reference of its own")
+    "an address inside a mapping gives its handle, with a reference of its own", "retain_counts", "retain_mapped")
 {
     size_t unit = need_vmm(), bytes = 64 * unit;
     CUmemGenericAllocationHandle handle, found;
@@ -220,7 +212,7 @@ CHECK(vmm_pointer_attributes, "[doc: cudaPointerGetAttributes]", "mapped device 
     EXPECT(attributes.type == cudaMemoryTypeDevice && attributes.device == 0);
 }
 
-CHECK(vmm_cuda_free, "[doc: cudaFree]", "cudaFree does not take what cuMemMap mapped")
+CHECK(vmm_cuda_free, "[doc: cudaFree]", "cudaFree does not take what cuMemMap mapped", "free_mapping")
 {
     size_t unit = need_vmm();
     CUmemGenericAllocationHandle handle;
@@ -229,17 +221,8 @@ CHECK(vmm_cuda_free, "[doc: cudaFree]", "cudaFree does not take what cuMemMap ma
     FAILS(cudaFree((void *)address), cudaErrorInvalidValue);
 }
 
-CHECK(vmm_ipc_refused, "[observed: openucx/ucx 7110, 10065]", "mapped memory has no legacy IPC handle")
-{
-    size_t unit = need_vmm();
-    CUmemGenericAllocationHandle handle;
-    cudaIpcMemHandle_t ipc;
-    CUdeviceptr address = reserve_and_map(unit, &handle);
-    OK(allow_device(0, address, unit));
-    FAILS_SOMEHOW(cudaIpcGetMemHandle(&ipc, (void *)address));
-}
-
-CHECK(vmm_too_large, "[header: cuMemCreate]", "a handle for more memory than the device has is refused")
+CHECK(vmm_too_large, "[header: cuMemCreate]", "a handle for more memory than the device has is refused",
+    "device_capacity")
 {
     size_t unit = need_vmm(), available, total;
     CUmemAllocationProp properties = memory_at(CU_MEM_LOCATION_TYPE_DEVICE, 0);
@@ -249,7 +232,7 @@ CHECK(vmm_too_large, "[header: cuMemCreate]", "a handle for more memory than the
 }
 
 CHECK(vmm_kernel_after_unmap, "[assumed]",
-    "a kernel that stores to addresses unmapped before its launch breaks the context")
+    "a kernel that stores to addresses unmapped before its launch breaks the context", "illegal_address")
 {
     size_t unit = need_vmm();
     CUmemGenericAllocationHandle handle;

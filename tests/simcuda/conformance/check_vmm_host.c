@@ -1,24 +1,8 @@
 /* check_vmm_host.c: virtual memory management with memory of the host. */
+#include "cpu.h"
 #include "vmm.h"
 
-#include <setjmp.h>
-#include <signal.h>
 #include <string.h>
-
-/* Skips the check where device 0 cannot use host memory by NUMA node; returns the node to use and sets the granularity.
- */
-static int need_host_vmm(size_t *unit)
-{
-    CUmemAllocationProp properties;
-    *unit = need_vmm();
-    SKIP_UNLESS(device_attribute(0, CU_DEVICE_ATTRIBUTE_HOST_NUMA_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED),
-        "needs virtual memory management of host memory");
-    int node = device_attribute(0, CU_DEVICE_ATTRIBUTE_HOST_NUMA_ID);
-    node = node < 0 ? 0 : node; /* no NUMA: node 0 (cuda.h, cuMemCreate) */
-    properties = memory_at(CU_MEM_LOCATION_TYPE_HOST_NUMA, node);
-    OK(cuMemGetAllocationGranularity(unit, &properties, CU_MEM_ALLOC_GRANULARITY_MINIMUM));
-    return node;
-}
 
 /* Host memory mapped to new addresses, without access. */
 static CUdeviceptr map_host(size_t *bytes, int *node)
@@ -32,7 +16,8 @@ static CUdeviceptr map_host(size_t *bytes, int *node)
     return address;
 }
 
-CHECK(host_current_node, "[header: cuMemCreate]", "memory cannot be created at the \"current\" NUMA node")
+CHECK(host_current_node, "[header: cuMemCreate]", "memory cannot be created at the \"current\" NUMA node",
+    "host_current_node")
 {
     size_t unit;
     need_host_vmm(&unit);
@@ -41,7 +26,7 @@ CHECK(host_current_node, "[header: cuMemCreate]", "memory cannot be created at t
     FAILS(cuMemCreate(&handle, unit, &properties, 0), CUDA_ERROR_INVALID_VALUE);
 }
 
-CHECK(host_node_negative, "[header: cuMemCreate; observed: NVIDIA/cuda-python 2694]", "-1 is no NUMA node")
+CHECK(host_node_negative, "[header: cuMemCreate; observed: NVIDIA/cuda-python 2694]", "-1 is no NUMA node", "host_node")
 {
     size_t unit;
     need_host_vmm(&unit);
@@ -50,7 +35,8 @@ CHECK(host_node_negative, "[header: cuMemCreate; observed: NVIDIA/cuda-python 26
     FAILS(cuMemCreate(&handle, unit, &properties, 0), CUDA_ERROR_INVALID_VALUE);
 }
 
-CHECK(host_not_exported, "[header: cuMemCreate]", "memory at the host location cannot ask for a file descriptor")
+CHECK(host_not_exported, "[header: cuMemCreate]", "memory at the host location cannot ask for a file descriptor",
+    "host_not_exported")
 {
     size_t unit;
     need_host_vmm(&unit);
@@ -90,28 +76,8 @@ CHECK(host_takes_no_device_memory, "[header: cuMemCreate]", "memory of the host 
     EXPECT(free_bytes() + 16 * unit > before); /* page tables may take a little */
 }
 
-static sigjmp_buf fault_exit;
-
-static void on_fault(int signal_number)
-{
-    (void)signal_number;
-    siglongjmp(fault_exit, 1);
-}
-
-/* Whether the CPU can read a byte at an address. */
-static bool cpu_can_read(CUdeviceptr address)
-{
-    struct sigaction action = {.sa_handler = on_fault};
-    sigaction(SIGSEGV, &action, NULL);
-    sigaction(SIGBUS, &action, NULL);
-    if (sigsetjmp(fault_exit, 1))
-        return false;
-    (void)*(volatile char *)address;
-    return true;
-}
-
 CHECK(host_cpu_access, "[header: cuMemSetAccess; assumed: a fault without it]",
-    "the CPU reaches mapped host memory only after access was set for the host")
+    "the CPU reaches mapped host memory only after access was set for the host", "host_cpu_access")
 {
     size_t bytes;
     int node;
@@ -127,7 +93,8 @@ CHECK(host_cpu_access, "[header: cuMemSetAccess; assumed: a fault without it]",
     expect_filled(address, 3, bytes);
 }
 
-CHECK(host_cpu_access_on_device, "[header: cuMemSetAccess]", "the host cannot be given access to device memory")
+CHECK(host_cpu_access_on_device, "[header: cuMemSetAccess]", "the host cannot be given access to device memory",
+    "host_access_on_device")
 {
     size_t unit;
     int node = need_host_vmm(&unit);

@@ -17,6 +17,19 @@ size_t need_vmm(void)
     return granularity;
 }
 
+int need_host_vmm(size_t *unit)
+{
+    CUmemAllocationProp properties;
+    *unit = need_vmm();
+    SKIP_UNLESS(device_attribute(0, CU_DEVICE_ATTRIBUTE_HOST_NUMA_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED),
+        "needs virtual memory management of host memory");
+    int node = device_attribute(0, CU_DEVICE_ATTRIBUTE_HOST_NUMA_ID);
+    node = node < 0 ? 0 : node; /* no NUMA: node 0 (cuda.h, cuMemCreate) */
+    properties = memory_at(CU_MEM_LOCATION_TYPE_HOST_NUMA, node);
+    OK(cuMemGetAllocationGranularity(unit, &properties, CU_MEM_ALLOC_GRANULARITY_MINIMUM));
+    return node;
+}
+
 CUmemGenericAllocationHandle create_on(int device, size_t bytes)
 {
     CUmemAllocationProp properties = memory_at(CU_MEM_LOCATION_TYPE_DEVICE, device);

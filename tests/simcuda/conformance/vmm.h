@@ -8,6 +8,10 @@
  */
 size_t need_vmm(void);
 
+/* Skips the check where device 0 cannot use host memory by NUMA node; returns the node to use and sets the granularity.
+ */
+int need_host_vmm(size_t *unit);
+
 /* Properties of pinned memory at a location. */
 CUmemAllocationProp memory_at(CUmemLocationType type, int id);
 

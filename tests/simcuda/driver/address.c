@@ -1,6 +1,7 @@
 /* address.c: arenas of addresses; see address.h. */
 #include "address.h"
 #include "extents.h"
+#include "rules.h"
 
 #include <sys/mman.h>
 
@@ -24,7 +25,8 @@ static bool grow(size_t bytes)
     if (arena_count == ARENA_COUNT)
         return false;
     for (; wanted >= bytes && start == MAP_FAILED; wanted /= 2) {
-        start = mmap(NULL, wanted + SIM_PAGE_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        start = mmap(NULL, wanted + SIM_PAGE_BYTES, SIM_RULE(device_memory_hidden) ? PROT_NONE : PROT_READ,
+            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (start != MAP_FAILED)
             break;
     }

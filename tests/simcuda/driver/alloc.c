@@ -10,6 +10,7 @@
 #include "graph_memory.h"
 #include "knowledge.h"
 #include "pool.h"
+#include "rules.h"
 #include "schedule.h"
 #include "trace.h"
 
@@ -174,9 +175,9 @@ CUresult sim_cuMemAlloc_v2(CUdeviceptr *address, size_t bytes)
     struct sim_range *range;
     CUresult result;
 
-    if (address == NULL || bytes == 0)
+    if (address == NULL || (bytes == 0 && SIM_RULE(alloc_zero_bytes)))
         return CUDA_ERROR_INVALID_VALUE;
-    range = sim_allocate(sim_current(), bytes, &result);
+    range = sim_allocate(sim_current(), bytes > 0 ? bytes : 1, &result);
     if (range == NULL)
         return result;
     *address = range->start;
@@ -205,9 +206,14 @@ CUresult sim_cuMemFree_v2(CUdeviceptr address)
     if (address == 0)
         return CUDA_SUCCESS;
     range = sim_range_find(address);
-    if (range == NULL || range->start != address || (range->kind != SIM_ALLOCATION && range->kind != SIM_POOL_BLOCK) ||
-        (range->graph_memory != NULL && range->pending))
-        return CUDA_ERROR_INVALID_VALUE;
+    if (range == NULL || (range->graph_memory != NULL && range->pending))
+        return SIM_REFUSE(free_live, CUDA_ERROR_INVALID_VALUE);
+    if (range->kind == SIM_MAPPING)
+        return SIM_REFUSE(free_mapping, CUDA_ERROR_INVALID_VALUE);
+    if (range->kind != SIM_ALLOCATION && range->kind != SIM_POOL_BLOCK)
+        return SIM_REFUSE(free_own_kind, CUDA_ERROR_INVALID_VALUE);
+    if (range->start != address)
+        return SIM_REFUSE(free_base, CUDA_ERROR_INVALID_VALUE);
     if (range->kind == SIM_POOL_BLOCK) {
         /* For pool memory this call waits for nothing (cuda.h, cuMemFreeAsync): what is pending will fault. */
         sim_trace_memory("free", address, range->bytes, range->location, NULL);

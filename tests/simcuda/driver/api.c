@@ -159,9 +159,11 @@ static CUresult check(enum rules rules)
         return CUDA_ERROR_NOT_INITIALIZED;
     if (rules < CONTEXT)
         return CUDA_SUCCESS;
-    if (context == NULL)
+    if (context == NULL && SIM_RULE(context_needed))
         return CUDA_ERROR_INVALID_CONTEXT;
-    if (!context->active)
+    if (context == NULL && sim_cuDevicePrimaryCtxRetain(&context, 0) == CUDA_SUCCESS)
+        sim_thread.stack[sim_thread.depth++] = context;
+    if (!context->active && SIM_RULE(context_destroyed))
         return CUDA_ERROR_CONTEXT_IS_DESTROYED;
     if (context->sticky != CUDA_SUCCESS && SIM_RULE(sticky_error))
         return context->sticky;
@@ -180,7 +182,7 @@ static CUresult enter(enum api api, enum rules rules, bool per_thread_default)
 {
     CUresult result;
 
-    if (in_child()) /* nothing may be touched there, not even the lock */
+    if (in_child() && SIM_RULE(fork_child)) /* nothing may be touched there, not even the lock */
         return CUDA_ERROR_NOT_INITIALIZED;
     if (sim.deinitialised)
         return CUDA_ERROR_DEINITIALIZED;

@@ -5,6 +5,7 @@
 #include "capture.h"
 #include "objects.h"
 #include "pool.h"
+#include "rules.h"
 #include "stream.h"
 
 #include <stdlib.h>
@@ -24,15 +25,20 @@ CUcontext sim_context_new(int device, bool primary)
     return context;
 }
 
+static size_t context_bytes(void)
+{
+    return SIM_RULE(context_memory) ? SIM_CONTEXT_BYTES : 0;
+}
+
 CUresult sim_context_activate(CUcontext context)
 {
-    CUresult result = sim_physical_charge(context->device, SIM_CONTEXT_BYTES);
+    CUresult result = sim_physical_charge(context->device, context_bytes());
     if (result != CUDA_SUCCESS)
         return result;
     context->id = ++sim.next_id;
     context->legacy_stream = sim_stream_new(context, CU_STREAM_DEFAULT, 0);
     if (context->legacy_stream == NULL) {
-        sim_physical_refund(context->device, SIM_CONTEXT_BYTES);
+        sim_physical_refund(context->device, context_bytes());
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
     context->legacy_stream->is_legacy = true;
@@ -63,7 +69,7 @@ void sim_context_deactivate(CUcontext context)
     while (context->streams != NULL)
         sim_stream_retire(context->streams);
     context->active = false;
-    sim_physical_refund(context->device, SIM_CONTEXT_BYTES + context->library_bytes);
+    sim_physical_refund(context->device, context_bytes() + context->library_bytes);
     context->library_bytes = 0;
 }
 
@@ -97,7 +103,7 @@ CUresult sim_cuDevicePrimaryCtxRelease_v2(CUdevice ordinal)
         return CUDA_ERROR_INVALID_DEVICE;
     primary = sim.devices[ordinal].primary;
     if (primary->references == 0)
-        return CUDA_ERROR_INVALID_CONTEXT;
+        return SIM_REFUSE(release_retained, CUDA_ERROR_INVALID_CONTEXT);
     if (--primary->references == 0)
         sim_context_deactivate(primary);
     return CUDA_SUCCESS;
@@ -216,6 +222,8 @@ CUresult sim_cuCtxGetCurrent(CUcontext *context)
     if (context == NULL)
         return CUDA_ERROR_INVALID_VALUE;
     *context = sim_current();
+    if (*context == NULL && !SIM_RULE(context_per_thread))
+        *context = sim.devices[0].primary;
     return CUDA_SUCCESS;
 }
 
@@ -247,7 +255,7 @@ CUresult sim_cuCtxPushCurrent_v2(CUcontext context)
 CUresult sim_cuCtxPopCurrent_v2(CUcontext *context)
 {
     if (sim_thread.depth == 0)
-        return CUDA_ERROR_INVALID_CONTEXT;
+        return SIM_REFUSE(pop_something, CUDA_ERROR_INVALID_CONTEXT);
     if (context != NULL)
         *context = sim_current();
     sim_thread.depth--;

@@ -6,6 +6,7 @@
 #include "capture.h"
 #include "objects.h"
 #include "ordering.h"
+#include "rules.h"
 #include "stream.h"
 
 #include <stdlib.h>
@@ -208,6 +209,9 @@ CUresult sim_cuEventElapsedTime_v2(float *milliseconds, CUevent start, CUevent e
         return result;
     if (milliseconds == NULL)
         return CUDA_ERROR_INVALID_VALUE;
+    *milliseconds = 0;
+    if (start->context != end->context)
+        return SIM_REFUSE(elapsed_one_context, CUDA_ERROR_INVALID_HANDLE);
     if (start->point == NULL || end->point == NULL || ((start->flags | end->flags) & CU_EVENT_DISABLE_TIMING))
         return CUDA_ERROR_INVALID_HANDLE;
     if (!start->point->done || !end->point->done)

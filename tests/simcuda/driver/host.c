@@ -4,6 +4,7 @@
 #include "context.h"
 #include "knowledge.h"
 #include "range.h"
+#include "rules.h"
 #include "schedule.h"
 #include "trace.h"
 
@@ -88,8 +89,12 @@ CUresult sim_cuMemFreeHost(void *pointer)
 {
     struct sim_range *range = sim_range_find((CUdeviceptr)pointer);
 
-    if (range == NULL || range->kind != SIM_PINNED || range->start != (CUdeviceptr)pointer)
-        return CUDA_ERROR_INVALID_VALUE;
+    if (range == NULL)
+        return SIM_REFUSE(free_live, CUDA_ERROR_INVALID_VALUE);
+    if (range->kind != SIM_PINNED)
+        return SIM_REFUSE(free_own_kind, CUDA_ERROR_INVALID_VALUE);
+    if (range->start != (CUdeviceptr)pointer)
+        return SIM_REFUSE(free_base, CUDA_ERROR_INVALID_VALUE);
     sim_drain_all();
     range = sim_range_find((CUdeviceptr)pointer); /* host functions ran meanwhile */
     if (range == NULL || range->kind != SIM_PINNED)
@@ -109,14 +114,17 @@ CUresult sim_cuMemHostRegister_v2(void *pointer, size_t bytes, unsigned flags)
     struct sim_range *range;
     CUresult result;
 
-    if (pointer == NULL || bytes == 0 || (flags & ~known) != 0 || start + bytes < start)
+    if (pointer == NULL || (flags & ~known) != 0 || start + bytes < start)
         return CUDA_ERROR_INVALID_VALUE;
+    if (bytes == 0)
+        return SIM_REFUSE(register_some_bytes, CUDA_ERROR_INVALID_VALUE);
     if (flags & CU_MEMHOSTREGISTER_IOMEMORY)
         return CUDA_ERROR_NOT_SUPPORTED;
     next = sim_range_from(start);
     if (next != NULL && next->start < start + bytes)
-        return next->kind == SIM_REGISTERED || next->kind == SIM_PINNED ? CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED
-                                                                        : CUDA_ERROR_INVALID_VALUE;
+        return next->kind == SIM_REGISTERED || next->kind == SIM_PINNED
+                   ? SIM_REFUSE(register_once, CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED)
+                   : CUDA_ERROR_INVALID_VALUE;
     if (sim_address_is_ours(start))
         return CUDA_ERROR_INVALID_VALUE;
     result = sim_physical_charge(SIM_HOST, pinned);
@@ -141,9 +149,9 @@ CUresult sim_cuMemHostUnregister(void *pointer)
     struct sim_range *range = sim_range_find((CUdeviceptr)pointer);
 
     if (range == NULL || range->kind != SIM_REGISTERED)
-        return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
+        return SIM_REFUSE(unregister_registered, CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED);
     if (range->start != (CUdeviceptr)pointer)
-        return CUDA_ERROR_INVALID_VALUE;
+        return SIM_REFUSE(unregister_base, CUDA_ERROR_INVALID_VALUE);
     sim_drain_all();
     range = sim_range_find((CUdeviceptr)pointer);
     if (range == NULL || range->kind != SIM_REGISTERED)
@@ -159,7 +167,7 @@ CUresult sim_cuMemHostGetDevicePointer_v2(CUdeviceptr *address, void *pointer, u
     if (address == NULL || flags != 0)
         return CUDA_ERROR_INVALID_VALUE;
     if (range == NULL || (range->kind != SIM_PINNED && range->kind != SIM_REGISTERED))
-        return CUDA_ERROR_INVALID_VALUE;
+        return SIM_REFUSE(host_pointer_known, CUDA_ERROR_INVALID_VALUE);
     *address = (CUdeviceptr)pointer;
     return CUDA_SUCCESS;
 }
@@ -168,8 +176,10 @@ CUresult sim_cuMemHostGetFlags(unsigned *flags, void *pointer)
 {
     const struct sim_range *range = sim_range_find((CUdeviceptr)pointer);
 
-    if (flags == NULL || range == NULL || range->kind != SIM_PINNED)
+    if (flags == NULL)
         return CUDA_ERROR_INVALID_VALUE;
+    if (range == NULL || range->kind != SIM_PINNED)
+        return SIM_REFUSE(host_flags_known, CUDA_ERROR_INVALID_VALUE);
     *flags = range->host_flags;
     return CUDA_SUCCESS;
 }

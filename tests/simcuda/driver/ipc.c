@@ -8,10 +8,14 @@ CUresult sim_cuIpcGetMemHandle(CUipcMemHandle *handle, CUdeviceptr address)
 {
     const struct sim_range *range = sim_range_find(address);
 
-    if (handle != NULL && range != NULL && range->kind == SIM_POOL_BLOCK && !SIM_RULE(pool_not_exported))
-        return CUDA_SUCCESS;
-    if (handle == NULL || range == NULL || range->kind != SIM_ALLOCATION)
+    if (handle == NULL || range == NULL)
         return CUDA_ERROR_INVALID_VALUE;
+    if (range->kind == SIM_MAPPING)
+        return SIM_REFUSE(ipc_mapping, CUDA_ERROR_INVALID_VALUE);
+    if (range->kind == SIM_POOL_BLOCK)
+        return SIM_REFUSE(ipc_pool, CUDA_ERROR_INVALID_VALUE);
+    if (range->kind != SIM_ALLOCATION)
+        return SIM_REFUSE(ipc_host, CUDA_ERROR_INVALID_VALUE);
     return CUDA_ERROR_NOT_SUPPORTED;
 }
 

@@ -9,6 +9,7 @@
 #include "api.h"
 #include "knowledge.h"
 #include "module.h"
+#include "rules.h"
 #include "schedule.h"
 #include "stream.h"
 #include "trace.h"
@@ -148,7 +149,7 @@ static CUresult launch_kernel(const CUlaunchConfig *config, CUfunction handle, v
         return result;
     if (!is_legal_shape(config, function) || (parameters != NULL && extra != NULL))
         return CUDA_ERROR_INVALID_VALUE;
-    if (function->module->context != stream->context)
+    if (function->module->context != stream->context && SIM_RULE(launch_own_context))
         return CUDA_ERROR_INVALID_HANDLE;
     result = sim_module_charge(function->module);
     if (result != CUDA_SUCCESS)

@@ -5,6 +5,7 @@
  * look-ups succeed as on a real machine; a stub that is called says its name and fails. */
 #include "lookup.h"
 #include "api.h"
+#include "rules.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -86,7 +87,7 @@ CUresult sim_cuGetProcAddress_v2(
     if (entry == NULL)
         return CUDA_SUCCESS; /* "CUDA_SUCCESS and NULL": the status tells why (cuda.h) */
     for (; entry < end && strcmp((*entry)->name, name) == 0; entry++)
-        if ((*entry)->version <= version)
+        if ((*entry)->version <= version || !SIM_RULE(entry_point_version))
             best = *entry;
     if (best == NULL) {
         if (status != NULL)

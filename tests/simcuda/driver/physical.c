@@ -1,6 +1,7 @@
 /* physical.c: sparse memory as memory chips; see physical.h. */
 #include "physical.h"
 #include "extents.h"
+#include "rules.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -27,6 +28,9 @@ static bool start_chip(int location, size_t capacity_bytes)
     /* Every byte of the capacity may be a page of its own, and more. */
     size_t bytes = 4 * ((capacity_bytes + SIM_PAGE_BYTES - 1) & ~(SIM_PAGE_BYTES - 1));
     char *start;
+
+    if (location == SIM_HOST && !SIM_RULE(host_capacity))
+        bytes = (size_t)8 << 40; /* so that what must not be given can be given */
 
     chip->capacity_bytes = capacity_bytes;
     chip->fd = -1;
@@ -74,7 +78,9 @@ bool sim_physical_start(void)
 CUresult sim_physical_charge(int location, size_t bytes)
 {
     struct chip *chip = chip_of(location);
-    if (bytes > chip->capacity_bytes - chip->used_bytes)
+    bool limited = location == SIM_HOST ? SIM_RULE(host_capacity) : SIM_RULE(device_capacity);
+
+    if (limited && bytes > chip->capacity_bytes - chip->used_bytes)
         return CUDA_ERROR_OUT_OF_MEMORY;
     chip->used_bytes += bytes;
     return CUDA_SUCCESS;
@@ -91,8 +97,8 @@ CUresult sim_physical_take(int location, size_t bytes, struct sim_block *block)
     uint64_t offset;
     CUresult result;
 
-    if (bytes > chip->capacity_bytes)
-        return CUDA_ERROR_OUT_OF_MEMORY;
+    if (bytes > SIZE_MAX / 2)
+        return CUDA_ERROR_OUT_OF_MEMORY; /* rounding up would overflow */
     bytes = (bytes + SIM_PAGE_BYTES - 1) & ~(SIM_PAGE_BYTES - 1);
     result = sim_physical_charge(location, bytes);
     if (result != CUDA_SUCCESS)

@@ -2,6 +2,7 @@
 #include "api.h"
 #include "pool.h"
 #include "range.h"
+#include "rules.h"
 #include "vmm.h"
 
 #include <string.h>
@@ -79,7 +80,7 @@ static CUresult answer(
         break;
     }
     if (range == NULL)
-        return CUDA_ERROR_INVALID_VALUE;
+        return SIM_REFUSE(pointer_known, CUDA_ERROR_INVALID_VALUE);
     switch (attribute) {
     case CU_POINTER_ATTRIBUTE_CONTEXT:
         out->bytes = sizeof(CUcontext);

@@ -279,11 +279,12 @@ void sim_drain_all(void)
     }
 }
 
-const struct sim_op *sim_pending_use(CUdeviceptr address, size_t bytes)
+const struct sim_op *sim_pending_use(CUdeviceptr address, size_t bytes, uint32_t devices)
 {
     for (CUstream stream = active; stream != NULL; stream = stream->next_active)
         for (const struct sim_op *op = stream->first; op != NULL; op = op->next)
-            if (op->class->touches != NULL && op->class->touches(op, address, bytes))
+            if ((devices >> op->context->device & 1) != 0 && op->class->touches != NULL &&
+                op->class->touches(op, address, bytes))
                 return op;
     return NULL;
 }

@@ -100,8 +100,8 @@ CUresult sim_drain_stream(CUstream stream);
 CUresult sim_drain_context(CUcontext context);
 /* All contexts: for calls that wait for everything that may use some memory. */
 void sim_drain_all(void);
-/* A queued operation that may use the memory, or NULL. */
-const struct sim_op *sim_pending_use(CUdeviceptr address, size_t bytes);
+/* A queued operation that may use the memory on one of the devices (a mask of ordinals), or NULL. */
+const struct sim_op *sim_pending_use(CUdeviceptr address, size_t bytes, uint32_t devices);
 /* Whether [a, a + a_bytes) and [b, b + b_bytes) have a byte in common. */
 static inline bool sim_overlaps(CUdeviceptr a, size_t a_bytes, CUdeviceptr b, size_t b_bytes)
 {

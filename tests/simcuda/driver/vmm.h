@@ -27,5 +27,7 @@ unsigned long long sim_handle_types(const struct sim_handle *handle);
 struct sim_handle *sim_handle_of(CUmemGenericAllocationHandle number);
 /* Frees the memory once nothing refers to it. */
 void sim_handle_settle(struct sim_handle *handle);
+/* Takes all its mappings away, as no real driver does (SIMCUDA_WEAK=mapping_keeps_memory). In vmm_map.c. */
+void sim_handle_unmap(struct sim_handle *handle);
 
 #endif

@@ -3,6 +3,7 @@
 #include "api.h"
 #include "knowledge.h"
 #include "objects.h"
+#include "rules.h"
 #include "trace.h"
 #include "vmm.h"
 
@@ -41,9 +42,12 @@ CUresult sim_cuMemAddressReserve(
     CUdeviceptr start;
     size_t index;
 
-    if (address == NULL || bytes == 0 || bytes % page != 0 || hint % page != 0 || flags != 0 ||
-        (alignment & (alignment - 1)) != 0)
+    if (address == NULL || bytes == 0 || hint % page != 0 || flags != 0)
         return CUDA_ERROR_INVALID_VALUE;
+    if (bytes % page != 0)
+        return SIM_REFUSE(reserve_pages, CUDA_ERROR_INVALID_VALUE);
+    if ((alignment & (alignment - 1)) != 0)
+        return SIM_REFUSE(reserve_alignment, CUDA_ERROR_INVALID_VALUE);
     if (reservation_count == reservation_capacity) {
         size_t more = reservation_capacity ? reservation_capacity * 2 : 64;
         struct sim_reservation *grown = realloc(reservations, more * sizeof *grown);
@@ -70,9 +74,9 @@ CUresult sim_cuMemAddressFree(CUdeviceptr address, size_t bytes)
     const struct sim_range *range = sim_range_from(address);
 
     if (reservation == NULL || reservation->start != address || reservation->bytes != bytes)
-        return CUDA_ERROR_INVALID_VALUE;
+        return SIM_REFUSE(reservation_exact, CUDA_ERROR_INVALID_VALUE);
     if (range != NULL && range->start < address + bytes)
-        return CUDA_ERROR_INVALID_VALUE;
+        return SIM_REFUSE(reservation_unmapped, CUDA_ERROR_INVALID_VALUE);
     memmove(reservation, reservation + 1,
         (size_t)(reservations + reservation_count - (reservation + 1)) * sizeof *reservations);
     reservation_count--;
@@ -100,7 +104,7 @@ struct sim_handle *sim_handle_of(CUmemGenericAllocationHandle number)
 
 void sim_handle_settle(struct sim_handle *handle)
 {
-    if (handle->references > 0 || handle->mappings > 0)
+    if (handle->references > 0 || handle->mappings > 0 || !SIM_RULE(unused_memory_freed))
         return;
     sim_knowledge_set((uintptr_t)sim_physical_alias(&handle->block), handle->bytes, SIM_UNKNOWN);
     sim_physical_give(&handle->block);
@@ -121,22 +125,25 @@ static CUresult location_of(const CUmemAllocationProp *properties, int *location
     case CU_MEM_LOCATION_TYPE_DEVICE:
         if (!sim_is_device(ordinal))
             return CUDA_ERROR_INVALID_DEVICE;
-        if (!sim.devices[ordinal].description.vmm)
+        if (!sim.devices[ordinal].description.vmm && SIM_RULE(vmm_absent))
             return CUDA_ERROR_NOT_SUPPORTED;
         *location = ordinal;
         return CUDA_SUCCESS;
     case CU_MEM_LOCATION_TYPE_HOST_NUMA:
-        if (ordinal != 0) /* one node; -1, which HOST_NUMA_ID may say, is no node */
+        if (ordinal != 0 && SIM_RULE(host_node)) /* one node; -1, which HOST_NUMA_ID may say, is no node */
             return CUDA_ERROR_INVALID_VALUE;
         break;
     case CU_MEM_LOCATION_TYPE_HOST:
         break; /* the id is ignored */
+    case CU_MEM_LOCATION_TYPE_HOST_NUMA_CURRENT:
+        if (SIM_RULE(host_current_node))
+            return CUDA_ERROR_INVALID_VALUE;
+        break;
     default:
-        return CUDA_ERROR_INVALID_VALUE; /* HOST_NUMA_CURRENT among them */
-    }
-    if (properties->location.type == CU_MEM_LOCATION_TYPE_HOST && properties->requestedHandleTypes != 0)
         return CUDA_ERROR_INVALID_VALUE;
-    if (properties->location.type == CU_MEM_LOCATION_TYPE_HOST_NUMA && properties->requestedHandleTypes != 0)
+    }
+    /* cuda.h says so of the location HOST; of a NUMA node it says nothing, and this is the stricter reading. */
+    if (properties->requestedHandleTypes != 0 && SIM_RULE(host_not_exported))
         return CUDA_ERROR_INVALID_VALUE;
     /* The memory belongs to no device: it exists where any device of the machine can map it. */
     for (int i = 0; i < sim.machine.device_count; i++) {
@@ -157,8 +164,12 @@ CUresult sim_cuMemCreate(
     int location;
     CUresult result;
 
-    if (out == NULL || properties == NULL || flags != 0 || bytes == 0 || bytes % SIM_PAGE_BYTES != 0)
+    if (out == NULL || properties == NULL || flags != 0)
         return CUDA_ERROR_INVALID_VALUE;
+    if (bytes == 0)
+        return SIM_REFUSE(create_some_bytes, CUDA_ERROR_INVALID_VALUE);
+    if (bytes % SIM_PAGE_BYTES != 0)
+        return SIM_REFUSE(create_granularity, CUDA_ERROR_INVALID_VALUE);
     result = location_of(properties, &location);
     if (result != CUDA_SUCCESS)
         return result;
@@ -192,6 +203,8 @@ CUresult sim_cuMemRelease(CUmemGenericAllocationHandle number)
     if (handle == NULL)
         return CUDA_ERROR_INVALID_VALUE;
     sim_trace_handle("release", handle->id, handle->bytes, handle->block.location);
+    if (handle->references == 1 && !SIM_RULE(mapping_keeps_memory))
+        sim_handle_unmap(handle);
     handle->references--;
     sim_handle_settle(handle);
     return CUDA_SUCCESS;
@@ -202,10 +215,12 @@ CUresult sim_cuMemRetainAllocationHandle(CUmemGenericAllocationHandle *out, void
     const struct sim_range *range = sim_range_find((CUdeviceptr)address);
     struct sim_handle *handle;
 
-    if (out == NULL || range == NULL || range->kind != SIM_MAPPING)
+    if (out == NULL)
         return CUDA_ERROR_INVALID_VALUE;
+    if (range == NULL || range->kind != SIM_MAPPING)
+        return SIM_REFUSE(retain_mapped, CUDA_ERROR_INVALID_VALUE);
     handle = range->owner;
-    handle->references++;
+    handle->references += SIM_RULE(retain_counts);
     *out = (CUmemGenericAllocationHandle)(uintptr_t)handle;
     return CUDA_SUCCESS;
 }

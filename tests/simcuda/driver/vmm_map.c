@@ -15,20 +15,24 @@ static bool is_reserved(CUdeviceptr address, size_t bytes)
            bytes <= reservation->bytes - (address - reservation->start);
 }
 
-/* Whether whole mappings, one next to the other, make up exactly the range. */
-static bool is_whole_mappings(CUdeviceptr address, size_t bytes)
+/* What mappings make of a range: all of it whole ones, cut at an end, or with a hole somewhere. */
+enum cover { COVER_WHOLE, COVER_CUT, COVER_HOLE };
+
+static enum cover cover_of(CUdeviceptr address, size_t bytes)
 {
     CUdeviceptr end = address + bytes;
+    bool cut = false;
 
     if (bytes == 0 || end < address)
-        return false;
+        return COVER_HOLE;
     while (address < end) {
         const struct sim_range *range = sim_range_find(address);
-        if (range == NULL || range->kind != SIM_MAPPING || range->start != address)
-            return false;
-        address += range->bytes;
+        if (range == NULL || range->kind != SIM_MAPPING)
+            return COVER_HOLE;
+        cut = cut || range->start != address;
+        address = range->start + range->bytes;
     }
-    return address == end;
+    return cut || address != end ? COVER_CUT : COVER_WHOLE;
 }
 
 CUresult sim_cuMemMap(
@@ -38,13 +42,17 @@ CUresult sim_cuMemMap(
     const struct sim_range *next;
     struct sim_range *range;
 
-    if (handle == NULL || flags != 0 || (offset != 0 && SIM_RULE(map_offset)) || bytes == 0 ||
-        bytes % SIM_PAGE_BYTES != 0 || address % SIM_PAGE_BYTES != 0 || bytes > handle->bytes ||
-        !is_reserved(address, bytes))
+    if (handle == NULL || flags != 0 || (offset != 0 && SIM_RULE(map_offset)) || bytes == 0)
         return CUDA_ERROR_INVALID_VALUE;
+    if (bytes % SIM_PAGE_BYTES != 0 || address % SIM_PAGE_BYTES != 0)
+        return SIM_REFUSE(map_granularity, CUDA_ERROR_INVALID_VALUE);
+    if (bytes > handle->bytes)
+        return SIM_REFUSE(map_within_handle, CUDA_ERROR_INVALID_VALUE);
+    if (!is_reserved(address, bytes))
+        return SIM_REFUSE(map_reserved, CUDA_ERROR_INVALID_VALUE);
     next = sim_range_from(address);
     if (next != NULL && next->start < address + bytes)
-        return CUDA_ERROR_INVALID_VALUE; /* something is mapped there */
+        return SIM_REFUSE(map_over_mapped, CUDA_ERROR_INVALID_VALUE);
     range = sim_range_add(address, bytes, SIM_MAPPING);
     if (range == NULL)
         return CUDA_ERROR_OUT_OF_MEMORY;
@@ -52,14 +60,21 @@ CUresult sim_cuMemMap(
     range->location = handle->block.location;
     range->alias = sim_physical_alias(&handle->block);
     handle->mappings++;
+    if (!SIM_RULE(map_without_access))
+        range->readable = range->writable = ~SIM_ACCESS_CPU;
+    if (range->location == SIM_HOST && !SIM_RULE(host_cpu_access))
+        sim_physical_expose(&handle->block, range->start, true);
     sim_trace_memory("map", address, bytes, range->location, &handle->id);
     return CUDA_SUCCESS;
 }
 
-/* Unmapping is not stream-ordered: work that is still queued would meet the hole, or whatever is mapped there next. */
-static void judge_pending_work(CUdeviceptr address, size_t bytes)
+#define ALL_DEVICES UINT32_MAX
+
+/* Neither unmapping nor withdrawing access is stream-ordered: work that is still queued on one of the devices would
+ * meet the hole, or whatever is mapped there next. */
+static void judge_pending_work(CUdeviceptr address, size_t bytes, uint32_t devices)
 {
-    const struct sim_op *op = sim_pending_use(address, bytes);
+    const struct sim_op *op = sim_pending_use(address, bytes, devices);
     if (op != NULL)
         sim_raise(op->context, CUDA_ERROR_ILLEGAL_ADDRESS,
             "illegal address: %s takes away %zu bytes at %#llx while %s, queued in stream %llu of cuda:%d, may use "
@@ -67,25 +82,47 @@ static void judge_pending_work(CUdeviceptr address, size_t bytes)
             sim_call_name(), bytes, address, op->call, (unsigned long long)op->stream->id, op->context->device);
 }
 
+/* Takes one mapping away. Its handle may go with it. */
+static void unmap(struct sim_range *range)
+{
+    struct sim_handle *handle = range->owner;
+
+    if ((range->readable & SIM_ACCESS_CPU) || !SIM_RULE(host_cpu_access))
+        sim_physical_hide(range->start, range->bytes);
+    sim_trace_memory("unmap", range->start, range->bytes, range->location, &handle->id);
+    sim_range_remove(range);
+    handle->mappings--;
+    if (handle->mappings == 0 && !SIM_RULE(reference_keeps_memory))
+        sim_physical_clear(handle->block.location, sim_physical_alias(&handle->block), handle->bytes);
+    sim_handle_settle(handle);
+}
+
 CUresult sim_cuMemUnmap(CUdeviceptr address, size_t bytes)
 {
     CUdeviceptr end = address + bytes;
+    enum cover cover = cover_of(address, bytes);
 
-    if (!is_whole_mappings(address, bytes))
-        return CUDA_ERROR_INVALID_VALUE;
-    judge_pending_work(address, bytes);
+    if (cover == COVER_HOLE)
+        return SIM_REFUSE(unmap_mapped, CUDA_ERROR_INVALID_VALUE);
+    if (cover == COVER_CUT)
+        return SIM_REFUSE(unmap_whole, CUDA_ERROR_INVALID_VALUE);
+    if (SIM_RULE(unmap_pending))
+        judge_pending_work(address, bytes, ALL_DEVICES);
     while (address < end) {
         struct sim_range *range = sim_range_find(address);
-        struct sim_handle *handle = range->owner;
-        if (range->readable & SIM_ACCESS_CPU)
-            sim_physical_hide(range->start, range->bytes);
-        sim_trace_memory("unmap", range->start, range->bytes, range->location, &handle->id);
         address += range->bytes;
-        sim_range_remove(range);
-        handle->mappings--;
-        sim_handle_settle(handle);
+        unmap(range);
     }
     return CUDA_SUCCESS;
+}
+
+void sim_handle_unmap(struct sim_handle *handle)
+{
+    for (struct sim_range *range = sim_range_from(0), *after; range != NULL; range = after) {
+        after = sim_range_after(range);
+        if (range->kind == SIM_MAPPING && range->owner == handle)
+            unmap(range);
+    }
 }
 
 /* The bit of a location in access masks; an error where it cannot be given access to memory at `memory_location`. */
@@ -93,8 +130,9 @@ static CUresult bit_for(const CUmemLocation *location, int memory_location, uint
 {
     switch ((int)location->type) {
     case CU_MEM_LOCATION_TYPE_DEVICE:
+        *bit = 0;
         if (!sim_is_device(location->id))
-            return CUDA_ERROR_INVALID_DEVICE;
+            return SIM_REFUSE(access_device, CUDA_ERROR_INVALID_DEVICE);
         *bit = (uint32_t)1 << location->id;
         if (memory_location == SIM_HOST) {
             const struct sim_device_description *device = &sim.devices[location->id].description;
@@ -107,8 +145,8 @@ static CUresult bit_for(const CUmemLocation *location, int memory_location, uint
         return CUDA_SUCCESS;
     case CU_MEM_LOCATION_TYPE_HOST:
     case CU_MEM_LOCATION_TYPE_HOST_NUMA:
-        *bit = SIM_ACCESS_CPU;
-        return memory_location == SIM_HOST ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+        *bit = memory_location == SIM_HOST ? SIM_ACCESS_CPU : 0;
+        return memory_location == SIM_HOST ? CUDA_SUCCESS : SIM_REFUSE(host_access_on_device, CUDA_ERROR_INVALID_VALUE);
     default:
         return CUDA_ERROR_INVALID_VALUE;
     }
@@ -121,7 +159,7 @@ static CUresult check_descriptor(const CUmemAccessDesc *descriptor, CUdeviceptr 
 
     if (flags != CU_MEM_ACCESS_FLAGS_PROT_NONE && flags != CU_MEM_ACCESS_FLAGS_PROT_READ &&
         flags != CU_MEM_ACCESS_FLAGS_PROT_READWRITE)
-        return CUDA_ERROR_INVALID_VALUE;
+        return SIM_REFUSE(access_flags, CUDA_ERROR_INVALID_VALUE);
     while (address < end) {
         const struct sim_range *range = sim_range_find(address);
         CUresult result = bit_for(&descriptor->location, range->location, &bit);
@@ -140,6 +178,8 @@ static CUresult apply(struct sim_range *range, const CUmemAccessDesc *descriptor
     uint32_t bit = 0;
 
     bit_for(&descriptor->location, range->location, &bit);
+    if (descriptor->flags == CU_MEM_ACCESS_FLAGS_PROT_NONE && (readable & bit & ~SIM_ACCESS_CPU) != 0)
+        judge_pending_work(range->start, range->bytes, bit);
     range->readable &= ~bit;
     range->writable &= ~bit;
     if (descriptor->flags != CU_MEM_ACCESS_FLAGS_PROT_NONE)
@@ -163,9 +203,14 @@ static CUresult apply(struct sim_range *range, const CUmemAccessDesc *descriptor
 CUresult sim_cuMemSetAccess(CUdeviceptr address, size_t bytes, const CUmemAccessDesc *descriptors, size_t count)
 {
     CUdeviceptr end = address + bytes;
+    enum cover cover = cover_of(address, bytes);
 
-    if (descriptors == NULL || count == 0 || !is_whole_mappings(address, bytes))
+    if (descriptors == NULL || count == 0)
         return CUDA_ERROR_INVALID_VALUE;
+    if (cover == COVER_HOLE)
+        return SIM_REFUSE(access_mapped, CUDA_ERROR_INVALID_VALUE);
+    if (cover == COVER_CUT)
+        return SIM_REFUSE(access_whole, CUDA_ERROR_INVALID_VALUE);
     for (size_t i = 0; i < count; i++) {
         CUresult result = check_descriptor(&descriptors[i], address, end);
         if (result != CUDA_SUCCESS)
@@ -188,8 +233,10 @@ CUresult sim_cuMemGetAccess(unsigned long long *flags, const CUmemLocation *loca
     const struct sim_range *range = sim_range_find(address);
     uint32_t bit;
 
-    if (flags == NULL || location == NULL || range == NULL || range->kind != SIM_MAPPING)
+    if (flags == NULL || location == NULL)
         return CUDA_ERROR_INVALID_VALUE;
+    if (range == NULL || range->kind != SIM_MAPPING)
+        return SIM_REFUSE(get_access_mapped, CUDA_ERROR_INVALID_VALUE);
     if (location->type == CU_MEM_LOCATION_TYPE_DEVICE && sim_is_device(location->id))
         bit = (uint32_t)1 << location->id;
     else if (location->type == CU_MEM_LOCATION_TYPE_HOST || location->type == CU_MEM_LOCATION_TYPE_HOST_NUMA)

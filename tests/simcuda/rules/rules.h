@@ -25,6 +25,8 @@ enum sim_rule {
 extern bool sim_rule_off[SIM_RULE_COUNT];
 
 #define SIM_RULE(name) __builtin_expect(!sim_rule_off[SIM_RULE_##name], 1)
+/* The answer to a call that the rule refuses: the error, or success (with nothing done) where it is switched off. */
+#define SIM_REFUSE(name, error) (SIM_RULE(name) ? (error) : CUDA_SUCCESS)
 
 /* False, with the reason in `error`, where SIMCUDA_WEAK names what is no rule: the driver's cuInit asks it. */
 bool sim_rules_understood(char *error, unsigned long error_bytes);

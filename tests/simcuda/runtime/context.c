@@ -5,6 +5,7 @@
  * is kept until cudaDeviceReset. */
 #include "context.h"
 
+#include "rules.h"
 #include "runtime.h"
 
 #include <pthread.h>
@@ -70,6 +71,8 @@ CUresult rt_context_set_device(int device)
 {
     CUcontext context;
     CUresult result = rt_context_primary(device, &context);
+    if (result == CUDA_ERROR_INVALID_DEVICE)
+        return SIM_REFUSE(device_ordinal, result);
     if (!result)
         result = RT_DRIVER(cuCtxSetCurrent)(context);
     if (!result)
