@@ -1,9 +1,13 @@
-/* launch.c: kernel launches. Kernels compute nothing here; what can be judged is judged: the pointers among the
- * arguments.
+/* launch.c: kernel launches. A kernel that kernels/ understands is computed there; of others only the pointers among the
+ * arguments are judged.
  *
- * They are taken at the call, as a real launch does. When the stream reaches the launch, a pointer into memory that
+ * Arguments are taken at the call, as a real launch does. When the stream reaches the launch, a pointer into memory that
  * CUDA knows or knew must be live and within reach of the device, else the error is the sticky illegal address. Values
- * that point elsewhere are counted and left alone. What the kernel would have written is unknown from then on. */
+ * that point elsewhere are counted and left alone. What a kernel that is not computed would have written is unknown from
+ * then on. */
+#include "../kernels/account.h"
+#include "../kernels/call.h"
+#include "../kernels/choice.h"
 #include "access.h"
 #include "address.h"
 #include "api.h"
@@ -21,6 +25,7 @@
 struct argument {
     CUdeviceptr value;
     bool written;
+    bool maybe; /* not certainly a pointer */
 };
 
 struct launch_op {
@@ -28,7 +33,22 @@ struct launch_op {
     char *name; /* of the kernel; the module may be unloaded before it runs */
     size_t count;
     struct argument *arguments;
+    struct sim_match *match;   /* what kernels/ knows of it, or NULL */
+    unsigned char *parameters; /* copied as match->layout says, or NULL */
+    unsigned grid[3], block[3];
 };
+
+static bool count_argument(const struct argument *argument, const struct sim_range *range)
+{
+    if (argument->value == 0)
+        return false;
+    if (range == NULL && !sim_address_is_ours(argument->value)) {
+        sim.pointers_unknown += !argument->maybe;
+        return false;
+    }
+    sim.pointers_judged++;
+    return true;
+}
 
 static void judge(struct launch_op *launch, const struct argument *argument)
 {
@@ -36,13 +56,8 @@ static void judge(struct launch_op *launch, const struct argument *argument)
     const struct sim_range *range = sim_range_find(argument->value);
     char what[600];
 
-    if (argument->value == 0)
+    if (argument->maybe || !count_argument(argument, range))
         return;
-    if (range == NULL && !sim_address_is_ours(argument->value)) {
-        sim.pointers_unknown++;
-        return;
-    }
-    sim.pointers_judged++;
     /* A pointer to the end of an allocation, or to an empty tensor, is passed now and then and not used: only one that
      * lies inside of something, or in a hole, can be judged. */
     if (range == NULL || !sim_reaches(context, range, argument->written)) {
@@ -54,12 +69,41 @@ static void judge(struct launch_op *launch, const struct argument *argument)
         sim_knowledge_forget_record((uintptr_t)range->alias + (argument->value - range->start));
 }
 
+/* False where kernels/ does not decide: the pointers are to be judged. */
+static bool compute(struct launch_op *launch, bool *computed, bool *unknown)
+{
+    char what[600];
+    struct sim_call call = {.match = launch->match,
+        .arguments = launch->parameters,
+        .context = launch->op.context,
+        .what = what};
+
+    if (launch->parameters == NULL || launch->match->compute == NULL || !sim_computes_kernels())
+        return false;
+    call.types = call.match->holes.types;
+    call.numbers = call.match->holes.numbers;
+    memcpy(call.grid, launch->grid, sizeof call.grid);
+    memcpy(call.block, launch->block, sizeof call.block);
+    snprintf(what, sizeof what, "kernel %s", launch->name);
+    if (!sim_call_run(&call))
+        return false;
+    *computed = sim_call_is_ready(&call);
+    *unknown = call.unknown && !call.gave_up;
+    for (size_t i = 0; i < launch->count; i++)
+        count_argument(&launch->arguments[i], sim_range_find(launch->arguments[i].value));
+    return true;
+}
+
 static void execute_launch(struct sim_op *op)
 {
     struct launch_op *launch = (struct launch_op *)op;
+    bool computed = false, unknown = false;
 
-    for (size_t i = 0; i < launch->count && op->context->sticky == CUDA_SUCCESS; i++)
-        judge(launch, &launch->arguments[i]);
+    if (!compute(launch, &computed, &unknown))
+        for (size_t i = 0; i < launch->count && op->context->sticky == CUDA_SUCCESS; i++)
+            judge(launch, &launch->arguments[i]);
+    if (launch->match != NULL)
+        sim_account_launch(launch->match, computed, unknown);
     if (sim_trace_is_on())
         sim_trace_launch(op, launch->name);
 }
@@ -69,6 +113,7 @@ static void destroy_launch(struct sim_op *op)
     struct launch_op *launch = (struct launch_op *)op;
     free(launch->name);
     free(launch->arguments);
+    free(launch->parameters);
 }
 
 static struct sim_op *clone_launch(const struct sim_op *op)
@@ -80,11 +125,14 @@ static struct sim_op *clone_launch(const struct sim_op *op)
         return NULL;
     clone->name = strdup(launch->name);
     clone->arguments = malloc((launch->count + 1) * sizeof *clone->arguments);
-    if (clone->name == NULL || clone->arguments == NULL) {
+    clone->parameters = launch->parameters != NULL ? malloc(launch->match->layout.bytes) : NULL;
+    if (clone->name == NULL || clone->arguments == NULL || (launch->parameters != NULL && clone->parameters == NULL)) {
         sim_op_destroy(&clone->op);
         return NULL;
     }
     memcpy(clone->arguments, launch->arguments, launch->count * sizeof *clone->arguments);
+    if (launch->parameters != NULL)
+        memcpy(clone->parameters, launch->parameters, launch->match->layout.bytes);
     return &clone->op;
 }
 
@@ -103,7 +151,27 @@ static const struct sim_op_class launch_class = {.name = "launch",
     .destroy = destroy_launch,
     .touches = launch_touches};
 
-/* Copies the pointers out of the program's argument block. */
+/* Copies the parameters of a kernel whose layout is known, and the pointers among them. */
+static bool take_parameters(struct launch_op *launch, void **parameters)
+{
+    const struct sim_layout *layout = &launch->match->layout;
+
+    launch->parameters = calloc(1, layout->bytes + 1);
+    launch->arguments = malloc((layout->pointer_count + 1) * sizeof *launch->arguments);
+    if (launch->parameters == NULL || launch->arguments == NULL)
+        return false;
+    for (unsigned i = 0; i < layout->parameter_count; i++)
+        memcpy(launch->parameters + layout->offsets[i], parameters[i], layout->sizes[i]);
+    for (unsigned i = 0; i < layout->pointer_count; i++) {
+        const struct sim_pointer_place *place = &layout->pointers[i];
+        struct argument *argument = &launch->arguments[launch->count++];
+        *argument = (struct argument){.written = place->written, .maybe = place->maybe};
+        memcpy(&argument->value, launch->parameters + place->offset, sizeof argument->value);
+    }
+    return true;
+}
+
+/* Copies the pointers that the name tells of out of the program's argument block. */
 static bool take_arguments(struct launch_op *launch, const struct sim_signature *signature, void **parameters)
 {
     size_t count = 0;
@@ -118,11 +186,20 @@ static bool take_arguments(struct launch_op *launch, const struct sim_signature 
         const CUdeviceptr *values = parameters[parameter->index];
         for (unsigned j = 0; j < parameter->pointers; j++) {
             struct argument *argument = &launch->arguments[launch->count++];
+            *argument = (struct argument){.written = parameter->writes && j == 0};
             memcpy(&argument->value, &values[j], sizeof argument->value);
-            argument->written = parameter->writes && j == 0;
         }
     }
     return true;
+}
+
+static bool take(struct launch_op *launch, const struct sim_signature *signature, void **parameters)
+{
+    if (parameters == NULL)
+        return true;
+    if (launch->match != NULL && launch->match->key != NULL && sim_computes_kernels())
+        return take_parameters(launch, parameters);
+    return signature == NULL || take_arguments(launch, signature, parameters);
 }
 
 static bool is_legal_shape(const CUlaunchConfig *config, CUfunction function)
@@ -159,7 +236,10 @@ static CUresult launch_kernel(const CUlaunchConfig *config, CUfunction handle, v
         return CUDA_ERROR_OUT_OF_MEMORY;
     signature = parameters != NULL ? sim_function_signature(function) : NULL;
     launch->name = strdup(function->name);
-    if (launch->name == NULL || (signature != NULL && !take_arguments(launch, signature, parameters))) {
+    launch->match = function->match;
+    memcpy(launch->grid, (unsigned[]){config->gridDimX, config->gridDimY, config->gridDimZ}, sizeof launch->grid);
+    memcpy(launch->block, (unsigned[]){config->blockDimX, config->blockDimY, config->blockDimZ}, sizeof launch->block);
+    if (launch->name == NULL || !take(launch, signature, parameters)) {
         sim_op_destroy(&launch->op);
         return CUDA_ERROR_OUT_OF_MEMORY;
     }

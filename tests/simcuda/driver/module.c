@@ -3,6 +3,7 @@
  * Loading is lazy, as CUDA's default is: a module takes device memory when its first function is launched, so that a
  * launch can be the call that runs out of memory. */
 #include "module.h"
+#include "../kernels/catalogue.h"
 #include "alloc.h"
 #include "api.h"
 #include "context.h"
@@ -140,6 +141,7 @@ const struct sim_signature *sim_function_signature(CUfunction function)
 {
     if (!function->signature_known) {
         function->signature = sim_signature_of(function->name);
+        function->match = sim_match_of(function->name);
         function->signature_known = true;
     }
     return function->signature;

@@ -14,6 +14,7 @@ struct CUfunc_st {
     int max_dynamic_shared_bytes, shared_carveout;
     bool signature_known;
     struct sim_signature *signature;
+    struct sim_match *match; /* what kernels/ knows of it, or NULL; read with the signature */
     UT_hash_handle hh;
 };
 
@@ -48,7 +49,7 @@ struct CUlib_st {
 CUresult sim_function_resolve(CUfunction handle, CUfunction *function);
 /* Charges the module's memory at its first use. */
 CUresult sim_module_charge(CUmodule module);
-/* What its name tells, read at the first launch; may be NULL. */
+/* What its name tells, read at the first launch, together with function->match; may be NULL. */
 const struct sim_signature *sim_function_signature(CUfunction function);
 
 #endif

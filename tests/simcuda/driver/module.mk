@@ -2,7 +2,9 @@
 SIMDRIVER := tests/simcuda/driver
 SIMDRIVER_GEN := $(BUILD)/gen/$(SIMDRIVER)
 SIMDRIVER_LOOKUPS := $(wildcard tests/simcuda/golden/cudart1[0-9]_lookups.txt)
-SIMDRIVER_SOURCES := $(wildcard $(SIMDRIVER)/*.c) $(SIMCUDA_RULES)
+SIMKERNELS := tests/simcuda/kernels
+SIMKERNELS_SOURCES := $(wildcard $(SIMKERNELS)/*.c)
+SIMDRIVER_SOURCES := $(wildcard $(SIMDRIVER)/*.c) $(SIMKERNELS_SOURCES) $(SIMCUDA_RULES)
 SIMDRIVER_LIBRARY := $(SIMCUDA_DIR)/libcuda.so.1
 
 simdriver_CFLAGS := -isystem $(CUDA_INCLUDE) -I$(SIMDRIVER) -Itests/simcuda/rules -pthread
@@ -13,6 +15,8 @@ simdriver_LIBS := -Wl,-Bstatic -lyaml -lxxhash -Wl,-Bdynamic -lm -ldl -lpthread
 simdriver_LINK_DEPS := $(SIMDRIVER)/exports.map $(SIMDRIVER_GEN)/lookup_stubs.o
 
 $(eval $(call shared_library,simdriver,$(SIMDRIVER_LIBRARY),$(SIMDRIVER_SOURCES)))
+# What kernels compute must not depend on the processor: no contraction to fused multiply-adds.
+$(call object_of,simdriver,$(SIMKERNELS_SOURCES)): private simdriver_CFLAGS += $(if $(DEBUG),,-O3) -ffp-contract=off
 $(SIMDRIVER_LIBRARY): private simdriver_LIBS := $(SIMDRIVER_GEN)/lookup_stubs.o $(simdriver_LIBS)
 
 $(SIMDRIVER_GEN)/lookup_stubs.c: $(SIMDRIVER)/make_stubs.sh $(SIMDRIVER)/driver_api.def $(SIMDRIVER_LOOKUPS) | $(BUILD_READY)

@@ -135,10 +135,9 @@ struct sim_signature *sim_signature_parse(const char *demangled)
     return signature;
 }
 
-struct sim_signature *sim_signature_of(const char *mangled_name)
+char *sim_demangle(const char *mangled_name)
 {
     demangle_function *demangle;
-    struct sim_signature *signature = NULL;
     char *demangled;
     int status = 0;
 
@@ -148,8 +147,17 @@ struct sim_signature *sim_signature_of(const char *mangled_name)
     if (demangle == NULL)
         return NULL;
     demangled = demangle(mangled_name, NULL, NULL, &status);
-    if (demangled != NULL && status == 0)
-        signature = sim_signature_parse(demangled);
+    if (status == 0)
+        return demangled;
+    free(demangled);
+    return NULL;
+}
+
+struct sim_signature *sim_signature_of(const char *mangled_name)
+{
+    char *demangled = sim_demangle(mangled_name);
+    struct sim_signature *signature = demangled != NULL ? sim_signature_parse(demangled) : NULL;
+
     free(demangled);
     return signature;
 }

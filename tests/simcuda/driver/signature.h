@@ -18,6 +18,8 @@ struct sim_signature {
     struct sim_parameter *parameters;
 };
 
+/* The C++ name of a mangled one, or NULL; the caller frees it. */
+char *sim_demangle(const char *mangled_name);
 /* NULL for names that are not mangled or not understood: then nothing is known of the arguments. The caller frees it
  * with sim_signature_free. */
 struct sim_signature *sim_signature_of(const char *mangled_name);

@@ -1,0 +1,20 @@
+/* view.h: one stretch of device memory as a flat array, for the length of a call. */
+#ifndef SIM_VIEW_H
+#define SIM_VIEW_H
+
+#include "kernel.h"
+
+struct sim_view {
+    struct sim_view *next;
+    CUdeviceptr address;
+    size_t bytes;
+    bool reads, writes;
+    const struct sim_shape *shape; /* NULL: all bytes; owned */
+    char *flat;                    /* the memory's alias, or `gathered` */
+    char *gathered;                /* NULL where the alias is in one piece */
+};
+
+/* Writes gathered outputs back, and frees the view. `known`: what is known of the outputs from now on. */
+void sim_view_close(struct sim_view *view, bool known);
+
+#endif
