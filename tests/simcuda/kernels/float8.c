@@ -40,6 +40,8 @@ static uint8_t encode(const struct format *format, float value)
     value = fabsf(value);
     if (value >= 0x1p17f)
         return sign | format->overflow;
+    if (value == 0)
+        return sign;
     /* Count units in the last place of the value's binade, or of the subnormals' one. */
     frexpf(value, &exponent);
     exponent = exponent - 1 < 1 - format->bias ? 1 - format->bias : exponent - 1;
