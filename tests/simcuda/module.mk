@@ -7,6 +7,7 @@ include tests/simcuda/driver/module.mk
 include tests/simcuda/runtime/module.mk
 include tests/simcuda/blas/module.mk
 include tests/simcuda/nvml/module.mk
+include tests/simcuda/cudnn/module.mk
 include tests/simcuda/stubs/module.mk
 include tests/simcuda/conformance/module.mk
 
