@@ -11,6 +11,7 @@ suite simcuda-driver criterion "$build/tests/simcuda_driver_test" -j2
 suite simcuda-blas criterion "$build/tests/simcuda_blas_test" -j2
 suite simcuda-blas-whole criterion "$build/tests/simcuda_blas_whole_test" -j2
 suite simcuda-nvml criterion "$build/tests/simcuda_nvml_test" -j2
+suite simcuda-cudnn criterion "$build/tests/simcuda_cudnn_test" -j2
 suite simcuda-cudart-13 criterion "$build/tests/cudart13_translation_test"
 suite simcuda-cudart-12 criterion "$build/tests/cudart12_translation_test"
 suite conformance tap "$build/tests/conformance"

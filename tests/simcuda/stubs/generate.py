@@ -4,7 +4,7 @@
     generate.py TORCH_LIB SIMULATED OUT
 
 TORCH_LIB is the folder torch/lib of a PyTorch wheel for CUDA. For each NVIDIA library that one of its files names as
-NEEDED (cuDNN, cuFFT, NCCL, ...) and that the folder SIMULATED does not hold, a library with that SONAME is built. It
+NEEDED (cuFFT, NCCL, ...) and that the folder SIMULATED does not hold, a library with that SONAME is built. It
 exports exactly the symbols that those files leave undefined, under the version node that they ask for. What a stub does
 is in stub.h.
 
@@ -34,7 +34,7 @@ PREFIXES = {"nvshmem_host": "nvshmem", "nvToolsExt": "nvtx"}
 
 # What a call that cannot be done returns, per library (each library's status type; "not supported" where it has one).
 # -1 also serves functions that return a count (cuFileRead).
-STATUS = {"cudnn": 3000, "cufft": 16, "cusolver": 9, "cusparse": 10, "cusparseLt": 10, "nccl": 5, "cufile": -1,
+STATUS = {"cufft": 16, "cusolver": 9, "cusparse": 10, "cusparseLt": 10, "nccl": 5, "cufile": -1,
           "cupti": 27, "nvrtc": 11, "curand": 203}
 STATUS_OTHERS = 1
 
@@ -109,16 +109,9 @@ def pinned_versions(torch_lib):
 
 def answers(versions):
     """Symbols that answer: the version that the wheel pins, else one that PyTorch 2.11 was built with."""
-    cudnn = (versions.get("cudnn") or [9, 19, 0])[:3]
     nccl = (versions.get("nccl") or [2, 28, 9])[:3]
-    cuda = (versions.get("cuda-toolkit") or [13, 0])[:2]
-    cuda_number = cuda[0] * 1000 + cuda[1] * 10
     return {
         "cuptiGetResultString": "ANSWER_TEXT(cuptiGetResultString)",
-        "cudnnGetLastErrorString": "ANSWER_BUFFER(cudnnGetLastErrorString)",
-        "cudnnGetVersion": f"ANSWER_SIZE(cudnnGetVersion, {cudnn[0] * 10000 + cudnn[1] * 100 + cudnn[2]})",
-        "cudnnGetProperty": f"ANSWER_PROPERTY(cudnnGetProperty, {', '.join(map(str, cudnn))})",
-        "cudnnGetCudartVersion": f"ANSWER_SIZE(cudnnGetCudartVersion, {cuda_number})",
         "ncclGetVersion": f"ANSWER_NUMBER(ncclGetVersion, {nccl[0] * 10000 + nccl[1] * 100 + nccl[2]})",
     }
 

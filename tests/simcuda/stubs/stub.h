@@ -44,12 +44,6 @@ static inline void stub_called(const char *symbol, atomic_flag *said)
     char name[4096];
 
 /* Functions that answer. */
-#define ANSWER_SIZE(name, value)                                                                                       \
-    STUB_API size_t name(void);                                                                                        \
-    size_t name(void)                                                                                                  \
-    {                                                                                                                  \
-        return value;                                                                                                  \
-    }
 #define ANSWER_NUMBER(name, value)                                                                                     \
     STUB_API int name(int *number);                                                                                    \
     int name(int *number)                                                                                              \
@@ -57,19 +51,8 @@ static inline void stub_called(const char *symbol, atomic_flag *said)
         *number = value;                                                                                               \
         return 0;                                                                                                      \
     }
-/* libraryPropertyType: 0 major, 1 minor, 2 patch. */
-#define ANSWER_PROPERTY(name, ...)                                                                                     \
-    STUB_API int name(unsigned property, int *value);                                                                  \
-    int name(unsigned property, int *value)                                                                            \
-    {                                                                                                                  \
-        static const int parts[] = {__VA_ARGS__};                                                                      \
-        if (property >= sizeof parts / sizeof *parts)                                                                  \
-            return 1;                                                                                                  \
-        *value = parts[property];                                                                                      \
-        return 0;                                                                                                      \
-    }
 
-/* A text for people through a pointer, and into a buffer of `bytes`. */
+/* A text for people through a pointer. */
 #define ANSWER_TEXT(name)                                                                                              \
     STUB_API int name(int status, const char **text);                                                                  \
     int name(int status, const char **text)                                                                            \
@@ -77,12 +60,6 @@ static inline void stub_called(const char *symbol, atomic_flag *said)
         (void)status;                                                                                                  \
         *text = LIBRARY " is not simulated";                                                                           \
         return 0;                                                                                                      \
-    }
-#define ANSWER_BUFFER(name)                                                                                            \
-    STUB_API void name(char *text, size_t bytes);                                                                      \
-    void name(char *text, size_t bytes)                                                                                \
-    {                                                                                                                  \
-        snprintf(text, bytes, "%s is not simulated", LIBRARY);                                                         \
     }
 
 #endif

@@ -11,10 +11,9 @@ import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
 
-# What the pretended libtorch_cuda.so refers to: cuDNN by version node, cusparseLt and NCCL without, one weakly.
+# What the pretended libtorch_cuda.so refers to: cuFFT by version node, cusparseLt and NCCL without, one weakly.
 TORCH_SOURCE = """
-int cudnnCreate(void *);
-unsigned long cudnnGetVersion(void);
+int cufftCreate(void *);
 int cusparseLtInit(void *);
 int ncclGetVersion(int *);
 const char *ncclGetErrorString(int);
@@ -23,13 +22,12 @@ int ncclOptional(void) __attribute__((weak));
 extern int ncclTable[];
 int use(void) {
     int version;
-    return cudnnCreate(0) + (int)cudnnGetVersion() + cusparseLtInit(0) + ncclGetVersion(&version)
+    return cufftCreate(0) + cusparseLtInit(0) + ncclGetVersion(&version)
         + (ncclGetErrorString(0) != 0) + (int)cuFileRead(0) + (ncclOptional ? ncclOptional() : 0) + ncclTable[0];
 }
 """
 REAL = {
-    "libcudnn.so.9": ("int cudnnCreate(void *p){return p!=0;} unsigned long cudnnGetVersion(void){return 1;}",
-                      "libcudnn.so.9"),
+    "libcufft.so.12": ("int cufftCreate(void *p){return p!=0;}", "libcufft.so.12"),
     "libcusparseLt.so.0": ("int cusparseLtInit(void *p){return p!=0;}", None),
     "libnccl.so.2": ("int ncclGetVersion(int*p){return *p;} const char*ncclGetErrorString(int i){return i?0:\"\";}"
                      "int ncclOptional(void){return 1;} int ncclTable[4]={1};", None),
@@ -76,7 +74,6 @@ class Stubs(unittest.TestCase):
         metadata.mkdir()
         (metadata / "METADATA").write_text(
             'Requires-Dist: cuda-toolkit[cublas,cudart]==13.0.2; platform_system == "Linux"\n'
-            'Requires-Dist: nvidia-cudnn-cu13==9.19.0.56; platform_system == "Linux"\n'
             'Requires-Dist: nvidia-nccl-cu13==2.28.9; platform_system == "Linux"\n')
         cls.root, cls.simulated = root, root / "simulated"
         cls.simulated.mkdir()
@@ -102,7 +99,7 @@ class Stubs(unittest.TestCase):
             self.assertEqual(soname(self.out / name), name)
 
     def test_symbols_carry_the_version_that_the_reference_asks_for(self):
-        self.assertIn("cudnnCreate@@libcudnn.so.9", symbols(self.out / "libcudnn.so.9"))
+        self.assertIn("cufftCreate@@libcufft.so.12", symbols(self.out / "libcufft.so.12"))
         self.assertIn("cusparseLtInit", symbols(self.out / "libcusparseLt.so.0"))
 
     def test_a_weak_reference_stays_undefined(self):
@@ -118,10 +115,10 @@ class Stubs(unittest.TestCase):
                        env={"LD_LIBRARY_PATH": str(self.out), "LD_BIND_NOW": "1"})
 
     def test_a_call_fails_and_says_its_name_once(self):
-        printed, said = self.call("cudnn = ctypes.CDLL(out + '/libcudnn.so.9')\n"
-                                  "print(cudnn.cudnnCreate(None), cudnn.cudnnCreate(None))")
-        self.assertEqual(printed, ["3000", "3000"])
-        self.assertEqual(said, "simcuda: libcudnn.so.9: cudnnCreate was called and is not simulated\n")
+        printed, said = self.call("cufft = ctypes.CDLL(out + '/libcufft.so.12')\n"
+                                  "print(cufft.cufftCreate(None), cufft.cufftCreate(None))")
+        self.assertEqual(printed, ["16", "16"])
+        self.assertEqual(said, "simcuda: libcufft.so.12: cufftCreate was called and is not simulated\n")
 
     def test_a_count_is_negative(self):
         printed, _ = self.call("file = ctypes.CDLL(out + '/libcufile.so.0')\n"
@@ -131,8 +128,8 @@ class Stubs(unittest.TestCase):
     def test_versions_are_those_that_the_wheel_pins(self):
         printed, said = self.call("number = ctypes.c_int()\n"
                                   "ctypes.CDLL(out + '/libnccl.so.2').ncclGetVersion(ctypes.byref(number))\n"
-                                  "print(ctypes.CDLL(out + '/libcudnn.so.9').cudnnGetVersion(), number.value)")
-        self.assertEqual(printed, ["91900", "22809"])
+                                  "print(number.value)")
+        self.assertEqual(printed, ["22809"])
         self.assertEqual(said, "")
 
     def test_an_error_text_is_a_text(self):
