@@ -33,6 +33,7 @@ under_the_library="env LD_PRELOAD=$shim VRAMSPAN_POLICY=$PWD/tests/torch/policy.
 suite torch sum $sim "$python" tests/torch/run.py
 suite torch-preloaded sum $sim $under_the_library "$python" tests/torch/run.py
 suite torch-nvml pytest $sim $pytest tests/simcuda/nvml/tests/test_torch_devices.py
+suite torch-cudnn pytest $sim $pytest tests/simcuda/cudnn/tests/test_torch_convolutions.py
 suite comfyui-checkpoint pytest $pytest tests/comfyui/test_checkpoint.py
 suite comfyui-spread pytest $sim $pytest tests/comfyui/test_spread.py
 suite comfyui-server-preloaded pytest $sim env LD_PRELOAD="$shim" \

@@ -204,10 +204,15 @@ cudnnStatus_t cudnnBackendGetAttribute(
         return answer_descriptor(descriptor, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, room, count, elements);
     case CUDNN_ATTR_ENGINECFG_ENGINE:
         return answer_descriptor(descriptor, CUDNN_BACKEND_ENGINE_DESCRIPTOR, room, count, elements);
+    case CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG:
+        return answer_descriptor(descriptor, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, room, count, elements);
+    case CUDNN_ATTR_ENGINE_GLOBAL_INDEX:
+        return answer_number(0, room, count, elements);
     case CUDNN_ATTR_OPERATIONGRAPH_ENGINE_GLOBAL_COUNT:
         return answer_number(1, room, count, elements);
     case CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE:
         return answer_number((int64_t)dnn_program_workspace_bytes(&descriptor->program), room, count, elements);
+    case CUDNN_ATTR_ENGINECFG_KNOB_CHOICES: /* the one engine has no knobs */
     case CUDNN_ATTR_ENGINE_KNOB_INFO:
     case CUDNN_ATTR_ENGINE_NUMERICAL_NOTE:
     case CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE:

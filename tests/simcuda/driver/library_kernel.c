@@ -2,6 +2,7 @@
  *
  * The operands are checked and read when the stream reaches the kernel. It is computed where all bytes that it reads
  * are known; else what it would have written is unknown from then on. */
+#include "../kernels/choice.h"
 #include "access.h"
 #include "internals_entry.h"
 #include "schedule.h"
@@ -120,7 +121,7 @@ static void execute_kernel(struct sim_op *base)
     const struct simcuda_kernel *kernel = &op->kernel;
     char **buffers = calloc(kernel->operand_count + 1, sizeof *buffers);
     char what[128];
-    bool computed = buffers != NULL && kernel->compute != NULL;
+    bool computed = buffers != NULL && kernel->compute != NULL && sim_computes_gemms();
 
     for (size_t i = 0; i < kernel->operand_count; i++) {
         snprintf(what, sizeof what, "operand %zu of %s", i, kernel->symbol);

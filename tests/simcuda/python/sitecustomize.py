@@ -33,7 +33,10 @@ def _load_libraries(torch_lib):
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode != 0:
         raise ImportError(f"simcuda: no stand-ins for the NVIDIA libraries that this PyTorch needs: {done.stderr.strip()}")
-    for path in (pathlib.Path(done.stdout.strip()) / "libraries").read_text().splitlines():
+    folder = pathlib.Path(done.stdout.strip())
+    if cudnn := (folder / "cudnn-version").read_text():
+        os.environ.setdefault("SIMCUDA_CUDNN_VERSION", cudnn)
+    for path in (folder / "libraries").read_text().splitlines():
         ctypes.CDLL(path)
 
 

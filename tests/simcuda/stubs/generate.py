@@ -10,7 +10,8 @@ is in stub.h.
 
 Each PyTorch gets a folder of its own in OUT, whose path is printed: its name has the version and a hash of all that
 matters, so a folder that is there is right, and several processes may ask at once. Its file `libraries` lists the paths
-of all NVIDIA libraries that this PyTorch needs, the simulated ones among them.
+of all NVIDIA libraries that this PyTorch needs, the simulated ones among them; `cudnn-version` holds the number that
+cudnnGetVersion is to return, which is what the wheel pins (empty: it pins none): PyTorch refuses an older one.
 
 Needs readelf (binutils) and a C compiler ($CC, else gcc).
 """
@@ -102,7 +103,7 @@ def pinned_versions(torch_lib):
     versions = {}
     for metadata in torch_lib.parent.parent.glob("torch-*.dist-info/METADATA"):
         for line in metadata.read_text(errors="replace").splitlines():
-            if match := re.match(r"Requires-Dist: (?:nvidia-)?([a-z-]+?)(?:-cu\d+)?(?:\[.*?\])?==([\d.]+)", line):
+            if match := re.match(r"Requires-Dist: (?:nvidia-)?([a-z-]+?)(?:-cu\d+)?(?:\[.*?\])?(?: \()?==([\d.]+)", line):
                 versions[match[1]] = [int(part) for part in match[2].split(".")]
     return versions
 
@@ -173,7 +174,8 @@ def generate(torch_lib, simulated, final):
             symbols = libraries.setdefault(soname, {})
             if symbol:
                 symbols[version, symbol] = is_data
-    answering = answers(pinned_versions(torch_lib))
+    versions = pinned_versions(torch_lib)
+    answering = answers(versions)
     final.parent.mkdir(parents=True, exist_ok=True)
     folder = pathlib.Path(tempfile.mkdtemp(prefix=final.name + ".", dir=final.parent))
     try:
@@ -185,6 +187,8 @@ def generate(torch_lib, simulated, final):
                 build(soname, symbols, answering, folder)
                 paths.append(final / soname)
         (folder / "libraries").write_text("".join(f"{path}\n" for path in paths))
+        major, minor, patch = versions.get("cudnn", [0, 0, 0])[:3]
+        (folder / "cudnn-version").write_text(str(major * 10000 + minor * 100 + patch) if major else "")
         folder.chmod(0o755)
         folder.rename(final)
     except OSError:

@@ -74,6 +74,7 @@ class Stubs(unittest.TestCase):
         metadata.mkdir()
         (metadata / "METADATA").write_text(
             'Requires-Dist: cuda-toolkit[cublas,cudart]==13.0.2; platform_system == "Linux"\n'
+            'Requires-Dist: nvidia-cudnn-cu13 (==9.26.0.51) ; platform_system == "Linux"\n'
             'Requires-Dist: nvidia-nccl-cu13==2.28.9; platform_system == "Linux"\n')
         cls.root, cls.simulated = root, root / "simulated"
         cls.simulated.mkdir()
@@ -131,6 +132,7 @@ class Stubs(unittest.TestCase):
                                   "print(number.value)")
         self.assertEqual(printed, ["22809"])
         self.assertEqual(said, "")
+        self.assertEqual((self.out / "cudnn-version").read_text(), "92600")
 
     def test_an_error_text_is_a_text(self):
         printed, _ = self.call("text = ctypes.CDLL(out + '/libnccl.so.2').ncclGetErrorString\n"

@@ -290,3 +290,20 @@ Test(cudnn_backend, nothing_is_computed_from_unknown_bytes)
     OK(cuCtxSynchronize());
     holds(y, ones, 4);
 }
+
+Test(cudnn_without_arithmetic, pointers_are_judged_all_the_same)
+{
+    CUdeviceptr x, w, y;
+
+    setenv("SIMCUDA_COMPUTE", "none", 1);
+    start("early");
+    x = upload(picture, 9);
+    w = upload(ones, 4);
+    y = upload(ones, 4);
+    make_plan();
+    OK(cudnnBackendExecute(handle, plan, pack_of(x, w, y)));
+    OK(cuCtxSynchronize());
+    holds(y, ones, 4);
+    OK(cuMemFree(w));
+    is_illegal(x, w, y);
+}

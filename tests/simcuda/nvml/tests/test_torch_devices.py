@@ -1,6 +1,6 @@
 """How PyTorch counts and finds devices: through NVML, without starting CUDA.
 
-    tests/simcuda/simrun python -m pytest tests/simcuda/nvml/tests/test_torch_devices.py
+    tests/simcuda/vramspan-sim python -m pytest tests/simcuda/nvml/tests/test_torch_devices.py
 
 Each case runs in a forked child of this process, which imports torch once and never starts CUDA itself. CUDA_VISIBLE_DEVICES
 is read by torch (for NVML) and by the driver (for cudaGetDeviceCount): each case compares the two.
