@@ -152,5 +152,8 @@ Test(cudnn_convolution_late, unmapping_weights_under_a_queued_convolution_is_an_
     OK(cuCtxSynchronize());
     OK(convolve(1, x, w, 0, y));
     cuMemUnmap(w, bytes);
+    /* New memory at the same address hides nothing; these calls may fail already. */
+    cuMemMap(w, bytes, 0, page, 0);
+    cuMemSetAccess(w, bytes, &access, 1);
     GIVES(CUDA_ERROR_ILLEGAL_ADDRESS, cuCtxSynchronize());
 }
