@@ -65,7 +65,8 @@ struct simcuda_kernel {
     const char *symbol; /* a literal: the public function that was called */
     size_t operand_count;
     const struct simcuda_operand *operands; /* copied */
-    const void *arguments;                  /* copied, `argument_bytes` */
+    uint64_t flops;
+    const void *arguments; /* copied, `argument_bytes` */
     size_t argument_bytes;
     /* Gets a buffer with the bytes of each operand (NULL for scratch); what it leaves in those with SIMCUDA_WRITES goes
      * back. False where memory is short: then nothing does. Must not call CUDA. */

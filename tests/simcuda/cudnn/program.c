@@ -132,6 +132,25 @@ static unsigned use_of(const struct dnn_program *program, int tensor)
     return use;
 }
 
+/* A multiplication and an addition for each element of the sums; one operation for each element otherwise. */
+static uint64_t flops_of(const struct dnn_program *program)
+{
+    uint64_t flops = 0;
+
+    for (int i = 0; i < program->operation_count; i++) {
+        const struct dnn_operation *operation = &program->operations[i];
+        const struct dnn_tensor *x = &program->tensors[operation->x];
+        const struct dnn_tensor *w = operation->w >= 0 ? &program->tensors[operation->w] : NULL;
+        uint64_t each = 1;
+        if (operation->kind == DNN_CONVOLUTION)
+            each = 2 * dnn_element_count(w) / (uint64_t)w->dimensions[0];
+        else if (operation->kind == DNN_MATMUL)
+            each = 2 * (uint64_t)x->dimensions[x->dimension_count - 1];
+        flops += each * dnn_element_count(&program->tensors[operation->y]);
+    }
+    return flops;
+}
+
 cudnnStatus_t dnn_program_launch(cudnnHandle_t handle, const char *symbol, const struct dnn_program *program,
     void *const pointers[DNN_TENSORS], void *workspace, size_t workspace_bytes)
 {
@@ -139,6 +158,7 @@ cudnnStatus_t dnn_program_launch(cudnnHandle_t handle, const char *symbol, const
     struct simcuda_operand operands[DNN_TENSORS + 1];
     struct simcuda_kernel kernel = {.symbol = symbol,
         .operands = operands,
+        .flops = flops_of(program),
         .arguments = &copy,
         .argument_bytes = sizeof copy,
         .compute = dnn_program_compute};

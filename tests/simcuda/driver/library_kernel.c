@@ -8,6 +8,7 @@
 #include "schedule.h"
 #include "stream.h"
 #include "trace.h"
+#include "work.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -141,11 +142,26 @@ out:
     free(buffers);
 }
 
+static void measure_kernel(const struct sim_op *op, struct sim_work *work)
+{
+    const struct simcuda_kernel *kernel = &((const struct kernel_op *)op)->kernel;
+
+    work->flops = kernel->flops;
+    for (size_t i = 0; i < kernel->operand_count; i++) {
+        const struct simcuda_operand *operand = &kernel->operands[i];
+        if (operand->use & SIMCUDA_READS)
+            sim_work_reads(op, work, operand->address, operand->bytes);
+        if (is_written(operand))
+            sim_work_writes(op, work, operand->address, operand->bytes);
+    }
+}
+
 static const struct sim_op_class kernel_class = {.name = "library kernel",
     .execute = execute_kernel,
     .clone = clone_kernel,
     .destroy = destroy_kernel,
-    .touches = kernel_touches};
+    .touches = kernel_touches,
+    .measure = measure_kernel};
 
 CUresult sim_launch_library_kernel(CUstream handle, const struct simcuda_kernel *kernel)
 {

@@ -1,6 +1,9 @@
 /* cudnn_backend_test.c: the backend's descriptors, plans and variant packs. */
 #include "cudnn_on_simcuda.h"
 
+#include <stdio.h>
+#include <unistd.h>
+
 static void start_early(void)
 {
     start("early");
@@ -306,4 +309,29 @@ Test(cudnn_without_arithmetic, pointers_are_judged_all_the_same)
     holds(y, ones, 4);
     OK(cuMemFree(w));
     is_illegal(x, w, y);
+}
+
+/* Four sums of four products: 32 operations. Read are 36 bytes of the picture and 16 of the filter, written 16 of the
+ * result and the workspace. */
+Test(cudnn_traced, an_execution_tells_what_it_asks_of_the_machine)
+{
+    char path[] = "/tmp/simcuda-cudnn-XXXXXX", line[4096];
+    const char *found = NULL;
+    FILE *file;
+
+    close(mkstemp(path));
+    setenv("SIMCUDA_TRACE", path, 1);
+    start("early");
+    make_plan();
+    OK(cudnnBackendExecute(handle, plan, pack_of(upload(picture, 9), upload(ones, 4), memory(16))));
+    OK(cuCtxSynchronize());
+    file = fopen(path, "re");
+    cr_assert_not_null(file);
+    while (found == NULL && fgets(line, sizeof line, file) != NULL)
+        found = strstr(line, "cudnnBackendExecute") != NULL ? strstr(line, "\"flops\"") : NULL;
+    fclose(file);
+    unlink(path);
+    cr_assert_not_null(found);
+    cr_assert_str_eq(found, "\"flops\":32,\"legs\":[{\"from\":\"cuda:0\",\"to\":\"cuda:0\",\"link\":\"memory\","
+                            "\"bytes\":4164}]}\n");
 }
