@@ -46,6 +46,11 @@ typedef struct {
 } nvmlProcessInfo_t;
 
 typedef struct {
+    unsigned pid;
+    unsigned long long usedGpuMemory;
+} nvmlProcessInfo_v1_t;
+
+typedef struct {
     unsigned gpu, memory; /* percent of the last sample */
 } nvmlUtilization_t;
 
@@ -83,10 +88,14 @@ NVML_API nvmlReturn_t nvmlDeviceGetP2PStatus(nvmlDevice_t from, nvmlDevice_t to,
 NVML_API nvmlReturn_t nvmlDeviceGetMemoryInfo(nvmlDevice_t device, nvmlMemory_t *memory);
 NVML_API nvmlReturn_t nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t device, nvmlMemory_v2_t *memory);
 NVML_API nvmlReturn_t nvmlDeviceGetUtilizationRates(nvmlDevice_t device, nvmlUtilization_t *rates);
+NVML_API nvmlReturn_t nvmlDeviceGetComputeRunningProcesses(
+    nvmlDevice_t device, unsigned *count, nvmlProcessInfo_v1_t *processes);
 NVML_API nvmlReturn_t nvmlDeviceGetComputeRunningProcesses_v2(
     nvmlDevice_t device, unsigned *count, nvmlProcessInfo_t *processes);
 NVML_API nvmlReturn_t nvmlDeviceGetComputeRunningProcesses_v3(
     nvmlDevice_t device, unsigned *count, nvmlProcessInfo_t *processes);
+NVML_API nvmlReturn_t nvmlDeviceGetGraphicsRunningProcesses(
+    nvmlDevice_t device, unsigned *count, nvmlProcessInfo_v1_t *processes);
 NVML_API nvmlReturn_t nvmlDeviceGetGraphicsRunningProcesses_v2(
     nvmlDevice_t device, unsigned *count, nvmlProcessInfo_t *processes);
 NVML_API nvmlReturn_t nvmlDeviceGetGraphicsRunningProcesses_v3(

@@ -96,11 +96,36 @@ nvmlReturn_t nvmlDeviceGetComputeRunningProcesses_v2(nvmlDevice_t device, unsign
     return nvmlDeviceGetComputeRunningProcesses_v3(device, count, processes);
 }
 
+/* The first forms tell a process and its bytes only. PyTorch looks them up by their bare names when memory runs out
+ * (c10/cuda/CUDACachingAllocator.cpp), and stops where they fail. */
+static nvmlReturn_t first_form(
+    nvmlReturn_t result, const nvmlProcessInfo_t *process, unsigned count, nvmlProcessInfo_v1_t *processes)
+{
+    if (result == NVML_SUCCESS && count > 0)
+        processes[0] = (nvmlProcessInfo_v1_t){.pid = process->pid, .usedGpuMemory = process->usedGpuMemory};
+    return result;
+}
+
+nvmlReturn_t nvmlDeviceGetComputeRunningProcesses(nvmlDevice_t device, unsigned *count, nvmlProcessInfo_v1_t *processes)
+{
+    nvmlProcessInfo_t process;
+    nvmlReturn_t result = nvmlDeviceGetComputeRunningProcesses_v3(device, count, processes != NULL ? &process : NULL);
+    return first_form(result, &process, result == NVML_SUCCESS ? *count : 0, processes);
+}
+
 nvmlReturn_t nvmlDeviceGetGraphicsRunningProcesses_v3(
     nvmlDevice_t device, unsigned *count, nvmlProcessInfo_t *processes)
 {
     nvmlReturn_t result = nvml_check_device(device, count);
     return result != NVML_SUCCESS ? result : answer_processes(0, count, processes);
+}
+
+nvmlReturn_t nvmlDeviceGetGraphicsRunningProcesses(
+    nvmlDevice_t device, unsigned *count, nvmlProcessInfo_v1_t *processes)
+{
+    nvmlProcessInfo_t process;
+    nvmlReturn_t result = nvmlDeviceGetGraphicsRunningProcesses_v3(device, count, processes != NULL ? &process : NULL);
+    return first_form(result, &process, result == NVML_SUCCESS ? *count : 0, processes);
 }
 
 nvmlReturn_t nvmlDeviceGetGraphicsRunningProcesses_v2(

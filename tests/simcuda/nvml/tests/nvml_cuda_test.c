@@ -186,6 +186,24 @@ Test(nvml_cuda, a_process_that_uses_a_device_is_listed_there)
     cr_assert_eq(room, 0);
 }
 
+Test(nvml_cuda, the_first_form_of_a_process_has_16_bytes)
+{
+    nvmlProcessInfo_v1_t processes[2] = {{0}, {7, 7}};
+    unsigned room = 1;
+
+    cr_assert_eq(sizeof *processes, 16);
+    use_last(2 << 20);
+    SUCCEEDS(nvmlDeviceGetComputeRunningProcesses(device_at(2), &room, processes));
+    cr_assert_eq(room, 1);
+    cr_assert_eq(processes[0].pid, (unsigned)getpid());
+    cr_assert_eq(processes[0].usedGpuMemory, 402 << 20);
+    cr_assert_eq(processes[1].pid, 7);
+    room = 0;
+    ANSWERS(NVML_ERROR_INSUFFICIENT_SIZE, nvmlDeviceGetComputeRunningProcesses(device_at(2), &room, NULL));
+    SUCCEEDS(nvmlDeviceGetGraphicsRunningProcesses(device_at(2), &room, processes));
+    cr_assert_eq(room, 0);
+}
+
 Test(nvml_cuda, a_forked_child_can_still_ask)
 {
     int status;
