@@ -78,17 +78,15 @@ static void find_implementation(struct sim_match *match, const struct kernel *ke
 {
     const struct implementation *of_kernel = implementation_of(kernel->key);
     const struct implementation *of_functor = functor != NULL ? implementation_of(functor->key) : NULL;
-    enum sim_class class;
 
     if (of_kernel == NULL || of_kernel->compute == NULL)
         return;
     if (functor != NULL) {
-        class = sim_class_of(match->functor.operands[match->functor.operand_count - 1]);
         if (of_functor == NULL)
             return;
         match->is_copy = of_functor->is_copy;
-        if (class != SIM_RAW)
-            match->block = of_functor->blocks[class];
+        if (match->functor.class != SIM_RAW)
+            match->block = of_functor->blocks[match->functor.class];
         if (match->block == NULL && !match->is_copy)
             return;
     }

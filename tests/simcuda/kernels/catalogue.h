@@ -19,7 +19,7 @@ struct sim_match {
     struct sim_holes functor_holes;
     struct sim_functor_layout functor;
     void (*compute)(struct sim_call *call); /* NULL: not computed */
-    sim_block_function *block;              /* of an element-wise kernel: for the class of its last operand */
+    sim_block_function *block;              /* of an element-wise kernel, for its functor's class */
     bool is_copy;                           /* the value passes unchanged, whatever its type */
     bool named;                             /* told on stderr that it is not computed */
     uint64_t launches, computed, unknown;   /* the account; unknown: an input was not known */

@@ -171,17 +171,20 @@ static void *element_of(values *array, enum sim_class class, size_t index)
 }
 
 /* Loads the `count` elements from `position` on of every input, as they are stored. */
-static void load_inputs(
-    const struct run *run, struct position position, size_t count, values *inputs)
+static void load_inputs(const struct run *run, struct position position, size_t count, values *inputs)
 {
+    const struct sim_functor_layout *functor = &run->match->functor;
+
     for (size_t done = 0, piece; done < count; done += piece) {
         piece = run->sizes[0] - position.index[0];
         if (piece > count - done)
             piece = count - done;
-        for (unsigned i = 1; i < run->operand_count; i++) {
+        for (unsigned slot = 0; slot < functor->input_count; slot++) {
+            unsigned i = functor->inputs[slot].index;
             enum sim_type stored = run->operands[i].stored;
-            sim_load(stored, run->operands[i].flat + position.offsets[i], (int64_t)run->strides[0][i], piece,
-                element_of(&inputs[i - 1], sim_class_of(stored), done));
+            if (!functor->inputs[slot].is_member)
+                sim_load(stored, run->operands[i].flat + position.offsets[i], (int64_t)run->strides[0][i], piece,
+                    element_of(&inputs[slot], sim_class_of(stored), done));
         }
         advance(run, piece, &position);
     }
@@ -218,67 +221,116 @@ static values *cast(enum sim_type from, values *in, enum sim_type to, values *sp
     return in;
 }
 
-static void compute_part(void *state, size_t first, size_t last)
-{
-    const struct run *run = state;
-    values inputs[SIM_MAX_OPERANDS - 1], spares[SIM_MAX_OPERANDS - 1], result, spare;
-    const void *in[SIM_MAX_OPERANDS - 1] = {0};
-    struct sim_block block = {.functor = &run->match->functor,
-        .captured = run->match->layout.functor == SIM_ABSENT ? NULL
-                                                             : run->call->arguments + run->match->layout.functor};
-    struct position position;
+/* --- what a functor captured -------------------------------------------------------------------------------------- */
 
-    seek(run, first, &position);
-    while (first < last) {
-        values *out = &result;
-        block.count = last - first < SIM_BLOCK ? last - first : SIM_BLOCK;
-        load_inputs(run, position, block.count, inputs);
-        for (unsigned i = 1; i < run->operand_count; i++)
-            in[i - 1] = cast(run->operands[i].stored, &inputs[i - 1], run->operands[i].used, &spares[i - 1], block.count);
-        if (run->match->is_copy)
-            out = (values *)in[0];
+static void member(const struct sim_block *block, unsigned index, enum sim_class class, values *out)
+{
+    enum sim_type type = block->functor->members[index];
+    const char *at = (const char *)block->captured + block->functor->member_offsets[index];
+    values value;
+
+    if (type == SIM_TYPES)
+        type = SIM_TYPE_I32; /* an enumeration */
+    sim_load(type, at, (int64_t)sim_element_bytes(type), 1, &value);
+    sim_convert(sim_class_of(type), &value, class, out, 1);
+}
+
+int64_t sim_member(const struct sim_block *block, unsigned index)
+{
+    values value;
+    member(block, index, SIM_I64, &value);
+    return value.i64[0];
+}
+
+static void fill_with_member(const struct sim_block *block, unsigned index, values *out)
+{
+    enum sim_class class = block->functor->class;
+
+    member(block, index, class, out);
+    for (size_t i = 1; i < SIM_BLOCK; i++)
+        if (class == SIM_F32)
+            out->f32[i] = out->f32[0];
         else
-            run->match->block(&block, out, in);
-        /* A copy's functor has one type for both sides. */
-        if (run->operands[0].stored != run->operands[0].used) {
-            if (!run->match->is_copy)
-                sim_narrow(run->operands[0].used, out, block.count);
-            out = cast(run->operands[0].used, out, run->operands[0].stored, &spare, block.count);
-        }
-        store_result(run, &position, block.count, out);
-        first += block.count;
-    }
+            out->i64[i] = out->i64[0]; /* or f64: the same bytes */
 }
 
 /* --- the kernel --------------------------------------------------------------------------------------------------- */
 
-struct move {
-    char *to;
-    const char *from;
+/* One thread's arrays. */
+struct arrays {
+    values inputs[SIM_MAX_INPUTS], spares[SIM_MAX_INPUTS], result, spare;
 };
 
-static void move_part(void *state, size_t first, size_t last)
+static void compute_block(const struct run *run, struct position *position, const struct sim_block *block,
+    struct arrays *arrays, const void **in)
 {
-    const struct move *move = state;
-    memmove(move->to + first, move->from + first, last - first);
+    const struct sim_functor_layout *functor = block->functor;
+    const struct operand *result = &run->operands[0];
+    values *out = &arrays->result;
+
+    load_inputs(run, *position, block->count, arrays->inputs);
+    for (unsigned i = 0; i < functor->input_count; i++) {
+        const struct operand *operand = &run->operands[functor->inputs[i].index];
+        if (!functor->inputs[i].is_member)
+            in[i] = cast(operand->stored, &arrays->inputs[i], operand->used, &arrays->spares[i], block->count);
+    }
+    if (run->match->is_copy)
+        out = (values *)in[0];
+    else
+        run->match->block(block, out, in);
+    if (result->stored != result->used) {
+        if (!run->match->is_copy) /* a copied value is of the functor's type already */
+            sim_narrow(result->used, out, block->count);
+        out = cast(result->used, out, result->stored, &arrays->spare, block->count);
+    }
+    store_result(run, position, block->count, out);
+}
+
+static void compute_part(void *state, size_t first, size_t last)
+{
+    const struct run *run = state;
+    const struct sim_functor_layout *functor = &run->match->functor;
+    struct sim_block block = {.functor = functor, .captured = run->call->arguments + run->match->layout.functor};
+    struct arrays arrays;
+    const void *in[SIM_MAX_INPUTS] = {0};
+    struct position position;
+
+    for (unsigned i = 0; i < functor->input_count; i++)
+        if (functor->inputs[i].is_member) {
+            fill_with_member(&block, functor->inputs[i].index, &arrays.inputs[i]);
+            in[i] = &arrays.inputs[i];
+        }
+    seek(run, first, &position);
+    for (; first < last; first += block.count) {
+        block.first = first;
+        block.count = last - first < SIM_BLOCK ? last - first : SIM_BLOCK;
+        compute_block(run, &position, &block, &arrays, in);
+    }
 }
 
 /* A contiguous copy between places that do not overlap. */
 static bool is_plain_move(const struct run *run)
 {
-    size_t element = sim_element_bytes(run->operands[0].stored), bytes = run->count * element;
+    const struct operand *to = &run->operands[0], *from = &run->operands[1];
+    size_t element = sim_element_bytes(to->stored), bytes = run->count * element;
 
-    return run->match->is_copy && run->dims == 1 && run->operands[0].stored == run->operands[1].stored &&
-           run->operands[0].used == run->operands[0].stored && run->strides[0][0] == element &&
-           run->strides[0][1] == element &&
-           (run->operands[0].flat + bytes <= run->operands[1].flat || run->operands[1].flat + bytes <= run->operands[0].flat);
+    return run->match->is_copy && run->dims == 1 && to->stored == from->stored && to->used == to->stored &&
+           run->strides[0][0] == element && run->strides[0][1] == element &&
+           (to->flat + bytes <= from->flat || from->flat + bytes <= to->flat);
+}
+
+static void move_part(void *state, size_t first, size_t last)
+{
+    const struct run *run = state;
+    memcpy(run->operands[0].flat + first, run->operands[1].flat + first, last - first);
 }
 
 void sim_compute_elementwise(struct sim_call *call)
 {
     struct run run = {.match = call->match,
         .call = call,
-        .count = (size_t)SIM_ARGUMENT(call, 0, int32_t),
+        .count = call->match->layout.sizes[0] == 4 ? (size_t)SIM_ARGUMENT(call, 0, int32_t)
+                                                   : (size_t)SIM_ARGUMENT(call, 0, int64_t),
         .operand_count = call->match->functor.operand_count};
 
     if (!read_types(call, &run)) {
@@ -293,53 +345,8 @@ void sim_compute_elementwise(struct sim_call *call)
     join_dimensions(&run);
     if (!open_operands(call, &run))
         return;
-    if (is_plain_move(&run)) {
-        struct move move = {run.operands[0].flat, run.operands[1].flat};
-        sim_parallel(run.count * sim_element_bytes(run.operands[0].stored), (size_t)1 << 20, move_part, &move);
-        return;
-    }
-    sim_parallel(run.count, (size_t)16 * SIM_BLOCK, compute_part, &run);
-}
-
-/* --- what a functor captured -------------------------------------------------------------------------------------- */
-
-static const char *member_at(const struct sim_block *block, unsigned index)
-{
-    return (const char *)block->captured + block->functor->member_offsets[index];
-}
-
-static void member(const struct sim_block *block, unsigned index, enum sim_class class, void *out)
-{
-    enum sim_type type = block->functor->members[index];
-    union {
-        float f32;
-        double f64;
-        int64_t i64;
-    } value;
-
-    if (type == SIM_TYPES)
-        type = SIM_TYPE_I32;
-    sim_load(type, member_at(block, index), (int64_t)sim_element_bytes(type), 1, &value);
-    sim_convert(sim_class_of(type), &value, class, out, 1);
-}
-
-float sim_member_f32(const struct sim_block *block, unsigned index)
-{
-    float value;
-    member(block, index, SIM_F32, &value);
-    return value;
-}
-
-double sim_member_f64(const struct sim_block *block, unsigned index)
-{
-    double value;
-    member(block, index, SIM_F64, &value);
-    return value;
-}
-
-int64_t sim_member_i64(const struct sim_block *block, unsigned index)
-{
-    int64_t value;
-    member(block, index, SIM_I64, &value);
-    return value;
+    if (is_plain_move(&run))
+        sim_parallel(run.count * sim_element_bytes(run.operands[0].stored), (size_t)1 << 20, move_part, &run);
+    else
+        sim_parallel(run.count, (size_t)16 * SIM_BLOCK, compute_part, &run);
 }

@@ -28,42 +28,61 @@ static const char *skip_blanks(const char *at)
     return at;
 }
 
-/* "$0", "o$0" (the opmath type of it) or a type's name. NULL where it is neither. */
+/* "$0", "o$0" (the opmath type of it), "a$0" (the type it is accumulated in) or a type's name. NULL where it is neither. */
 static const char *read_type(const char *at, const enum sim_type *types, enum sim_type *type)
 {
-    bool opmath = at[0] == 'o' && at[1] == '$';
+    char prefix = at[1] == '$' ? *at : '\0';
     size_t length;
 
-    if (opmath)
+    if (prefix != '\0')
         at++;
     if (*at == '$' && isdigit((unsigned char)at[1])) {
         *type = types[at[1] - '0'];
-        if (opmath)
+        if (prefix == 'o' || prefix == 'a')
             *type = sim_type_opmath(*type);
+        if (prefix == 'a' && sim_class_of(*type) == SIM_I64)
+            *type = SIM_TYPE_I64;
         return at + 2;
     }
     *type = sim_type_named(at, &length);
     return *type != SIM_TYPES ? at + length : NULL;
 }
 
-bool sim_functor_layout_read(
-    const char *signature, const char *members, const enum sim_type *types, struct sim_functor_layout *out)
+static bool read_signature(const char *signature, const enum sim_type *types, struct sim_functor_layout *out)
 {
-    *out = (struct sim_functor_layout){.alignment = 1};
     for (const char *at = skip_blanks(signature); *at != '\0'; at = skip_blanks(at)) {
+        struct sim_functor_input input = {.is_member = at[0] == 'm' && isdigit((unsigned char)at[1])};
         if (*at == '=') {
             at++;
             continue;
         }
-        at = out->operand_count < SIM_MAX_OPERANDS ? read_type(at, types, &out->operands[out->operand_count++]) : NULL;
-        if (at == NULL)
-            return complain(signature);
+        if (input.is_member) {
+            input.index = (unsigned)(at[1] - '0');
+            at += 2;
+        } else {
+            if (out->operand_count == SIM_MAX_OPERANDS)
+                return false;
+            input.index = out->operand_count;
+            at = read_type(at, types, &out->operands[out->operand_count++]);
+            if (at == NULL)
+                return false;
+            if (input.index == 0)
+                continue; /* the result */
+        }
+        if (out->input_count == SIM_MAX_INPUTS)
+            return false;
+        out->inputs[out->input_count++] = input;
     }
+    return out->operand_count > 0;
+}
+
+static bool read_members(const char *members, const enum sim_type *types, struct sim_functor_layout *out)
+{
     for (const char *at = skip_blanks(members); *at != '\0'; at = skip_blanks(at)) {
         enum sim_type type = SIM_TYPES;
-        uint32_t bytes = 0;
+        uint32_t bytes;
         if (out->member_count == SIM_MAX_MEMBERS)
-            return complain(members);
+            return false;
         if (isdigit((unsigned char)*at)) {
             char *after;
             bytes = (uint32_t)strtoul(at, &after, 10);
@@ -71,12 +90,14 @@ bool sim_functor_layout_read(
         } else {
             at = read_type(at, types, &type);
             if (at == NULL)
-                return complain(members);
+                return false;
             bytes = (uint32_t)sim_element_bytes(type);
         }
+        if (bytes == 0 || bytes > 8)
+            return false;
         if (bytes > out->alignment)
-            out->alignment = bytes <= 8 ? bytes : 8;
-        out->bytes = align(out->bytes, bytes <= 8 ? bytes : 8);
+            out->alignment = bytes;
+        out->bytes = align(out->bytes, bytes);
         out->members[out->member_count] = type;
         out->member_offsets[out->member_count++] = out->bytes;
         out->bytes += bytes;
@@ -84,7 +105,34 @@ bool sim_functor_layout_read(
     out->bytes = align(out->bytes, out->alignment);
     if (out->bytes == 0)
         out->bytes = 1; /* an empty class */
-    return out->operand_count > 0 || complain(signature);
+    return true;
+}
+
+/* The last input that is no bool decides, else the last input, else the result. */
+static enum sim_class class_of(const struct sim_functor_layout *functor)
+{
+    unsigned last = functor->operand_count - 1;
+
+    while (last > 1 && functor->operands[last] == SIM_TYPE_BOOL)
+        last--;
+    if (functor->operands[last] == SIM_TYPE_BOOL)
+        last = functor->operand_count - 1;
+    return sim_class_of(functor->operands[last]);
+}
+
+bool sim_functor_layout_read(
+    const char *signature, const char *members, const enum sim_type *types, struct sim_functor_layout *out)
+{
+    *out = (struct sim_functor_layout){.alignment = 1};
+    if (!read_signature(signature, types, out))
+        return complain(signature);
+    if (!read_members(members, types, out))
+        return complain(members);
+    for (unsigned i = 0; i < out->input_count; i++)
+        if (out->inputs[i].is_member && out->inputs[i].index >= out->member_count)
+            return complain(signature);
+    out->class = class_of(out);
+    return true;
 }
 
 /* --- parameters --------------------------------------------------------------------------------------------------- */

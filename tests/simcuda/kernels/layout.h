@@ -11,10 +11,21 @@
 #define SIM_MAX_MEMBERS    6
 #define SIM_ABSENT         UINT32_MAX
 
-/* A functor's own part: its operands, result first, and what it captured. */
+#define SIM_MAX_INPUTS 6
+
+/* What a functor computes from, in order: a tensor (its index among the operands), or a captured value (among the members).
+ */
+struct sim_functor_input {
+    bool is_member;
+    unsigned index;
+};
+
+/* A functor's own part: its operands (tensors), result first, and what it captured. */
 struct sim_functor_layout {
-    unsigned operand_count, member_count;
+    unsigned operand_count, member_count, input_count;
     enum sim_type operands[SIM_MAX_OPERANDS];
+    struct sim_functor_input inputs[SIM_MAX_INPUTS];
+    enum sim_class class; /* what its block function is chosen by */
     enum sim_type members[SIM_MAX_MEMBERS]; /* SIM_TYPES: bytes of no type */
     uint32_t member_offsets[SIM_MAX_MEMBERS];
     uint32_t bytes, alignment;
