@@ -7,7 +7,7 @@
 #include <stdbool.h>
 
 #define SIM_MAX_PARAMETERS 32
-#define SIM_MAX_OPERANDS   5
+#define SIM_MAX_OPERANDS   6
 #define SIM_MAX_MEMBERS    6
 #define SIM_ABSENT         UINT32_MAX
 
