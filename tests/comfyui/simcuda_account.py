@@ -22,6 +22,9 @@ class Account:
             ("simcudaMark", None, ctypes.c_char_p),
             ("simcudaCalls", ctypes.c_uint64, ctypes.c_char_p),
             ("simcudaLiveAllocations", ctypes.c_size_t),
+            ("simcudaLaunches", ctypes.c_uint64, ctypes.c_char_p),
+            ("simcudaLaunchesComputed", ctypes.c_uint64, ctypes.c_char_p),
+            ("simcudaPointers", ctypes.c_uint64, ctypes.c_bool),
         ):
             function = getattr(driver, name)
             function.restype = result
@@ -52,9 +55,14 @@ class Account:
     def kernels(self) -> dict[str, int]:
         """Of all launches so far: how many there were and were computed, and of the pointers among their arguments how
         many there were and could be judged."""
-        counts = (ctypes.c_uint64 * 4)()
-        self._driver.simcudaKernels(counts)
-        return dict(zip(("launched", "computed", "pointers", "pointers_judged"), counts))
+        launched, computed = self.launches()
+        pointers = [self._driver.simcudaPointers(judged) for judged in (False, True)]
+        return dict(zip(("launched", "computed", "pointers", "pointers_judged"), (launched, computed, *pointers)))
+
+    def launches(self, part: str = "") -> tuple[int, int]:
+        """How many kernels whose name contains `part` were executed, and how many of those were computed."""
+        name = part.encode()
+        return self._driver.simcudaLaunches(name), self._driver.simcudaLaunchesComputed(name)
 
     def live_allocations(self) -> int:
         return self._driver.simcudaLiveAllocations()
