@@ -6,8 +6,10 @@
 
 #include <string.h>
 
-#define CAT_DIMS   4
-#define MAX_INPUTS 128
+#define CAT_DIMS        4
+/* CatArrInputTensorMetadata has room for so many inputs, without strides and with them. */
+#define ROOM_CONTIGUOUS 128
+#define ROOM_STRIDED    64
 
 /* TensorSizeStride */
 struct places {
@@ -67,22 +69,21 @@ static void copy(const char *from, const struct sim_shape *in, char *to, const s
         memcpy(to + sim_place(out, i), from + sim_place(in, i), run * in->element_bytes);
 }
 
-/* `number` is the first of the pattern's: dimensions; then inputs that the structure has room for, and for how many of them
- * it has strides. */
+/* The pattern's first number is that of dimensions. */
 static void compute_cat(struct sim_call *call, bool has_strides)
 {
     const size_t bytes = sim_element_bytes(call->types[0]);
     const unsigned dims = (unsigned)call->numbers[0], along = (unsigned)SIM_ARGUMENT(call, 3, int32_t);
-    const size_t room = (size_t)call->numbers[1], inputs = call->grid[1];
+    const size_t room = has_strides ? ROOM_STRIDED : ROOM_CONTIGUOUS, inputs = call->grid[1];
     const struct metadata metadata =
         read_metadata(sim_argument(call, 1, room * 21 + sizeof(struct places) * (has_strides ? room : 1)), room);
     const struct places *out_places = sim_argument(call, 2, sizeof *out_places);
     const uint64_t step = SIM_ARGUMENT(call, 4, uint32_t) * (uint64_t)bytes;
     const CUdeviceptr out = SIM_ARGUMENT(call, 0, CUdeviceptr);
-    const char *from[MAX_INPUTS];
-    char *to[MAX_INPUTS];
+    const char *from[ROOM_CONTIGUOUS];
+    char *to[ROOM_CONTIGUOUS];
 
-    if (inputs > room || room > MAX_INPUTS || dims > CAT_DIMS) {
+    if (inputs > room || dims > CAT_DIMS) {
         sim_call_give_up(call);
         return;
     }
@@ -119,20 +120,20 @@ void sim_compute_cat_contiguous(struct sim_call *call)
 }
 
 /* CatArrayBatchedCopy_vectorized: one or two dimensions, the last one is that of the concatenation; sizes and strides of
- * the result count vectors of the pattern's fourth number of bytes, all else elements. */
+ * the result count vectors of the pattern's third number of bytes, all else elements. */
 void sim_compute_cat_vectorized(struct sim_call *call)
 {
-    const size_t bytes = sim_element_bytes(call->types[0]), vector = (size_t)call->numbers[3];
+    const size_t bytes = sim_element_bytes(call->types[0]), vector = (size_t)call->numbers[2];
     const unsigned dims = (unsigned)call->numbers[0];
-    const size_t room = (size_t)call->numbers[1], inputs = call->grid[1];
+    const size_t room = ROOM_CONTIGUOUS, inputs = call->grid[1];
     const struct metadata metadata = read_metadata(sim_argument(call, 1, room * 21 + sizeof(struct places)), room);
     const struct places *places = sim_argument(call, 2, sizeof *places);
     const size_t step = SIM_ARGUMENT(call, 4, uint32_t) * bytes;
     const CUdeviceptr out = SIM_ARGUMENT(call, 0, CUdeviceptr);
-    const char *from[MAX_INPUTS];
-    char *to[MAX_INPUTS];
+    const char *from[ROOM_CONTIGUOUS];
+    char *to[ROOM_CONTIGUOUS];
 
-    if (inputs > room || room > MAX_INPUTS || dims < 1 || dims > 2) {
+    if (inputs > room || dims < 1 || dims > 2) {
         sim_call_give_up(call);
         return;
     }

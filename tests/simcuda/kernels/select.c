@@ -114,13 +114,24 @@ void sim_compute_select(struct sim_call *call)
             out[next++] = first + (int64_t)i;
 }
 
-/* write_indices(indices, sizes of the dimensions, their number, ...): out[dimension][i] from the flat index that lies in
- * out[0][i]. */
+/* write_indices(indices, sizes of the dimensions, their number, count, NULL or how many of them are real, what the others
+ * become): out[dimension * count + i] from the flat index that lies in out[i]. */
 void sim_compute_write_indices(struct sim_call *call)
 {
     const int64_t *sizes = sim_argument(call, 1, SIM_MAX_DIMS * sizeof *sizes);
-    const size_t dims = (size_t)SIM_ARGUMENT(call, 2, int32_t);
-    const int64_t total = SIM_ARGUMENT(call, 3, int64_t);
-    (void)sizes, (void)dims, (void)total;
-    sim_call_give_up(call);
+    const size_t dims = (size_t)SIM_ARGUMENT(call, 2, int32_t), count = (size_t)SIM_ARGUMENT(call, 3, int64_t);
+    const CUdeviceptr real_at = SIM_ARGUMENT(call, 4, CUdeviceptr), indices = SIM_ARGUMENT(call, 0, CUdeviceptr);
+    const int64_t *real = real_at != 0 ? sim_input(call, real_at, sizeof *real) : NULL;
+    const int64_t *flat = sim_input(call, indices, count * sizeof *flat);
+    int64_t *out = sim_output(call, indices, dims * count * sizeof *out);
+
+    if (dims > SIM_MAX_DIMS || !sim_call_is_ready(call)) {
+        sim_call_give_up(call);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        int64_t rest = flat[i];
+        for (size_t dim = dims; dim-- > 0; rest /= sizes[dim])
+            out[dim * count + i] = real != NULL && (int64_t)i >= *real ? SIM_ARGUMENT(call, 5, int64_t) : rest % sizes[dim];
+    }
 }
