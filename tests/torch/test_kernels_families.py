@@ -333,7 +333,7 @@ INDEXING = [
     Case("scatter", "_cuda_scatter_gather_internal_kernel<true", lambda x, i, v: x.scatter_(1, i, v), ((4, 9), lambda _: torch.tensor([[1, 8, 3], [0, 1, 2]]), (2, 3)), MOVED),
     Case("scatter of a number", "_cuda_scatter_fill_internal_kernel", lambda x, i: x.scatter_(0, i, 3), ((4, 9), indices(4, (2, 7), negative=False)), MOVED[:4]),
     Case("index_select", "indexSelect", lambda x, i: x.index_select(1, i), ((4, 9, 5), indices(9, (6,), negative=False)), MOVED),
-    Case("index_select of many", "indexSelectLargeIndex", lambda x, i: x.index_select(0, i), ((40, 17), indices(40, (100,), negative=False)), MOVED[:2]),
+    Case("index_select of many", "_cuda_scatter_gather_internal_kernel<false", lambda x, i: x.index_select(0, i), ((40, 17), indices(40, (100,), negative=False)), MOVED[:2]),
     Case("embedding", "vectorized_gather_kernel", lambda w, i: functional.embedding(i, w), ((100, 24), indices(100, (2, 77), negative=False)), FLOATS),
     Case("concatenation of rows", "CatArrayBatchedCopy", lambda x, y: torch.cat([x, y]), ((4, 16), (3, 16)), MOVED),
     Case("concatenation of columns", "CatArrayBatchedCopy", lambda x, y: torch.cat([x, y], 1), ((4, 16), (4, 32)), MOVED),

@@ -1,5 +1,5 @@
 /* index.c: reading and writing by index: index and index_put (ATen/native/cuda/IndexKernel.cu), gather and scatter
- * (ScatterGatherKernel.cu), rows (IndexKernelUtils.cu: vectorized_gather_kernel; Indexing.cu: indexSelect...).
+ * (ScatterGatherKernel.cu), rows (IndexKernelUtils.cu: vectorized_gather_kernel; Indexing.cu: indexSelectSmallIndex).
  *
  * Elements are moved as bytes. An index out of bounds, where a real device stops with an assertion, is clamped into them:
  * nothing outside of the tensors is touched. */
@@ -211,9 +211,9 @@ void sim_compute_gather_rows(struct sim_call *call)
     }
 }
 
-/* indexSelect...Index(out, in, indices, out's dimension, in's dimension, ..., rows): the shapes of `out` and `in` have 1 where
+/* indexSelectSmallIndex(out, in, indices, out's dimension, in's dimension, ..., rows): the shapes of `out` and `in` have 1 where
  * the index counts; the number of indices is that of their tensor. */
-static void compute_index_select(struct sim_call *call, unsigned rows_parameter)
+void sim_compute_index_select(struct sim_call *call)
 {
     const size_t bytes = sim_element_bytes(call->types[0]), index_bytes = sim_element_bytes(call->types[1]);
     struct sim_tensor_info out, in, indices;
@@ -234,7 +234,7 @@ static void compute_index_select(struct sim_call *call, unsigned rows_parameter)
         return;
     }
     count = sim_shape_count(&indices.shape);
-    rows = SIM_ARGUMENT(call, rows_parameter, uint64_t);
+    rows = SIM_ARGUMENT(call, 6, uint64_t);
     out_step = out.shape.strides[out_dim];
     in_step = in.shape.strides[in_dim];
     all = in.shape;
@@ -253,14 +253,4 @@ static void compute_index_select(struct sim_call *call, unsigned rows_parameter)
             memcpy(to + i * out_step + sim_place(&out.shape, j),
                 from + (uint64_t)bounded(row, (int64_t)rows) * in_step + sim_place(&in.shape, j), bytes);
     }
-}
-
-void sim_compute_index_select_small(struct sim_call *call)
-{
-    compute_index_select(call, 6);
-}
-
-void sim_compute_index_select_large(struct sim_call *call)
-{
-    compute_index_select(call, 7);
 }
