@@ -41,12 +41,8 @@ SIMCUDA_API uint64_t simcudaCalls(const char *symbol);
  * computed. Names are without the namespaces at::native, c10 and their like (kernels/pattern.h). */
 SIMCUDA_API uint64_t simcudaLaunches(const char *part);
 SIMCUDA_API uint64_t simcudaLaunchesComputed(const char *part);
-/* All launches: of kernels, and what was judged of their arguments. */
-struct simcuda_kernel_counts {
-    uint64_t launched, computed;
-    uint64_t pointers, pointers_judged; /* among the arguments */
-};
-SIMCUDA_API void simcudaKernels(struct simcuda_kernel_counts *counts);
+/* How many pointers there were among the arguments of those launches, and how many of them could be judged. */
+SIMCUDA_API uint64_t simcudaPointers(bool judged);
 
 /* Number of allocations of every kind that are live (VMM handles, pool blocks, device and host allocations). */
 SIMCUDA_API size_t simcudaLiveAllocations(void);

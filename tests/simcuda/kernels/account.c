@@ -46,13 +46,13 @@ uint64_t simcudaLaunchesComputed(const char *part)
     return computed;
 }
 
-void simcudaKernels(struct simcuda_kernel_counts *counts)
+uint64_t simcudaPointers(bool judged)
 {
-    sum("", &counts->launched, &counts->computed);
+    uint64_t count;
     sim_lock();
-    counts->pointers = sim.pointers_judged + sim.pointers_unknown;
-    counts->pointers_judged = sim.pointers_judged;
+    count = judged ? sim.pointers_judged : sim.pointers_judged + sim.pointers_unknown;
     sim_unlock();
+    return count;
 }
 
 static int by_launches(const void *a, const void *b)
