@@ -1,30 +1,10 @@
-/* check_capture.c: stream capture and graphs. */
-#include "conformance.h"
+/* check_capture.c: what a capture forbids, to which threads. */
+#include "capture.h"
 
 #include <pthread.h>
 
-/* A stream of device 0 that captures in the given mode. */
-static cudaStream_t capturing(enum cudaStreamCaptureMode mode)
-{
-    cudaStream_t stream;
-    use_device(0);
-    OK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
-    OK(cudaStreamBeginCapture(stream, mode));
-    return stream;
-}
-
-static void expect_invalidated(cudaStream_t stream)
-{
-    enum cudaStreamCaptureStatus status;
-    cudaGraph_t graph = (cudaGraph_t)1;
-    OK(cudaStreamIsCapturing(stream, &status));
-    EXPECT(status == cudaStreamCaptureStatusInvalidated);
-    FAILS(cudaStreamEndCapture(stream, &graph), cudaErrorStreamCaptureInvalidated);
-    EXPECT(graph == NULL);
-}
-
 CHECK(capture_malloc, "[header: cuThreadExchangeStreamCaptureMode]",
-    "cudaMalloc during a capture in global mode fails and invalidates the capture")
+    "cudaMalloc during a capture in global mode fails and invalidates the capture", "capture_own_unsafe")
 {
     void *memory;
     cudaStream_t stream = capturing(cudaStreamCaptureModeGlobal);
@@ -50,7 +30,7 @@ static cudaError_t malloc_elsewhere(void)
 }
 
 CHECK(capture_malloc_elsewhere, "[header: cuThreadExchangeStreamCaptureMode]",
-    "a capture in global mode forbids cudaMalloc to all threads")
+    "a capture in global mode forbids cudaMalloc to all threads", "capture_global_unsafe")
 {
     cudaStream_t stream = capturing(cudaStreamCaptureModeGlobal);
     FAILS(malloc_elsewhere(), cudaErrorStreamCaptureUnsupported);
@@ -81,7 +61,8 @@ CHECK(capture_relaxed_thread, "[header: cuThreadExchangeStreamCaptureMode]",
     OK(cudaStreamEndCapture(stream, &graph));
 }
 
-CHECK(capture_synchronize, "[doc: programming guide, stream capture]", "a capturing stream cannot be waited for")
+CHECK(capture_synchronize, "[doc: programming guide, stream capture]", "a capturing stream cannot be waited for",
+    "capture_not_waited_for")
 {
     cudaStream_t stream = capturing(cudaStreamCaptureModeRelaxed);
     FAILS(cudaStreamSynchronize(stream), cudaErrorStreamCaptureUnsupported);
@@ -89,7 +70,7 @@ CHECK(capture_synchronize, "[doc: programming guide, stream capture]", "a captur
 }
 
 CHECK(capture_event_query, "[header: cuThreadExchangeStreamCaptureMode]",
-    "an event recorded in a capture cannot be queried")
+    "an event recorded in a capture cannot be queried", "captured_event")
 {
     cudaEvent_t event;
     cudaStream_t stream;
@@ -101,7 +82,7 @@ CHECK(capture_event_query, "[header: cuThreadExchangeStreamCaptureMode]",
 }
 
 CHECK(capture_legacy, "[doc: programming guide, stream capture]",
-    "work in the legacy stream during a capture of a blocking stream is refused")
+    "work in the legacy stream during a capture of a blocking stream is refused", "capture_legacy_implicit")
 {
     cudaStream_t stream;
     void *memory;
@@ -113,58 +94,143 @@ CHECK(capture_legacy, "[doc: programming guide, stream capture]",
     expect_invalidated(stream);
 }
 
-CHECK(capture_replay, "[doc: programming guide, CUDA graphs]",
-    "captured work is done at each launch of the graph, and not before")
+CHECK(capture_queried, "[doc: programming guide, stream capture]", "a capturing stream cannot be queried",
+    "capture_not_waited_for")
 {
-    cudaStream_t stream;
-    cudaGraph_t graph;
-    cudaGraphExec_t exec;
-    void *memory;
-    use_device(0);
-    OK(cudaMalloc(&memory, MIB));
-    fill((CUdeviceptr)memory, 1, MIB);
-    stream = capturing(cudaStreamCaptureModeGlobal);
-    OK(cudaMemsetAsync(memory, 2, MIB, stream));
-    OK(cudaStreamEndCapture(stream, &graph));
-    expect_filled((CUdeviceptr)memory, 1, MIB);
-    OK(cudaGraphInstantiateWithFlags(&exec, graph, 0));
-    for (int i = 0; i < 2; i++) {
-        fill((CUdeviceptr)memory, 1, MIB);
-        OK(cudaGraphLaunch(exec, stream));
-        OK(cudaStreamSynchronize(stream));
-        expect_filled((CUdeviceptr)memory, 2, MIB);
-    }
-    OK(cudaGraphExecDestroy(exec));
-    OK(cudaGraphDestroy(graph));
+    cudaStream_t stream = capturing(cudaStreamCaptureModeRelaxed);
+    FAILS(cudaStreamQuery(stream), cudaErrorStreamCaptureUnsupported);
+    expect_invalidated(stream);
 }
 
-CHECK(capture_unmatched, "[doc: cudaStreamEndCapture]", "ending a capture that was not begun is an error")
+CHECK(capture_device_wait, "[doc: programming guide, stream capture]",
+    "a device with a capturing stream cannot be waited for, also in relaxed mode", "capture_context_wait")
 {
-    cudaStream_t stream;
-    cudaGraph_t graph;
-    use_device(0);
-    OK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
-    FAILS(cudaStreamEndCapture(stream, &graph), cudaErrorIllegalState);
+    cudaStream_t stream = capturing(cudaStreamCaptureModeRelaxed);
+    FAILS(cudaDeviceSynchronize(), cudaErrorStreamCaptureUnsupported);
+    expect_invalidated(stream);
 }
 
-CHECK(capture_joins, "[doc: programming guide, stream capture]",
-    "a stream that waits for a captured event takes part, and must be joined before the end")
+CHECK(capture_event_wait, "[header: cuThreadExchangeStreamCaptureMode]",
+    "the host cannot wait for an event recorded in a capture", "captured_event")
 {
     cudaEvent_t event;
-    cudaStream_t other, stream;
-    cudaGraph_t graph;
-    enum cudaStreamCaptureStatus status;
+    cudaStream_t stream;
     use_device(0);
     OK(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
-    OK(cudaStreamCreateWithFlags(&other, cudaStreamNonBlocking));
-    stream = capturing(cudaStreamCaptureModeGlobal);
+    stream = capturing(cudaStreamCaptureModeRelaxed);
     OK(cudaEventRecord(event, stream));
-    OK(cudaStreamWaitEvent(other, event, 0));
-    OK(cudaStreamIsCapturing(other, &status));
-    EXPECT(status == cudaStreamCaptureStatusActive);
-    OK(cudaEventRecord(event, other));
-    OK(cudaStreamWaitEvent(stream, event, 0));
+    FAILS(cudaEventSynchronize(event), cudaErrorCapturedEvent);
+}
+
+CHECK(capture_other_event_query, "[observed: PyTorch, CUDACachingAllocator, queries no events during a capture]",
+    "a capture in global mode forbids its thread to query events, also those that it did not record",
+    "capture_own_unsafe")
+{
+    cudaEvent_t event;
+    use_device(0);
+    OK(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
+    OK(cudaEventRecord(event, NULL));
+    cudaStream_t stream = capturing(cudaStreamCaptureModeGlobal);
+    FAILS(cudaEventQuery(event), cudaErrorStreamCaptureUnsupported);
+    expect_invalidated(stream);
+}
+
+static void *try_query(void *argument)
+{
+    cudaEvent_t event = *(cudaEvent_t *)argument;
+    *(cudaError_t *)argument = cudaEventQuery(event);
+    return NULL;
+}
+
+CHECK(capture_other_event_query_elsewhere, "[observed: aws-ofi-nccl 1342; PyTorch, the watchdog of ProcessGroupNCCL]",
+    "a capture in global mode forbids all threads to query events", "capture_global_unsafe")
+{
+    union {
+        cudaEvent_t event;
+        cudaError_t error;
+    } argument;
+    pthread_t thread;
+    use_device(0);
+    OK(cudaEventCreateWithFlags(&argument.event, cudaEventDisableTiming));
+    OK(cudaEventRecord(argument.event, NULL));
+    cudaStream_t stream = capturing(cudaStreamCaptureModeGlobal);
+    EXPECT(!pthread_create(&thread, NULL, try_query, &argument));
+    EXPECT(!pthread_join(thread, NULL));
+    FAILS(argument.error, cudaErrorStreamCaptureUnsupported);
+    expect_invalidated(stream);
+}
+
+static void *try_malloc_on_second(void *error)
+{
+    void *memory;
+    use_device(1);
+    *(cudaError_t *)error = cudaMalloc(&memory, 4096);
+    return NULL;
+}
+
+CHECK(capture_other_device, "[header: cuThreadExchangeStreamCaptureMode, assumed: of all devices]",
+    "a capture in global mode forbids cudaMalloc on another device too", "capture_of_any_device")
+{
+    cudaError_t error = cudaErrorUnknown;
+    pthread_t thread;
+    need_devices(2);
+    use_device(1);
+    cudaStream_t stream = capturing(cudaStreamCaptureModeGlobal);
+    EXPECT(!pthread_create(&thread, NULL, try_malloc_on_second, &error));
+    EXPECT(!pthread_join(thread, NULL));
+    FAILS(error, cudaErrorStreamCaptureUnsupported);
+    expect_invalidated(stream);
+}
+
+CHECK(capture_relaxed, "[header: cuThreadExchangeStreamCaptureMode]",
+    "a capture in relaxed mode forbids cudaMalloc to no thread")
+{
+    cudaGraph_t graph;
+    void *memory;
+    cudaStream_t stream = capturing(cudaStreamCaptureModeRelaxed);
+    OK(cudaMalloc(&memory, 4096));
+    OK(malloc_elsewhere());
     OK(cudaStreamEndCapture(stream, &graph));
-    OK(cudaStreamIsCapturing(other, &status));
-    EXPECT(status == cudaStreamCaptureStatusNone);
+}
+
+/* Allocates, copies and waits in a stream of its own, after it exchanged its mode for the one given. */
+static void *work_in_background(void *argument)
+{
+    enum cudaStreamCaptureMode mode = *(enum cudaStreamCaptureMode *)argument;
+    static char bytes[4096];
+    cudaStream_t stream;
+    void *memory;
+    use_device(0);
+    OK(cudaThreadExchangeStreamCaptureMode(&mode));
+    OK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+    OK(cudaMalloc(&memory, sizeof bytes));
+    OK(cudaMemcpyAsync(memory, bytes, sizeof bytes, cudaMemcpyHostToDevice, stream));
+    OK(cudaStreamSynchronize(stream));
+    OK(cudaFree(memory));
+    return NULL;
+}
+
+static void work_during_capture(enum cudaStreamCaptureMode mode)
+{
+    enum cudaStreamCaptureStatus status;
+    cudaGraph_t graph;
+    pthread_t thread;
+    cudaStream_t stream = capturing(cudaStreamCaptureModeGlobal);
+    EXPECT(!pthread_create(&thread, NULL, work_in_background, &mode));
+    EXPECT(!pthread_join(thread, NULL));
+    OK(cudaStreamIsCapturing(stream, &status));
+    EXPECT(status == cudaStreamCaptureStatusActive);
+    OK(cudaStreamEndCapture(stream, &graph));
+}
+
+CHECK(capture_background_relaxed, "[header: cuThreadExchangeStreamCaptureMode]",
+    "a thread in relaxed mode works in a stream of its own during another thread's capture")
+{
+    work_during_capture(cudaStreamCaptureModeRelaxed);
+}
+
+CHECK(capture_background_local, "[header: cuThreadExchangeStreamCaptureMode]",
+    "a thread in thread-local mode works in a stream of its own during another thread's capture")
+{
+    work_during_capture(cudaStreamCaptureModeThreadLocal);
 }

@@ -4,11 +4,17 @@
 #include "api.h"
 #include "graph.h"
 #include "objects.h"
+#include "rules.h"
 #include "stream.h"
 
 #include <stdlib.h>
 
 static struct sim_capture *captures; /* all that are open in the process */
+
+static bool is_invalid(const struct sim_capture *capture)
+{
+    return capture->invalidated && SIM_RULE(capture_stays_invalid);
+}
 
 /* The stream recorded something more: who waited for it before must wait again. */
 static void note_captured(CUstream stream)
@@ -19,8 +25,8 @@ static void note_captured(CUstream stream)
 
 CUresult sim_capture_op(struct sim_capture *capture, struct sim_op *op)
 {
-    if (capture->invalidated || op->class->clone == NULL) {
-        bool was_invalid = capture->invalidated;
+    if (is_invalid(capture) || op->class->clone == NULL) {
+        bool was_invalid = is_invalid(capture);
         capture->invalidated = true;
         sim_op_destroy(op);
         return was_invalid ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED : CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
@@ -48,15 +54,15 @@ CUresult sim_capture_allows_work(CUstream stream)
     if (captures == NULL)
         return CUDA_SUCCESS;
     if (stream->capture != NULL)
-        return stream->capture->invalidated ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED : CUDA_SUCCESS;
-    if (stream->is_legacy && invalidate_blocking(stream->context))
+        return is_invalid(stream->capture) ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED : CUDA_SUCCESS;
+    if (stream->is_legacy && SIM_RULE(capture_legacy_implicit) && invalidate_blocking(stream->context))
         return CUDA_ERROR_STREAM_CAPTURE_IMPLICIT;
     return CUDA_SUCCESS;
 }
 
 CUresult sim_capture_allows_waiting(CUstream stream)
 {
-    if (captures == NULL)
+    if (captures == NULL || (stream->capture != NULL && !SIM_RULE(capture_not_waited_for)))
         return CUDA_SUCCESS;
     if (stream->capture != NULL) {
         stream->capture->invalidated = true;
@@ -73,9 +79,13 @@ CUresult sim_capture_allows_unsafe_call(void)
         return CUDA_SUCCESS;
     for (struct sim_capture *capture = captures; capture != NULL; capture = capture->next) {
         bool own = capture->thread_id == sim_thread.id;
-        if ((own && capture->mode != CU_STREAM_CAPTURE_MODE_RELAXED) ||
-            (!own && capture->mode == CU_STREAM_CAPTURE_MODE_GLOBAL &&
-                sim_thread.capture_mode == CU_STREAM_CAPTURE_MODE_GLOBAL)) {
+        bool forbidden = own ? capture->mode != CU_STREAM_CAPTURE_MODE_RELAXED && SIM_RULE(capture_own_unsafe)
+                             : capture->mode == CU_STREAM_CAPTURE_MODE_GLOBAL &&
+                                   sim_thread.capture_mode == CU_STREAM_CAPTURE_MODE_GLOBAL &&
+                                   SIM_RULE(capture_global_unsafe);
+        if (capture->origin->context != sim_current() && !SIM_RULE(capture_of_any_device))
+            forbidden = false;
+        if (forbidden) {
             capture->invalidated = true;
             result = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
         }
@@ -87,7 +97,7 @@ CUresult sim_capture_allows_context_wait(CUcontext context)
 {
     CUresult result = CUDA_SUCCESS;
 
-    if (captures == NULL)
+    if (captures == NULL || !SIM_RULE(capture_context_wait))
         return CUDA_SUCCESS;
     for (CUstream stream = context->streams; stream != NULL; stream = stream->next_in_context) {
         if (stream->capture != NULL) {
@@ -125,12 +135,16 @@ CUresult sim_capture_wait(CUstream stream, struct sim_point *point)
             point->stream->joined_to = stream;
         return CUDA_SUCCESS;
     }
+    if (point->capture != NULL ? !SIM_RULE(capture_not_merged) : !SIM_RULE(capture_isolated))
+        return CUDA_SUCCESS;
     stream->capture->invalidated = true;
     return point->capture != NULL ? CUDA_ERROR_STREAM_CAPTURE_MERGE : CUDA_ERROR_STREAM_CAPTURE_ISOLATION;
 }
 
 CUresult sim_capture_refuses_event(struct sim_point *point)
 {
+    if (!SIM_RULE(captured_event))
+        return CUDA_SUCCESS;
     if (is_open(point->capture))
         point->capture->invalidated = true;
     return CUDA_ERROR_CAPTURED_EVENT;
@@ -192,10 +206,10 @@ CUresult sim_cuStreamBeginCapture_v2(CUstream handle, CUstreamCaptureMode mode)
         return result;
     if (mode > CU_STREAM_CAPTURE_MODE_RELAXED)
         return CUDA_ERROR_INVALID_VALUE;
-    if (stream->is_legacy)
+    if (stream->is_legacy && SIM_RULE(capture_not_of_legacy))
         return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
     if (stream->capture != NULL)
-        return CUDA_ERROR_ILLEGAL_STATE;
+        return SIM_RULE(capture_begun_once) ? CUDA_ERROR_ILLEGAL_STATE : CUDA_SUCCESS;
     capture = calloc(1, sizeof *capture);
     if (capture == NULL || (capture->graph = sim_graph_new()) == NULL) {
         free(capture);
@@ -228,19 +242,22 @@ CUresult sim_cuStreamEndCapture(CUstream handle, CUgraph *graph)
     capture = stream->capture;
     if (graph == NULL)
         return CUDA_ERROR_INVALID_VALUE;
-    if (capture == NULL)
-        return CUDA_ERROR_ILLEGAL_STATE;
-    if (capture->origin != stream)
+    if (capture == NULL) {
+        *graph = NULL;
+        return SIM_RULE(capture_begun) ? CUDA_ERROR_ILLEGAL_STATE : CUDA_SUCCESS;
+    }
+    if (capture->origin != stream && SIM_RULE(capture_ends_in_origin))
         return CUDA_ERROR_STREAM_CAPTURE_UNMATCHED;
-    if (capture->mode != CU_STREAM_CAPTURE_MODE_RELAXED && capture->thread_id != sim_thread.id)
+    if (capture->mode != CU_STREAM_CAPTURE_MODE_RELAXED && capture->thread_id != sim_thread.id &&
+        SIM_RULE(capture_ends_in_thread))
         return CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD;
-    joined = is_joined(capture);
+    joined = is_joined(capture) || !SIM_RULE(capture_joined);
     close_capture(capture);
     *graph = capture->graph;
-    if (capture->invalidated || !joined) {
+    if (is_invalid(capture) || !joined) {
         sim_graph_destroy(capture->graph);
         *graph = NULL;
-        result = capture->invalidated ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED : CUDA_ERROR_STREAM_CAPTURE_UNJOINED;
+        result = is_invalid(capture) ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED : CUDA_ERROR_STREAM_CAPTURE_UNJOINED;
     }
     free(capture);
     return result;

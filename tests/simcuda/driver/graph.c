@@ -2,7 +2,9 @@
 #include "graph.h"
 #include "api.h"
 #include "capture.h"
+#include "graph_memory.h"
 #include "objects.h"
+#include "rules.h"
 #include "stream.h"
 
 #include <stdlib.h>
@@ -10,6 +12,7 @@
 struct CUgraphExec_st {
     struct sim_op *first;
     size_t count;
+    unsigned long long flags;
 };
 
 CUgraph sim_graph_new(void)
@@ -83,6 +86,8 @@ CUresult sim_cuGraphClone(CUgraph *clone, CUgraph original)
 {
     if (clone == NULL || !sim_object_is(original, SIM_OBJECT_GRAPH))
         return CUDA_ERROR_INVALID_VALUE;
+    if (sim_graph_memory_is_in(original->first) && SIM_RULE(graph_memory_not_cloned))
+        return CUDA_ERROR_NOT_SUPPORTED;
     *clone = sim_graph_new();
     if (*clone == NULL)
         return CUDA_ERROR_OUT_OF_MEMORY;
@@ -129,8 +134,7 @@ CUresult sim_cuGraphGetRootNodes(CUgraph graph, CUgraphNode *nodes, size_t *node
 
 CUresult sim_cuGraphInstantiateWithFlags(CUgraphExec *exec, CUgraph graph, unsigned long long flags)
 {
-    (void)flags; /* they choose where and when a real device prepares; nothing of that shows here */
-    if (exec == NULL || !sim_object_is(graph, SIM_OBJECT_GRAPH))
+    if (exec == NULL || !sim_object_is(graph, SIM_OBJECT_GRAPH) || !sim_graph_memory_instantiate(graph->first))
         return CUDA_ERROR_INVALID_VALUE;
     *exec = calloc(1, sizeof **exec);
     if (*exec == NULL || !clone_list(graph->first, &(*exec)->first) || !sim_object_add(*exec, SIM_OBJECT_GRAPH_EXEC)) {
@@ -140,6 +144,7 @@ CUresult sim_cuGraphInstantiateWithFlags(CUgraphExec *exec, CUgraph graph, unsig
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
     (*exec)->count = graph->count;
+    (*exec)->flags = flags; /* others choose where and when a real device prepares; nothing of that shows here */
     return CUDA_SUCCESS;
 }
 
@@ -175,6 +180,7 @@ CUresult sim_cuGraphExecDestroy(CUgraphExec exec)
     if (!sim_object_is(exec, SIM_OBJECT_GRAPH_EXEC))
         return CUDA_ERROR_INVALID_VALUE;
     sim_object_remove(exec);
+    sim_graph_memory_end_instance(exec->first);
     destroy_list(exec->first);
     free(exec);
     return CUDA_SUCCESS;
@@ -197,6 +203,8 @@ CUresult sim_cuGraphLaunch(CUgraphExec exec, CUstream handle)
     result = sim_stream_for_work(handle, &stream);
     if (result != CUDA_SUCCESS)
         return result;
+    if (!sim_graph_memory_launch(exec->first, (exec->flags & CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH) != 0))
+        return CUDA_ERROR_INVALID_VALUE;
     if (!clone_list(exec->first, &copies)) {
         destroy_list(copies);
         return CUDA_ERROR_OUT_OF_MEMORY;

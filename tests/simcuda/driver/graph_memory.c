@@ -2,6 +2,7 @@
 #include "graph_memory.h"
 #include "alloc.h"
 #include "knowledge.h"
+#include "rules.h"
 #include "trace.h"
 
 #include <stdlib.h>
@@ -10,6 +11,8 @@
 struct sim_graph_memory {
     struct sim_range *range;
     unsigned references;
+    bool instantiated;
+    bool unfreed; /* a launch allocated it, and neither the graph nor the program has freed it since */
 };
 
 struct node_op {
@@ -112,7 +115,58 @@ CUresult sim_graph_memory_free(struct sim_range *range, CUstream stream)
     return range->graph_memory != NULL ? submit(stream, &end_class, range->graph_memory) : CUDA_ERROR_INVALID_VALUE;
 }
 
+void sim_graph_memory_note_free(struct sim_range *range)
+{
+    if (range->graph_memory != NULL)
+        range->graph_memory->unfreed = false;
+}
+
+/* The memory of a node; NULL where it is no node of memory. */
+static struct sim_graph_memory *memory_of(const struct sim_op *op)
+{
+    return op->class == &begin_class || op->class == &end_class ? ((const struct node_op *)op)->memory : NULL;
+}
+
+bool sim_graph_memory_is_in(const struct sim_op *first)
+{
+    for (const struct sim_op *op = first; op != NULL; op = op->next)
+        if (memory_of(op) != NULL)
+            return true;
+    return false;
+}
+
+bool sim_graph_memory_instantiate(const struct sim_op *first)
+{
+    for (const struct sim_op *op = first; op != NULL; op = op->next)
+        if (op->class == &begin_class && memory_of(op)->instantiated && SIM_RULE(graph_memory_one_instance))
+            return false;
+    for (const struct sim_op *op = first; op != NULL; op = op->next)
+        if (op->class == &begin_class)
+            memory_of(op)->instantiated = true;
+    return true;
+}
+
+void sim_graph_memory_end_instance(const struct sim_op *first)
+{
+    for (const struct sim_op *op = first; op != NULL; op = op->next)
+        if (op->class == &begin_class)
+            memory_of(op)->instantiated = false;
+}
+
+bool sim_graph_memory_launch(const struct sim_op *first, bool auto_free)
+{
+    for (const struct sim_op *op = first; op != NULL; op = op->next)
+        if (op->class == &begin_class && memory_of(op)->unfreed && !auto_free && SIM_RULE(graph_memory_freed))
+            return false;
+    for (const struct sim_op *op = first; op != NULL; op = op->next)
+        if (memory_of(op) != NULL)
+            memory_of(op)->unfreed = op->class == &begin_class;
+    return true;
+}
+
 void sim_graph_memory_release(struct sim_range *range)
 {
+    if (!range->freeing) /* else it was noted when the program asked */
+        sim_graph_memory_note_free(range);
     make_unusable(range);
 }

@@ -125,6 +125,7 @@ CUresult sim_cuMemFreeAsync(CUdeviceptr address, CUstream handle)
         return sim_graph_memory_free(range, stream);
     if (range->graph_memory != NULL && range->pending)
         return CUDA_ERROR_INVALID_VALUE;
+    sim_graph_memory_note_free(range);
     range->freeing = true;
     return submit(stream, &end_class, range);
 }
