@@ -41,6 +41,44 @@ CHECK(stream_legacy_waits, "[doc: stream synchronization behavior]",
     EXPECT(atomic_load(&flag) == 1);
 }
 
+static void CUDA_CB call_cuda(void *result)
+{
+    int count;
+    *(CUresult *)result = cuDeviceGetCount(&count);
+}
+
+CHECK(host_function_calls, "[header: cuLaunchHostFunc, \"may\"]",
+    "a host function that calls CUDA is told that this is not permitted", "host_function_calls")
+{
+    static CUresult result;
+    need_simulator();
+    use_device(0);
+    OK(cuLaunchHostFunc(NULL, call_cuda, &result));
+    OK(cuStreamSynchronize(NULL));
+    FAILS(result, CUDA_ERROR_NOT_PERMITTED);
+}
+
+CHECK(host_function_is_a_wait, "[header: cuLaunchHostFunc]",
+    "a host function runs behind the work before it, also that of streams that were joined")
+{
+    static atomic_int flag;
+    cudaStream_t stream;
+    cudaEvent_t event;
+    void *host, *memory;
+    use_device(0);
+    OK(cudaMalloc(&memory, 4096));
+    OK(cudaMallocHost(&host, 4096));
+    OK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+    OK(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
+    OK(cudaMemsetAsync(memory, 1, 4096, stream));
+    OK(cudaMemcpyAsync(host, memory, 4096, cudaMemcpyDeviceToHost, stream));
+    OK(cudaEventRecord(event, stream));
+    OK(cudaStreamWaitEvent(NULL, event, 0));
+    OK(cudaLaunchHostFunc(NULL, set_flag_late, &flag));
+    OK(cudaStreamSynchronize(NULL));
+    EXPECT(atomic_load(&flag) == 1 && ((unsigned char *)host)[4095] == 1);
+}
+
 CHECK(stream_waits_for_legacy, "[doc: stream synchronization behavior]",
     "a blocking stream waits for earlier work of the legacy default stream", "legacy_stream_order")
 {
@@ -118,8 +156,8 @@ CHECK(event_recorded_again, "[doc: cudaEventRecord]",
     OK(cuEventQuery(event));
 }
 
-CHECK(
-    event_orders_streams, "[doc: cudaStreamWaitEvent]", "a stream that waits for an event sees what was done before it")
+CHECK(event_orders_streams, "[doc: cudaStreamWaitEvent]",
+    "a stream that waits for an event sees what was done before it", "event_wait_orders")
 {
     CUdeviceptr memory;
     CUstream first, second;
@@ -141,7 +179,8 @@ CHECK(
     EXPECT(((unsigned char *)host)[0] == 10 && ((unsigned char *)host)[MIB - 1] == 10);
 }
 
-CHECK(event_without_timing, "[doc: cudaEventElapsedTime]", "an event without timing has no elapsed time")
+CHECK(
+    event_without_timing, "[doc: cudaEventElapsedTime]", "an event without timing has no elapsed time", "event_timing")
 {
     cudaEvent_t start, end;
     float milliseconds;
@@ -171,7 +210,8 @@ CHECK(event_elapsed, "[doc: cudaEventElapsedTime]", "the time between two events
     EXPECT(milliseconds >= 0);
 }
 
-CHECK(event_of_other_device, "[doc: cudaEventRecord]", "an event is recorded only in a stream of its own context")
+CHECK(event_of_other_device, "[doc: cudaEventRecord]", "an event is recorded only in a stream of its own context",
+    "event_own_context")
 {
     cudaStream_t stream;
     cudaEvent_t event;

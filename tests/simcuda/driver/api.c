@@ -184,9 +184,9 @@ static CUresult enter(enum api api, enum rules rules, bool per_thread_default)
 
     if (in_child() && SIM_RULE(fork_child)) /* nothing may be touched there, not even the lock */
         return CUDA_ERROR_NOT_INITIALIZED;
-    if (sim.deinitialised)
+    if (sim.deinitialised && SIM_RULE(unloaded))
         return CUDA_ERROR_DEINITIALIZED;
-    if (sim_thread.in_host_function && rules != FREE)
+    if (sim_thread.in_host_function && rules != FREE && SIM_RULE(host_function_calls))
         return CUDA_ERROR_NOT_PERMITTED;
     atomic_fetch_add_explicit(&calls[api], 1, memory_order_relaxed);
     sim_lock();

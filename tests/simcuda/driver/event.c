@@ -43,7 +43,7 @@ static void execute_record(struct sim_op *op)
 
 static bool wait_is_over(const struct sim_op *op)
 {
-    return ((const struct point_op *)op)->point->done;
+    return ((const struct point_op *)op)->point->done || !SIM_RULE(event_wait_orders);
 }
 
 static void execute_wait(struct sim_op *op)
@@ -111,7 +111,7 @@ CUresult sim_cuEventRecordWithFlags(CUevent event, CUstream handle, unsigned fla
     result = sim_stream_for_work(handle, &stream);
     if (result != CUDA_SUCCESS)
         return result;
-    if (event->context != stream->context)
+    if (event->context != stream->context && SIM_RULE(event_own_context))
         return CUDA_ERROR_INVALID_HANDLE; /* "hEvent and hStream must be from the same context" */
     point = calloc(1, sizeof *point);
     if (point == NULL)
@@ -212,7 +212,8 @@ CUresult sim_cuEventElapsedTime_v2(float *milliseconds, CUevent start, CUevent e
     *milliseconds = 0;
     if (start->context != end->context)
         return SIM_REFUSE(elapsed_one_context, CUDA_ERROR_INVALID_HANDLE);
-    if (start->point == NULL || end->point == NULL || ((start->flags | end->flags) & CU_EVENT_DISABLE_TIMING))
+    if (start->point == NULL || end->point == NULL ||
+        (((start->flags | end->flags) & CU_EVENT_DISABLE_TIMING) && SIM_RULE(event_timing)))
         return CUDA_ERROR_INVALID_HANDLE;
     if (!start->point->done || !end->point->done)
         return CUDA_ERROR_NOT_READY;

@@ -75,7 +75,7 @@ cudaError_t rt_driver_load(void)
 
 cudaError_t rt_enter(enum rt_need need)
 {
-    if (rt_unloading)
+    if (rt_unloading && SIM_RULE(unloaded))
         return cudaErrorCudartUnloading;
     cudaError_t error = rt_driver_load();
     if (error)
