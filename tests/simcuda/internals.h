@@ -37,6 +37,9 @@ struct simcuda_gemm {
     const char *symbol;               /* the public function that was called: for the trace */
     struct simcuda_matrix a, b, c, d; /* c is read only when beta != 0 */
     int64_t batch_count;
+    /* Where not 0: arrays in device memory with the address of each batch's A, B, and C and D, instead of strides. They
+     * are read when the stream reaches the product. */
+    CUdeviceptr a_array, b_array, c_array;
     bool scalars_on_device;        /* alpha and beta are device addresses (pointer mode DEVICE) */
     enum simcuda_type scalar_type; /* of the device scalars */
     double alpha, beta;            /* where scalars_on_device is false */

@@ -4,26 +4,12 @@
  * real library, which uses both ways: a hook on cublasLtMatmul must see calls that are nested in a hooked cuBLAS
  * function.
  */
+#include "cublas_gemm.h"
 #include "cublaslt.h"
-#include "driver.h"
 
 #include "../driver/gemm_types.h"
 
-/* The arguments that all products have in common, in BLAS terms: C = alpha op(A) op(B) + beta C. */
-struct product {
-    const char *symbol;
-    int a_operation, b_operation;
-    int64_t m, n, k;
-    const void *alpha, *beta;
-    const void *a, *b;
-    void *c;
-    int a_type, b_type, c_type;
-    int64_t a_leading, b_leading, c_leading;
-    int64_t a_stride, b_stride, c_stride;
-    int64_t batch_count;
-};
-
-static cublas_status check(const struct blas_handle *handle, const struct product *p)
+cublas_status cublas_check_product(const struct blas_handle *handle, const struct product *p)
 {
     cublas_status status = blas_handle_check(handle, p->symbol);
     if (status)
@@ -53,31 +39,38 @@ static struct simcuda_matrix matrix_of(const void *address, enum simcuda_type ty
         transposed ? rows : columns, leading, stride};
 }
 
-/* All operands and scalars are of p->c_type: float or double. */
-static cublas_status launch_directly(const struct blas_handle *handle, const struct product *p)
+struct simcuda_gemm cublas_translate(const struct blas_handle *handle, const struct product *p,
+    enum simcuda_type a_type, enum simcuda_type b_type, enum simcuda_type c_type, enum simcuda_type scalar_type)
 {
-    cublas_status status = check(handle, p);
-    enum simcuda_type type;
-    if (status)
-        return status;
-    blas_type(p->c_type, &type);
     struct simcuda_gemm gemm = {
         .symbol = p->symbol,
-        .a = matrix_of(p->a, type, p->a_operation, p->m, p->k, p->a_leading, p->a_stride),
-        .b = matrix_of(p->b, type, p->b_operation, p->k, p->n, p->b_leading, p->b_stride),
-        .c = matrix_of(p->c, type, CUBLAS_OP_N, p->m, p->n, p->c_leading, p->c_stride),
-        .d = matrix_of(p->c, type, CUBLAS_OP_N, p->m, p->n, p->c_leading, p->c_stride),
+        .a = matrix_of(p->a, a_type, p->a_operation, p->m, p->k, p->a_leading, p->a_stride),
+        .b = matrix_of(p->b, b_type, p->b_operation, p->k, p->n, p->b_leading, p->b_stride),
+        .c = matrix_of(p->c, c_type, CUBLAS_OP_N, p->m, p->n, p->c_leading, p->c_stride),
+        .d = matrix_of(p->c, c_type, CUBLAS_OP_N, p->m, p->n, p->c_leading, p->c_stride),
         .batch_count = p->batch_count,
         .scalars_on_device = handle->pointer_mode == CUBLAS_POINTER_MODE_DEVICE,
-        .scalar_type = type,
+        .scalar_type = scalar_type,
     };
     if (gemm.scalars_on_device) {
         gemm.alpha_address = (CUdeviceptr)p->alpha;
         gemm.beta_address = (CUdeviceptr)p->beta;
     } else {
-        sim_load_doubles(type, p->alpha, &gemm.alpha, 1);
-        sim_load_doubles(type, p->beta, &gemm.beta, 1);
+        sim_load_doubles(scalar_type, p->alpha, &gemm.alpha, 1);
+        sim_load_doubles(scalar_type, p->beta, &gemm.beta, 1);
     }
+    return gemm;
+}
+
+/* All operands and scalars are of p->c_type: float or double. */
+static cublas_status launch_directly(const struct blas_handle *handle, const struct product *p)
+{
+    cublas_status status = cublas_check_product(handle, p);
+    enum simcuda_type type;
+    if (status)
+        return status;
+    blas_type(p->c_type, &type);
+    struct simcuda_gemm gemm = cublas_translate(handle, p, type, type, type, type);
     return blas_launch(handle->stream, &gemm);
 }
 
@@ -98,8 +91,7 @@ static cublas_status make_layout(struct lt_object **layout, int type, int operat
     return status;
 }
 
-/* Which type alpha and beta have (cuBLAS documentation, cublasGemmEx(), table of supported types). */
-static int scale_type_of(int compute_type)
+int cublas_scale_type(int compute_type)
 {
     switch (compute_type) {
     case CUBLAS_COMPUTE_16F:
@@ -116,7 +108,7 @@ static int scale_type_of(int compute_type)
 static cublas_status launch_through_lt(struct blas_handle *handle, const struct product *p, int compute_type)
 {
     struct lt_object *operation = NULL, *a = NULL, *b = NULL, *c = NULL;
-    cublas_status status = check(handle, p);
+    cublas_status status = cublas_check_product(handle, p);
     if (status)
         return status;
     if (p->m == 0 || p->n == 0 || p->batch_count == 0)
@@ -124,7 +116,7 @@ static cublas_status launch_through_lt(struct blas_handle *handle, const struct 
 
     const int32_t attributes[][2] = {{CUBLASLT_MATMUL_DESC_TRANSA, p->a_operation},
         {CUBLASLT_MATMUL_DESC_TRANSB, p->b_operation}, {CUBLASLT_MATMUL_DESC_POINTER_MODE, handle->pointer_mode}};
-    status = cublasLtMatmulDescCreate(&operation, compute_type, scale_type_of(compute_type));
+    status = cublasLtMatmulDescCreate(&operation, compute_type, cublas_scale_type(compute_type));
     for (size_t i = 0; !status && i < sizeof attributes / sizeof *attributes; i++)
         status =
             cublasLtMatmulDescSetAttribute(operation, attributes[i][0], &attributes[i][1], sizeof attributes[i][1]);

@@ -6,6 +6,7 @@
 #include "cublaslt.h"
 #include "cublaslt_objects.h"
 #include "driver.h"
+#include "rules.h"
 
 #include "../driver/gemm_types.h"
 
@@ -214,7 +215,7 @@ static cublas_status check_algorithm(
             CUBLAS_STATUS_INVALID_VALUE, symbol, "the algorithm does not come from cublasLtMatmulAlgoGetHeuristic");
     for (int i = 0; i < MATRICES; i++) {
         uint64_t alignment = algorithm->data[1 + i];
-        if (alignment > 1 && (uint64_t)(uintptr_t)pointers[i] % alignment != 0)
+        if (alignment > 1 && (uint64_t)(uintptr_t)pointers[i] % alignment != 0 && SIM_RULE(blas_algorithm_alignment))
             return blas_refuse_with(CUBLAS_STATUS_INVALID_VALUE, symbol,
                 "matrix %s at %p is less aligned than the %llu bytes that the algorithm was asked for", matrix_names[i],
                 pointers[i], (unsigned long long)alignment);

@@ -6,6 +6,7 @@
  */
 #include "gemm.h"
 
+#include "gemm_alignment.h"
 #include "gemm_operand.h"
 #include "gemm_product.h"
 #include "gemm_types.h"
@@ -185,12 +186,28 @@ static bool allocate_buffers(const struct execution *execution, struct buffers *
            (buffers->bias || !execution->used[OPERAND_BIAS]);
 }
 
+/* Puts the terms of the sums into the order in which the alignment has them added. */
+static bool order_terms(const struct execution *execution, int which, void *matrix)
+{
+    const struct simcuda_gemm *gemm = execution->gemm;
+    const size_t depth = (size_t)(gemm->a.transposed ? gemm->a.rows : gemm->a.columns);
+    const size_t first = sim_gemm_first_term(gemm, depth);
+    const struct simcuda_matrix *shape = which == OPERAND_A ? &gemm->a : &gemm->b;
+    bool side_by_side = which == OPERAND_A ? shape->transposed : !shape->transposed;
+
+    if ((which != OPERAND_A && which != OPERAND_B) || first == 0)
+        return true;
+    return sim_gemm_rotate(matrix, (size_t)shape->rows * (size_t)shape->columns,
+        execution->doubles ? sizeof(double) : sizeof(float), depth, side_by_side ? 1 : (size_t)shape->rows, first);
+}
+
 static bool load(const struct execution *execution, int which, int64_t batch, void *out)
 {
     const struct sim_operand *operand = &execution->operands[which];
     if (!execution->used[which] || (batch > 0 && operand->matrix->batch_stride == 0))
         return true; /* not needed, or still there from the matrix before */
-    return sim_operand_load(execution->device, operand, batch, execution->doubles, out);
+    return sim_operand_load(execution->device, operand, batch, execution->doubles, out) &&
+           order_terms(execution, which, out);
 }
 
 static bool compute(const struct execution *execution)

@@ -22,6 +22,11 @@ bool sim_known_from_host(CUdeviceptr address, size_t bytes);
 void sim_know_computed(CUdeviceptr address, size_t bytes); /* the operation wrote it from known bytes */
 void sim_forget(CUdeviceptr address, size_t bytes);        /* unknown from now on */
 
+/* Batch `batch` of a product whose matrices are named by arrays in device memory, as a product of its own. False after
+ * an illegal address. `*known` tells whether the arrays' bytes are. */
+bool sim_gemm_of_batch(
+    int device, const struct simcuda_gemm *gemm, int64_t batch, struct simcuda_gemm *one, bool *known);
+
 /* Executes one GEMM on `device`: checks that all operands are reachable (for writing: D), computes when all that it
  * reads is known, else skips and forgets D. Fills `operand_hash[2]` (A, B) with the XXH3-64 of the operand's stored
  * bytes where they are known from the host, else 0. Returns false after an illegal address. `*computed` tells. */

@@ -1,9 +1,12 @@
 /* internals.c: what the simulated NVIDIA libraries reach through cuGetExportTable; see ../internals.h. */
 #include "../internals.h"
+#include "access.h"
 #include "api.h"
+#include "gemm_types.h"
 #include "internals_entry.h"
 #include "order.h"
 #include "physical.h"
+#include "rules.h"
 #include "schedule.h"
 #include "stream.h"
 #include "trace.h"
@@ -18,14 +21,34 @@ struct gemm_op {
     struct simcuda_gemm gemm;
 };
 
-static void execute_gemm(struct sim_op *op)
+/* False after an illegal address. */
+static bool execute_product(const struct sim_op *op, const struct simcuda_gemm *gemm)
 {
-    struct gemm_op *launch = (struct gemm_op *)op;
     uint64_t hash[2] = {0, 0};
     bool computed = false;
 
-    if (sim_gemm_execute(op->context->device, &launch->gemm, hash, &computed) && sim_trace_is_on())
-        sim_trace_gemm(op, &launch->gemm, computed, hash);
+    if (!sim_gemm_execute(op->context->device, gemm, hash, &computed))
+        return false;
+    if (sim_trace_is_on())
+        sim_trace_gemm(op, gemm, computed, hash);
+    return true;
+}
+
+static void execute_gemm(struct sim_op *op)
+{
+    const struct simcuda_gemm *gemm = &((const struct gemm_op *)op)->gemm;
+
+    if (gemm->a_array == 0) {
+        execute_product(op, gemm);
+        return;
+    }
+    for (int64_t batch = 0; batch < gemm->batch_count; batch++) {
+        struct simcuda_gemm one;
+        bool known;
+        /* Addresses that a kernel was to write are not there: the product cannot be judged. */
+        if (!sim_gemm_of_batch(op->context->device, gemm, batch, &one, &known) || (known && !execute_product(op, &one)))
+            return;
+    }
 }
 
 static struct sim_op *clone_gemm(const struct sim_op *op)
@@ -59,9 +82,16 @@ static bool gemm_touches(const struct sim_op *op, CUdeviceptr address, size_t by
     const CUdeviceptr single[] = {gemm->bias, gemm->scalars_on_device ? gemm->alpha_address : 0,
         gemm->scalars_on_device ? gemm->beta_address : 0};
 
+    const CUdeviceptr arrays[] = {gemm->a_array, gemm->b_array, gemm->c_array};
+
     for (size_t i = 0; i < sizeof single / sizeof *single; i++)
         if (single[i] != 0 && sim_overlaps(single[i], 1, address, bytes))
             return true;
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
+        if (arrays[i] != 0 && sim_overlaps(arrays[i], (size_t)gemm->batch_count * sizeof(CUdeviceptr), address, bytes))
+            return true;
+    if (gemm->a_array != 0)
+        return false; /* which matrices will stand there, the arrays only tell when the stream is there */
     return matrix_touches(&gemm->a, gemm->batch_count, address, bytes) ||
            matrix_touches(&gemm->b, gemm->batch_count, address, bytes) ||
            matrix_touches(&gemm->d, gemm->batch_count, address, bytes) ||
@@ -94,6 +124,8 @@ static void measure_gemm(const struct sim_op *op, struct sim_work *work)
 
     work->flops =
         2 * (uint64_t)gemm->d.rows * (uint64_t)gemm->d.columns * (uint64_t)inner * (uint64_t)gemm->batch_count;
+    if (gemm->a_array != 0)
+        return; /* where its matrices are is not known yet */
     measure_matrix(op, work, &gemm->a, gemm->batch_count, false);
     measure_matrix(op, work, &gemm->b, gemm->batch_count, false);
     if (reads_c(gemm))
@@ -132,9 +164,48 @@ static bool is_shape(const struct simcuda_matrix *matrix)
            matrix->type <= SIMCUDA_F64;
 }
 
+/* With a rule of ../rules switched off: what lies on the device is read at the call already. */
+static void read_early(struct simcuda_gemm *gemm)
+{
+    size_t bytes;
+    const char *alpha = gemm->scalars_on_device ? sim_alias_of(gemm->alpha_address, &bytes) : NULL;
+    const char *beta = gemm->scalars_on_device ? sim_alias_of(gemm->beta_address, &bytes) : NULL;
+
+    if (alpha == NULL || beta == NULL || SIM_RULE(blas_scalars_in_order))
+        return;
+    sim_load_doubles(gemm->scalar_type, alpha, &gemm->alpha, 1);
+    sim_load_doubles(gemm->scalar_type, beta, &gemm->beta, 1);
+    gemm->scalars_on_device = false;
+}
+
+static CUresult submit_gemm(CUstream stream, const struct simcuda_gemm *gemm)
+{
+    struct gemm_op *op = sim_op_new(&gemm_class, sizeof *op);
+
+    if (op == NULL)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    op->gemm = *gemm;
+    op->op.call = gemm->symbol;
+    read_early(&op->gemm);
+    return sim_submit(stream, &op->op);
+}
+
+/* As read_early: a product for each batch as the arrays name it now. */
+static CUresult submit_batches_early(CUstream stream, const struct simcuda_gemm *gemm)
+{
+    CUresult result = CUDA_SUCCESS;
+
+    for (int64_t batch = 0; batch < gemm->batch_count && result == CUDA_SUCCESS; batch++) {
+        struct simcuda_gemm one;
+        bool known;
+        if (sim_gemm_of_batch(stream->context->device, gemm, batch, &one, &known))
+            result = submit_gemm(stream, &one);
+    }
+    return result;
+}
+
 static CUresult launch_gemm(CUstream handle, const struct simcuda_gemm *gemm)
 {
-    struct gemm_op *op = NULL;
     CUstream stream;
     CUresult result = sim_enter_internals();
 
@@ -145,13 +216,9 @@ static CUresult launch_gemm(CUstream handle, const struct simcuda_gemm *gemm)
         (gemm == NULL || gemm->symbol == NULL || gemm->batch_count < 0 || !is_shape(&gemm->a) || !is_shape(&gemm->b) ||
             !is_shape(&gemm->d) || (reads_c(gemm) && !is_shape(&gemm->c))))
         result = CUDA_ERROR_INVALID_VALUE;
-    if (result == CUDA_SUCCESS && (op = sim_op_new(&gemm_class, sizeof *op)) == NULL)
-        result = CUDA_ERROR_OUT_OF_MEMORY;
-    if (result == CUDA_SUCCESS) {
-        op->gemm = *gemm;
-        op->op.call = gemm->symbol;
-        result = sim_submit(stream, &op->op);
-    }
+    if (result == CUDA_SUCCESS)
+        result = gemm->a_array != 0 && !SIM_RULE(blas_arrays_in_order) ? submit_batches_early(stream, gemm)
+                                                                       : submit_gemm(stream, gemm);
     sim_unlock();
     return result;
 }
