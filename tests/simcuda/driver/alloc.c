@@ -206,7 +206,7 @@ CUresult sim_cuMemFree_v2(CUdeviceptr address)
     if (address == 0)
         return CUDA_SUCCESS;
     range = sim_range_find(address);
-    if (range == NULL || (range->graph_memory != NULL && range->pending))
+    if (range == NULL || range->freeing || range->of_module || (range->graph_memory != NULL && range->pending))
         return SIM_REFUSE(free_live, CUDA_ERROR_INVALID_VALUE);
     if (range->kind == SIM_MAPPING)
         return SIM_REFUSE(free_mapping, CUDA_ERROR_INVALID_VALUE);

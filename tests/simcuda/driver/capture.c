@@ -215,6 +215,7 @@ CUresult sim_cuStreamBeginCapture_v2(CUstream handle, CUstreamCaptureMode mode)
         free(capture);
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
+    capture->graph->being_captured = true;
     capture->id = ++sim.next_id;
     capture->mode = mode;
     capture->origin = stream;
@@ -253,6 +254,7 @@ CUresult sim_cuStreamEndCapture(CUstream handle, CUgraph *graph)
         return CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD;
     joined = is_joined(capture) || !SIM_RULE(capture_joined);
     close_capture(capture);
+    capture->graph->being_captured = false;
     *graph = capture->graph;
     if (is_invalid(capture) || !joined) {
         sim_graph_destroy(capture->graph);

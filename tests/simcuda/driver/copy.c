@@ -26,10 +26,10 @@ struct copy_op {
     bool hash_source; /* from ordinary host memory: the trace tells what */
 };
 
-/* Bytes from the first to the last byte that a side touches. */
-static size_t span_of(const struct sim_copy_request *request, const struct sim_copy_side *side)
+/* Bytes from the first to the last byte that a side touches; false where there are no so many. */
+static bool span_of(const struct sim_copy_request *request, const struct sim_copy_side *side, size_t *bytes)
 {
-    return (request->depth - 1) * side->slice_pitch + (request->height - 1) * side->pitch + request->width;
+    return sim_extent(request->width, request->height, side->pitch, request->depth, side->slice_pitch, bytes);
 }
 
 static enum place_kind kind_of(CUdeviceptr address, size_t bytes)
@@ -168,9 +168,9 @@ static struct copy_op *new_op(
 }
 
 /* The source's bytes as they are now. */
-static bool stage(struct copy_op *copy, const struct sim_copy_request *request)
+static bool stage(struct copy_op *copy, const struct sim_copy_request *request, size_t bytes)
 {
-    copy->staged_bytes = span_of(request, &request->from);
+    copy->staged_bytes = bytes;
     copy->staged = malloc(copy->staged_bytes);
     if (copy->staged == NULL)
         return false;
@@ -208,8 +208,8 @@ CUresult sim_copy(CUstream stream, const struct sim_copy_request *request)
 
     if (request->width == 0 || request->height == 0 || request->depth == 0)
         return CUDA_SUCCESS;
-    to_bytes = span_of(request, &request->to);
-    from_bytes = span_of(request, &request->from);
+    if (!span_of(request, &request->to, &to_bytes) || !span_of(request, &request->from, &from_bytes))
+        return CUDA_ERROR_INVALID_VALUE;
     to_kind = kind_of(request->to.address, to_bytes);
     from_kind = kind_of(request->from.address, from_bytes);
     if (!fits(to_kind, request->to.side) || !fits(from_kind, request->from.side))
@@ -233,7 +233,7 @@ CUresult sim_copy(CUstream stream, const struct sim_copy_request *request)
     copy->agent = agent;
     /* A source that is read before this call returns needs no copy of its own. */
     if (is_read_at_call(request->from.address, from_kind) && !waits && !sim_runs_at_once(stream) &&
-        !stage(copy, request)) {
+        !stage(copy, request, from_bytes)) {
         sim_op_destroy(&copy->op);
         return CUDA_ERROR_OUT_OF_MEMORY;
     }

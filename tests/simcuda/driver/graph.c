@@ -76,7 +76,7 @@ CUresult sim_cuGraphCreate(CUgraph *graph, unsigned flags)
 
 CUresult sim_cuGraphDestroy(CUgraph graph)
 {
-    if (!sim_object_is(graph, SIM_OBJECT_GRAPH))
+    if (!sim_object_is(graph, SIM_OBJECT_GRAPH) || graph->being_captured)
         return CUDA_ERROR_INVALID_VALUE;
     sim_graph_destroy(graph);
     return CUDA_SUCCESS;

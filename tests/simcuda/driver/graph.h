@@ -10,6 +10,7 @@
 struct CUgraph_st {
     struct sim_op *first, *last;
     size_t count;
+    bool being_captured; /* belongs to the capture until that ends (cuda.h, cuStreamGetCaptureInfo) */
 };
 
 /* An empty graph, in the table of objects; NULL without memory. */

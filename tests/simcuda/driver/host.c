@@ -8,6 +8,7 @@
 #include "schedule.h"
 #include "trace.h"
 
+#include <sys/mman.h>
 #include <unistd.h>
 
 static CUresult allocate(void **pointer, size_t bytes, unsigned flags)
@@ -103,6 +104,21 @@ CUresult sim_cuMemFreeHost(void *pointer)
     return sim_current()->sticky;
 }
 
+/* Whether the program has memory in all of [start, start + bytes), which are whole pages: nothing else can be pinned.
+ */
+static bool is_mapped(CUdeviceptr start, size_t bytes, size_t page)
+{
+    unsigned char present[4096];
+    size_t step = sizeof present * page;
+
+    for (CUdeviceptr at = start; at - start < bytes; at += step) {
+        size_t left = bytes - (at - start);
+        if (mincore((void *)at, left < step ? left : step, present) != 0)
+            return false;
+    }
+    return true;
+}
+
 CUresult sim_cuMemHostRegister_v2(void *pointer, size_t bytes, unsigned flags)
 {
     const unsigned known = CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP | CU_MEMHOSTREGISTER_IOMEMORY |
@@ -130,6 +146,10 @@ CUresult sim_cuMemHostRegister_v2(void *pointer, size_t bytes, unsigned flags)
     result = sim_physical_charge(SIM_HOST, pinned);
     if (result != CUDA_SUCCESS)
         return result;
+    if (pinned < bytes || !is_mapped(start & ~(page - 1), pinned, page)) {
+        sim_physical_refund(SIM_HOST, pinned);
+        return CUDA_ERROR_INVALID_VALUE;
+    }
     range = sim_range_add(start, bytes, SIM_REGISTERED);
     if (range == NULL) {
         sim_physical_refund(SIM_HOST, pinned);

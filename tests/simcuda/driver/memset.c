@@ -55,6 +55,7 @@ static CUresult fill(CUstream handle, CUdeviceptr address, size_t pitch, uint32_
     bool waits = synchronous && range != NULL && sim_range_is_host(range);
     struct fill_op *op;
     CUstream stream;
+    size_t bytes;
     CUresult result = sim_stream_for_work(handle, &stream);
 
     if (result != CUDA_SUCCESS)
@@ -63,9 +64,10 @@ static CUresult fill(CUstream handle, CUdeviceptr address, size_t pitch, uint32_
         return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
     if (width == 0 || height == 0)
         return CUDA_SUCCESS;
-    if (address % element_bytes != 0 || (height > 1 && (pitch < width * element_bytes || pitch % element_bytes != 0)))
+    if (width > SIZE_MAX / element_bytes || address % element_bytes != 0 ||
+        (height > 1 && (pitch < width * element_bytes || pitch % element_bytes != 0)))
         return CUDA_ERROR_INVALID_VALUE;
-    if (!sim_range_covers(address, (height - 1) * pitch + width * element_bytes))
+    if (!sim_extent(width * element_bytes, height, pitch, 1, 0, &bytes) || !sim_range_covers(address, bytes))
         return CUDA_ERROR_INVALID_VALUE;
     op = sim_op_new(&fill_class, sizeof *op);
     if (op == NULL)

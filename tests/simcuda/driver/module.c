@@ -127,6 +127,7 @@ static CUresult global_in(CUmodule module, const char *name, CUdeviceptr *addres
             sim_deallocate(range);
             return CUDA_ERROR_OUT_OF_MEMORY;
         }
+        range->of_module = true;
         global->address = range->start;
         HASH_ADD_KEYPTR(hh, module->globals, global->name, strlen(global->name), global);
     }

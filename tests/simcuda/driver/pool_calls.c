@@ -118,7 +118,7 @@ CUresult sim_cuMemFreeAsync(CUdeviceptr address, CUstream handle)
         return CUDA_SUCCESS;
     if ((range == NULL || range->freeing) && !SIM_RULE(pool_free_live))
         return CUDA_SUCCESS;
-    if (range == NULL || range->start != address || range->freeing ||
+    if (range == NULL || range->start != address || range->freeing || range->of_module ||
         (range->kind != SIM_POOL_BLOCK && range->kind != SIM_ALLOCATION))
         return CUDA_ERROR_INVALID_VALUE;
     if (stream->capture != NULL)

@@ -34,8 +34,9 @@ struct sim_range {
     struct sim_graph_memory *graph_memory; /* SIM_ALLOCATION: a graph owns it, or NULL */
     unsigned begin_slot;                   /* SIM_POOL_BLOCK: the operation that allocated it (ordering.h) */
     uint64_t begin_sequence;
-    bool freeing;                          /* a stream-ordered free is queued */
-    uint32_t readable, writable;           /* SIM_MAPPING, SIM_POOL_BLOCK: access masks */
+    bool freeing;                /* a stream-ordered free is queued */
+    bool of_module;              /* SIM_ALLOCATION: a variable, which ends with its module only */
+    uint32_t readable, writable; /* SIM_MAPPING, SIM_POOL_BLOCK: access masks */
 };
 
 /* A new zeroed range in the table, which keeps it until sim_range_remove. NULL without memory. */
@@ -50,6 +51,17 @@ struct sim_range *sim_range_after(const struct sim_range *range);
 size_t sim_range_count(void);
 /* Whether [address, address + bytes) is live: in one range, or in adjacent mappings. */
 bool sim_range_covers(CUdeviceptr address, size_t bytes);
+
+/* Bytes from the first to the last byte of `depth` slices of `height` rows of `width` bytes, each at least 1; false
+ * where size_t does not hold them. */
+static inline bool sim_extent(
+    size_t width, size_t height, size_t pitch, size_t depth, size_t slice_pitch, size_t *bytes)
+{
+    size_t rows, slices;
+    return !__builtin_mul_overflow(height - 1, pitch, &rows) &&
+           !__builtin_mul_overflow(depth - 1, slice_pitch, &slices) && !__builtin_add_overflow(rows, slices, bytes) &&
+           !__builtin_add_overflow(*bytes, width, bytes);
+}
 
 static inline bool sim_range_is_host(const struct sim_range *range)
 {
