@@ -8,6 +8,7 @@ suite policy criterion "$build/tests/policy_test" -j2
 suite simcuda-gemm criterion "$build/tests/simcuda_gemm_test" -j2
 suite simcuda-parts criterion "$build/tests/simcuda_parts_test" -j2
 suite simcuda-driver criterion "$build/tests/simcuda_driver_test" -j2
+suite simcuda-fuzz sum "$build/tests/fuzz" --calls "${FUZZ_CALLS:-20000}"
 suite simcuda-blas criterion "$build/tests/simcuda_blas_test" -j2
 suite simcuda-blas-whole criterion "$build/tests/simcuda_blas_whole_test" -j2
 suite simcuda-nvml criterion "$build/tests/simcuda_nvml_test" -j2
@@ -25,6 +26,7 @@ suite gpu-check-on-simulated unittest python3 -m unittest discover tests/simcuda
 suite exports tap tests/shim/exports.sh "$shim"
 suite pass-through-cost tap tests/bench/instructions.sh "$shim" "$build/bench/calls"
 suite simcuda-golden tap tests/simcuda/golden/record/check.sh "$build/tests/recorder" "$build/simcuda"
+suite simcuda-fuzz-notices tap tests/simcuda/fuzz/notices.sh "$build/tests/fuzz"
 suite simcuda-stubs unittest python3 -m unittest discover tests/simcuda/stubs
 
 # --- the real programs ---
@@ -46,6 +48,10 @@ for machine in 1x12gb 2x24gb-no-peer 8gb+24gb no-vmm; do
 done
 for order in late random; do
     suite "conformance-$order" tap env SIMCUDA_ORDER=$order SIMCUDA_SEED=7 "$build/tests/conformance"
+done
+for order in early late random; do
+    suite "simcuda-fuzz-$order" sum env SIMCUDA_ORDER=$order SIMCUDA_SEED=7 \
+        "$build/tests/fuzz" --calls 340000 --seed "1${#order}" --both
 done
 suite shim-seeds tap tests/shim/seeds.sh "$build" 50
 suite shim-faults tap tests/shim/faults.sh "$build"

@@ -10,6 +10,7 @@ include tests/simcuda/nvml/module.mk
 include tests/simcuda/cudnn/module.mk
 include tests/simcuda/stubs/module.mk
 include tests/simcuda/conformance/module.mk
+include tests/simcuda/fuzz/module.mk
 
 .PHONY: simcuda
 simcuda: $(SIMCUDA_LIBRARIES)
