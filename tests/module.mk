@@ -29,9 +29,9 @@ check-c: $(CHECK_READY)
 stress-thread: $(BUILD)/libvramspan.so $(SHIM_PROGRAMS)/stress
 	$(Q)BUILD=$(BUILD) tests/shim/stress.sh
 
-sanitize: ## C tests under ASan and UBSan, the stress runner under TSan
-	+$(Q)$(MAKE) --no-print-directory SANITIZE=address,undefined check-c
-	+$(Q)$(MAKE) --no-print-directory SANITIZE=thread stress-thread
+sanitize: ## C tests (with a million random calls) under ASan and UBSan, the stress runners under TSan
+	+$(Q)FUZZ_CALLS=1000000 $(MAKE) --no-print-directory SANITIZE=address,undefined check-c
+	+$(Q)$(MAKE) --no-print-directory SANITIZE=thread stress-thread simcuda-stress-thread
 
 .PHONY: demo
 demo: $(BUILD)/libvramspan.so $(SIMCUDA_LIBRARIES) simcuda-nvidia ## ComfyUI under the library on a simulated machine

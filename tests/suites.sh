@@ -8,6 +8,7 @@ suite policy criterion "$build/tests/policy_test" -j2
 suite simcuda-gemm criterion "$build/tests/simcuda_gemm_test" -j2
 suite simcuda-parts criterion "$build/tests/simcuda_parts_test" -j2
 suite simcuda-driver criterion "$build/tests/simcuda_driver_test" -j2
+suite simcuda-stress tap "$build/tests/simcuda_stress"
 suite simcuda-fuzz sum "$build/tests/fuzz" --calls "${FUZZ_CALLS:-20000}"
 suite simcuda-blas criterion "$build/tests/simcuda_blas_test" -j2
 suite simcuda-blas-whole criterion "$build/tests/simcuda_blas_whole_test" -j2

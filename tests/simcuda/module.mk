@@ -11,6 +11,7 @@ include tests/simcuda/cudnn/module.mk
 include tests/simcuda/stubs/module.mk
 include tests/simcuda/conformance/module.mk
 include tests/simcuda/fuzz/module.mk
+include tests/simcuda/stress/module.mk
 
 .PHONY: simcuda
 simcuda: $(SIMCUDA_LIBRARIES)
