@@ -139,7 +139,7 @@ static struct object *legal_memory(CUstream stream)
     if (kind == MAPPING && object->device < 0 && !object->cpu)
         return NULL; /* a copy between host places would be the CPU's, and break the context */
     CUdevice device = -1;
-    if (kind == MAPPING && cuStreamGetDevice(stream, &device) == CUDA_SUCCESS && !(object->devices >> device & 1))
+    if (kind == MAPPING && (cuStreamGetDevice(stream, &device) != CUDA_SUCCESS || !(object->devices >> device & 1)))
         return NULL; /* a fill would break it too */
     return object;
 }

@@ -3,7 +3,7 @@
 
 #include <cuda.h>
 
-RARE_CALL(cuStreamBeginCapture)
+CALL_OF(cuStreamBeginCapture, 6, false)
 {
     /* A careful episode captures in the mode that leaves other calls alone. */
     CUstreamCaptureMode mode = world.careful ? CU_STREAM_CAPTURE_MODE_RELAXED : (CUstreamCaptureMode)number_of(3);
@@ -15,11 +15,11 @@ RARE_CALL(cuStreamBeginCapture)
     return result;
 }
 
-CALL_OF(cuStreamEndCapture, 12, false)
+CALL_OF(cuStreamEndCapture, 150, false) /* hardly ever made while nothing is captured */
 {
     CUgraph made = NULL;
-    CUstream stream = any_stream();
-    if (!world.captures && !one_in(8))
+    CUstream stream = world.captures && !one_in(4) ? world.captured : any_stream();
+    if (!world.captures && !one_in(100))
         return NOT_MADE;
     if (!room_for(GRAPH))
         return NOT_MADE;

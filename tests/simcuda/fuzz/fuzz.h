@@ -107,7 +107,8 @@ struct world {
     bool sticky; /* an error that stays was returned */
     int device_count;
     CUcontext primary[16];
-    size_t captures; /* streams that are being captured */
+    size_t captures;   /* streams that are being captured */
+    CUstream captured; /* one of them */
     uint64_t callbacks_queued;
     _Atomic uint64_t callbacks_run; /* a thread of the driver runs them */
     const char *failure;            /* what went wrong, when something did */

@@ -127,8 +127,10 @@ static void end_capture(CUstream stream)
 /* Calls `act` for every stream that may be captured: those made, and this thread's own of each context. */
 static void each_stream(void (*act)(CUstream stream))
 {
+    cuCtxPushCurrent(world.primary[0]); /* the current one may be a destroyed one, in which nothing can be asked */
     for (size_t i = 0; i < kinds[STREAM].live_count; i++)
         act((CUstream)kinds[STREAM].live[i].value);
+    cuCtxPopCurrent(NULL);
     for (size_t i = 0; i < (size_t)world.device_count + kinds[CONTEXT].live_count; i++) {
         size_t device_count = (size_t)world.device_count;
         cuCtxPushCurrent(i < device_count ? world.primary[i] : (CUcontext)kinds[CONTEXT].live[i - device_count].value);
@@ -139,7 +141,8 @@ static void each_stream(void (*act)(CUstream stream))
 
 static void count_capture(CUstream stream)
 {
-    world.captures += is_captured(stream);
+    if (is_captured(stream) && below(++world.captures) == 0)
+        world.captured = stream; /* each with the same chance */
 }
 
 void count_captures(void)
