@@ -54,6 +54,8 @@ for order in early late random; do
     suite "simcuda-fuzz-$order" sum env SIMCUDA_ORDER=$order SIMCUDA_SEED=7 \
         "$build/tests/fuzz" --calls 340000 --seed "1${#order}" --both
 done
+# The goal is 1.5 (make bench); here there is room for a busy machine.
+suite simcuda-load-speed tap $sim "$python" tests/bench/load.py --at-most 2
 suite shim-seeds tap tests/shim/seeds.sh "$build" 50
 suite shim-faults tap tests/shim/faults.sh "$build"
 for environment in ${OTHER_TORCH_ENVS:-}; do

@@ -10,6 +10,7 @@ $(eval $(call program,calls,$(BENCH_DIR)/calls,tests/bench/calls.c))
 TEST_PROGRAMS += $(BENCH_DIR)/calls
 
 .PHONY: bench
-bench: $(BUILD)/libvramspan.so $(BENCH_DIR)/calls ## costs of the hooks beside direct calls
+bench: $(BUILD)/libvramspan.so $(BENCH_DIR)/calls simcuda simcuda-nvidia ## costs of the hooks beside direct calls; a load on the simulated CUDA beside a copy
 	$(Q)LD_PRELOAD=$(abspath $(BUILD)/libvramspan.so) $(BENCH_DIR)/calls
 	$(Q)tests/bench/startup.sh $(BUILD)/libvramspan.so
+	$(Q)BUILD=$(BUILD) tests/simcuda/vramspan-sim --quiet $(TORCH_ENV)/bin/python tests/bench/load.py
