@@ -234,3 +234,18 @@ CHECK(capture_background_local, "[header: cuThreadExchangeStreamCaptureMode]",
 {
     work_during_capture(cudaStreamCaptureModeThreadLocal);
 }
+
+CHECK(graph_flags, "[header: cuGraphExecGetFlags]", "an executable graph tells the flags that it was made with")
+{
+    const unsigned long long flags = cudaGraphInstantiateFlagAutoFreeOnLaunch | cudaGraphInstantiateFlagUseNodePriority;
+    unsigned long long told = 0;
+    cudaGraph_t graph;
+    cudaGraphExec_t exec;
+    use_device(0);
+    OK(cudaGraphCreate(&graph, 0));
+    OK(cudaGraphInstantiateWithFlags(&exec, graph, flags));
+    OK(cudaGraphExecGetFlags(exec, &told));
+    EXPECT(told == flags);
+    OK(cudaGraphExecDestroy(exec));
+    OK(cudaGraphDestroy(graph));
+}

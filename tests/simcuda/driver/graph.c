@@ -148,6 +148,14 @@ CUresult sim_cuGraphInstantiateWithFlags(CUgraphExec *exec, CUgraph graph, unsig
     return CUDA_SUCCESS;
 }
 
+CUresult sim_cuGraphExecGetFlags(CUgraphExec exec, cuuint64_t *flags)
+{
+    if (flags == NULL || !sim_object_is(exec, SIM_OBJECT_GRAPH_EXEC))
+        return CUDA_ERROR_INVALID_VALUE;
+    *flags = exec->flags & ~(unsigned long long)CUDA_GRAPH_INSTANTIATE_FLAG_UPLOAD; /* it leaves no trace (cuda.h) */
+    return CUDA_SUCCESS;
+}
+
 CUresult sim_cuGraphInstantiateWithParams(CUgraphExec *exec, CUgraph graph, CUDA_GRAPH_INSTANTIATE_PARAMS *parameters)
 {
     CUresult result;

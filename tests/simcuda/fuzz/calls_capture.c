@@ -105,6 +105,12 @@ CALL(cuGraphInstantiateWithParams)
     return born(cuGraphInstantiateWithParams(OUT(&made), ANY(CUgraph, GRAPH), OUT(&parameters)), EXEC, made);
 }
 
+CALL(cuGraphExecGetFlags)
+{
+    cuuint64_t flags;
+    return cuGraphExecGetFlags(ANY(CUgraphExec, EXEC), OUT(&flags));
+}
+
 CALL(cuGraphExecDestroy)
 {
     uintptr_t exec = any(EXEC);
