@@ -4,9 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MIB        ((size_t)1 << 20)
-#define HOST_BYTES (4 * MIB)
-#define COPY_BYTES ((size_t)96 << 10) /* most copies are no larger: the calls are of interest, not the bytes */
+#define MIB         ((size_t)1 << 20)
+#define HOST_BYTES  (4 * MIB)
+#define LARGE_BYTES (8 * MIB)
+#define COPY_BYTES  ((size_t)96 << 10) /* most copies are no larger: the calls are of interest, not the bytes */
 
 static uintptr_t garbage(void)
 {
@@ -78,8 +79,8 @@ size_t small_bytes(size_t limit)
         return one_in(2) ? 0 : SIZE_MAX - below(4096);
     if (one_in(40))
         return limit + 1 + below(64 * MIB);
-    if (limit > COPY_BYTES && !one_in(50))
-        limit = COPY_BYTES;
+    if (limit > COPY_BYTES)
+        limit = one_in(50) && limit > LARGE_BYTES ? LARGE_BYTES : COPY_BYTES;
     return limit ? 1 + below(limit) : 0;
 }
 

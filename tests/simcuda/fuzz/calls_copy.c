@@ -102,6 +102,12 @@ COPY_CALL(cuMemcpyPeerAsync)
     return cuMemcpyPeerAsync(r.to, any_context(), r.from, any_context(), r.bytes, r.stream);
 }
 
+/* An extent that no memory has, or none: what would fit would take minutes. */
+static size_t absurd(void)
+{
+    return one_in(4) ? 0 : SIZE_MAX >> below(12);
+}
+
 /* Rows within the smaller of both places, sometimes of absurd extent. The program's own memory is never left. */
 static CUDA_MEMCPY3D shape(struct request r)
 {
@@ -118,7 +124,7 @@ static CUDA_MEMCPY3D shape(struct request r)
         copy.WidthInBytes = copy.Height = copy.Depth = 1;
     if (!host && one_in(12)) {
         size_t *const extents[] = {&copy.WidthInBytes, &copy.Height, &copy.Depth, &copy.srcPitch, &copy.dstPitch};
-        *extents[below(5)] = one_in(2) ? 0 : chance() >> below(60);
+        *extents[below(5)] = absurd();
     }
     return copy;
 }
@@ -208,17 +214,17 @@ static int checked(int result, size_t count, size_t element_bytes)
     }                                                                                                                  \
     COPY_CALL(cuMemsetD2D##bits)                                                                                       \
     {                                                                                                                  \
-        size_t bytes, height = one_in(16) ? chance() >> below(60) : below(4);                                          \
+        size_t bytes, height = one_in(16) ? absurd() : below(4);                                                       \
         CUdeviceptr to = any_device_memory(NULL, &bytes) & ~(CUdeviceptr)3;                                            \
-        size_t width = small_bytes(bytes) / 16, pitch = one_in(16) ? chance() >> below(60) : (bytes / 4) & ~(size_t)3; \
+        size_t width = small_bytes(bytes) / 16, pitch = one_in(16) ? absurd() : (bytes / 4) & ~(size_t)3;              \
         return checked(cuMemsetD2D##bits(to, pitch, (type)chance(), width, height), width * (height != 0), bits / 8);  \
     }                                                                                                                  \
     COPY_CALL(cuMemsetD2D##bits##Async)                                                                                \
     {                                                                                                                  \
         CUstream stream = any_stream();                                                                                \
-        size_t bytes, height = one_in(16) ? chance() >> below(60) : below(4);                                          \
+        size_t bytes, height = one_in(16) ? absurd() : below(4);                                                       \
         CUdeviceptr to = any_device_memory(stream, &bytes) & ~(CUdeviceptr)3;                                          \
-        size_t width = small_bytes(bytes) / 16, pitch = one_in(16) ? chance() >> below(60) : (bytes / 4) & ~(size_t)3; \
+        size_t width = small_bytes(bytes) / 16, pitch = one_in(16) ? absurd() : (bytes / 4) & ~(size_t)3;              \
         return checked(cuMemsetD2D##bits##Async(to, pitch, (type)chance(), width, height, stream),                     \
             width * (height != 0), bits / 8);                                                                          \
     }
