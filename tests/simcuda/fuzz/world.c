@@ -289,8 +289,11 @@ void world_end(void)
     end_captures();
     shadow_end();
     cuCtxSetCurrent(world.primary[0]);
-    if (!settle() && world.careful)
-        fail("all work could not be waited for at the end");
+    if (!settle()) {
+        world.sticky = true;
+        if (world.careful)
+            fail("all work could not be waited for at the end");
+    }
     for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
         while (kinds[endings[i].kind].live_count) {
             struct object *object = &kinds[endings[i].kind].live[0];
