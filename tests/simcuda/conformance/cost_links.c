@@ -72,47 +72,39 @@ COST(within_device, COST_EACH_DEVICE, "gb/s", "copying 128 MiB within the device
     time_copies(device_memory(BYTES), device_memory(BYTES));
 }
 
-COST(copy_start_alone, COST_EACH_DEVICE, "us", "a copy of 4 KiB from pinned memory, alone on the link, by events")
+/* Times copies of 4 KiB from pinned memory by events, behind a copy of `before_bytes`. */
+static void time_small_copies(int count, size_t before_bytes)
 {
     CUevent begin, end;
     double samples[ROUNDS];
-    use_device(device);
-    CUdeviceptr to = device_memory(MIB), from = pinned_memory(MIB);
-    OK(cuEventCreate(&begin, 0));
-    OK(cuEventCreate(&end, 0));
-    for (int round = -1; round < ROUNDS; round++) {
-        float milliseconds;
-        OK(cuEventRecord(begin, NULL));
-        OK(cuMemcpyAsync(to, from, 4096, NULL));
-        OK(cuEventRecord(end, NULL));
-        OK(cuEventSynchronize(end));
-        OK(cuEventElapsedTime(&milliseconds, begin, end));
-        samples[round < 0 ? 0 : round] = milliseconds * 1e3;
-    }
-    cost_samples(samples, ROUNDS);
-}
-
-COST(copy_start_queued, COST_EACH_DEVICE, "us",
-    "a copy of 4 KiB from pinned memory when the next one already waits, by events")
-{
-    CUevent begin, end;
-    double samples[ROUNDS];
-    use_device(device);
     CUdeviceptr to = device_memory(BYTES), from = pinned_memory(BYTES);
     OK(cuEventCreate(&begin, 0));
     OK(cuEventCreate(&end, 0));
     for (int round = -1; round < ROUNDS; round++) {
         float milliseconds;
-        OK(cuMemcpyAsync(to, from, BYTES, NULL)); /* keeps the link busy while the small ones are queued */
+        OK(cuMemcpyAsync(to, from, before_bytes, NULL));
         OK(cuEventRecord(begin, NULL));
-        for (int i = 0; i < SMALL; i++)
+        for (int i = 0; i < count; i++)
             OK(cuMemcpyAsync(to, from, 4096, NULL));
         OK(cuEventRecord(end, NULL));
         OK(cuEventSynchronize(end));
         OK(cuEventElapsedTime(&milliseconds, begin, end));
-        samples[round < 0 ? 0 : round] = milliseconds * 1e3 / SMALL;
+        samples[round < 0 ? 0 : round] = milliseconds * 1e3 / count;
     }
     cost_samples(samples, ROUNDS);
+}
+
+COST(copy_start_alone, COST_EACH_DEVICE, "us", "a copy of 4 KiB from pinned memory, alone on the link, by events")
+{
+    use_device(device);
+    time_small_copies(1, 0);
+}
+
+COST(copy_start_queued, COST_EACH_DEVICE, "us",
+    "a copy of 4 KiB from pinned memory when the next one already waits, by events")
+{
+    use_device(device);
+    time_small_copies(SMALL, BYTES); /* a large one keeps the link busy while the small ones are queued */
 }
 
 /* Copies from `device` to `peer`, each with memory in its primary context. */

@@ -112,7 +112,7 @@ CUresult sim_cuEventRecordWithFlags(CUevent event, CUstream handle, unsigned fla
     if (result != CUDA_SUCCESS)
         return result;
     if (event->context != stream->context && SIM_RULE(event_own_context))
-        return CUDA_ERROR_INVALID_HANDLE; /* "hEvent and hStream must be from the same context" */
+        return CUDA_ERROR_INVALID_HANDLE; /* cuda.h, cuEventRecord: of one context */
     point = calloc(1, sizeof *point);
     if (point == NULL)
         return CUDA_ERROR_OUT_OF_MEMORY;

@@ -120,50 +120,20 @@ CUresult sim_cuStreamDestroy_v2(CUstream stream)
     return CUDA_SUCCESS;
 }
 
-CUresult sim_cuStreamGetPriority(CUstream handle, int *priority)
-{
-    CUstream stream;
-    CUresult result = priority == NULL ? CUDA_ERROR_INVALID_VALUE : sim_stream_resolve(handle, &stream);
-    if (result == CUDA_SUCCESS)
-        *priority = stream->priority;
-    return result;
-}
-
-CUresult sim_cuStreamGetFlags(CUstream handle, unsigned *flags)
-{
-    CUstream stream;
-    CUresult result = flags == NULL ? CUDA_ERROR_INVALID_VALUE : sim_stream_resolve(handle, &stream);
-    if (result == CUDA_SUCCESS)
-        *flags = stream->flags;
-    return result;
-}
-
-CUresult sim_cuStreamGetId(CUstream handle, unsigned long long *id)
-{
-    CUstream stream;
-    CUresult result = id == NULL ? CUDA_ERROR_INVALID_VALUE : sim_stream_resolve(handle, &stream);
-    if (result == CUDA_SUCCESS)
-        *id = stream->id;
-    return result;
-}
-
-CUresult sim_cuStreamGetDevice(CUstream handle, CUdevice *device)
-{
-    CUstream stream;
-    CUresult result = device == NULL ? CUDA_ERROR_INVALID_VALUE : sim_stream_resolve(handle, &stream);
-    if (result == CUDA_SUCCESS)
-        *device = stream->context->device;
-    return result;
-}
-
-CUresult sim_cuStreamGetCtx(CUstream handle, CUcontext *context)
-{
-    CUstream stream;
-    CUresult result = context == NULL ? CUDA_ERROR_INVALID_VALUE : sim_stream_resolve(handle, &stream);
-    if (result == CUDA_SUCCESS)
-        *context = stream->context;
-    return result;
-}
+#define QUESTION(symbol, type, answer)                                                                                 \
+    CUresult sim_##symbol(CUstream handle, type *value)                                                                \
+    {                                                                                                                  \
+        CUstream stream;                                                                                               \
+        CUresult result = value == NULL ? CUDA_ERROR_INVALID_VALUE : sim_stream_resolve(handle, &stream);              \
+        if (result == CUDA_SUCCESS)                                                                                    \
+            *value = stream->answer;                                                                                   \
+        return result;                                                                                                 \
+    }
+QUESTION(cuStreamGetPriority, int, priority)
+QUESTION(cuStreamGetFlags, unsigned, flags)
+QUESTION(cuStreamGetId, unsigned long long, id)
+QUESTION(cuStreamGetDevice, CUdevice, context->device)
+QUESTION(cuStreamGetCtx, CUcontext, context)
 
 CUresult sim_cuStreamSynchronize(CUstream handle)
 {

@@ -14,13 +14,6 @@ static size_t block_bytes(void)
     return one_in(20) ? any_bytes() : 1 + below(8 << 20);
 }
 
-static bool captures(CUstream stream)
-{
-    CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
-    return world.captures &&
-           (cuStreamIsCapturing(stream, &status) != CUDA_SUCCESS || status != CU_STREAM_CAPTURE_STATUS_NONE);
-}
-
 /* A block of no bytes is null, and one of a capture belongs to its graph: neither is kept. */
 static int block_born(int result, CUdeviceptr made, size_t bytes, CUstream stream, bool captured, int device)
 {
@@ -40,7 +33,7 @@ CALL_OF(cuMemAllocAsync, 16, false)
     CUdeviceptr made = 0;
     CUstream stream = any_stream();
     size_t bytes = block_bytes();
-    bool captured = captures(stream);
+    bool captured = (world.captures && is_captured(stream));
     if (!room_for(BLOCK))
         return NOT_MADE;
     int device = device_of(stream);
@@ -53,7 +46,7 @@ CALL(cuMemAllocFromPoolAsync)
     CUdeviceptr made = 0;
     CUstream stream = any_stream();
     size_t bytes = block_bytes();
-    bool captured = captures(stream);
+    bool captured = (world.captures && is_captured(stream));
     if (!room_for(BLOCK))
         return NOT_MADE;
     int result = cuMemAllocFromPoolAsync(OUT(&made), bytes, any_pool(), stream);
@@ -71,7 +64,7 @@ CALL_OF(cuMemFreeAsync, 16, false)
     struct object *found = find(BLOCK, address);
     bool ordered = found && found->stream == stream && stream != NULL && stream != CU_STREAM_LEGACY &&
                    stream != CU_STREAM_PER_THREAD;
-    if (shadow_overlaps(address, 1) || captures(stream) || (!ordered && !may_pull_away()))
+    if (shadow_overlaps(address, 1) || (world.captures && is_captured(stream)) || (!ordered && !may_pull_away()))
         return NOT_MADE;
     int result = cuMemFreeAsync(address, stream);
     if (result == 0) {

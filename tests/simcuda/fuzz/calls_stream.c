@@ -68,18 +68,10 @@ static void CUDA_CB count_callback(void *counter)
 /* A captured one runs as often as its graph is launched, which is not counted. */
 static _Atomic uint64_t uncounted;
 
-static bool captures(CUstream stream)
-{
-    CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
-    return world.captures && cuStreamIsCapturing(stream, &status) != CUDA_SUCCESS
-               ? true
-               : status != CU_STREAM_CAPTURE_STATUS_NONE;
-}
-
 CALL(cuLaunchHostFunc)
 {
     CUstream stream = any_stream();
-    bool counted = !captures(stream);
+    bool counted = !(world.captures && is_captured(stream));
     CUhostFn function = OUT(count_callback);
     int result = cuLaunchHostFunc(stream, function, counted ? &world.callbacks_run : &uncounted);
     world.callbacks_queued += result == 0 && counted;

@@ -137,7 +137,8 @@ void fail(const char *sentence);                 /* a rule of this program's own
 bool settle(void);
 /* Where only the running device would notice: true in a reckless episode, or when nothing is queued. */
 bool may_pull_away(void);
-void count_captures(void); /* after what may have begun or ended some */
+bool is_captured(CUstream stream); /* also where that cannot be asked */
+void count_captures(void);         /* after what may have begun or ended some */
 void end_captures(void);
 /* Gives everything back and compares with the memory that was free. */
 void world_begin(void);

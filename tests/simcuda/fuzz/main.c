@@ -81,7 +81,7 @@ static size_t any_call(void)
     }
 }
 
-/* Errors that stay: whatever breaks a running kernel (cuda.h: "the process must be terminated and relaunched"). */
+/* Errors that stay: whatever breaks a running kernel (cuda.h at these enumerators: only a new process helps). */
 static bool is_sticky(int result)
 {
     return result == CUDA_ERROR_ILLEGAL_ADDRESS || result == CUDA_ERROR_LAUNCH_FAILED ||

@@ -111,7 +111,7 @@ int context_died(int result, CUcontext context)
     return result;
 }
 
-static bool is_captured(CUstream stream)
+bool is_captured(CUstream stream)
 {
     CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
     return cuStreamIsCapturing(stream, &status) != CUDA_SUCCESS || status != CU_STREAM_CAPTURE_STATUS_NONE;
