@@ -5,6 +5,7 @@
 #include "order.h"
 #include "rules.h"
 #include "trace.h"
+#include "user_object.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -212,6 +213,7 @@ static CUresult leave(enum api api, CUresult result)
     if (sim_trace_is_on() && result != CUDA_SUCCESS && result != CUDA_ERROR_NOT_READY)
         sim_trace_error(symbols[api], result);
     sim_unlock();
+    sim_user_objects_bury();
     return result;
 }
 

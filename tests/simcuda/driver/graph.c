@@ -6,6 +6,7 @@
 #include "objects.h"
 #include "rules.h"
 #include "stream.h"
+#include "user_object.h"
 
 #include <stdlib.h>
 
@@ -13,6 +14,7 @@ struct CUgraphExec_st {
     struct sim_op *first;
     size_t count;
     unsigned long long flags;
+    struct sim_held *held;
 };
 
 CUgraph sim_graph_new(void)
@@ -49,6 +51,7 @@ void sim_graph_destroy(CUgraph graph)
 {
     sim_object_remove(graph);
     destroy_list(graph->first);
+    sim_held_release(graph->held);
     free(graph);
 }
 
@@ -91,6 +94,10 @@ CUresult sim_cuGraphClone(CUgraph *clone, CUgraph original)
     *clone = sim_graph_new();
     if (*clone == NULL)
         return CUDA_ERROR_OUT_OF_MEMORY;
+    if (!sim_held_copy(original->held, &(*clone)->held)) {
+        sim_graph_destroy(*clone);
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    }
     for (const struct sim_op *op = original->first; op != NULL; op = op->next) {
         struct sim_op *twin = op->class->clone(op);
         if (twin == NULL) {
@@ -137,9 +144,12 @@ CUresult sim_cuGraphInstantiateWithFlags(CUgraphExec *exec, CUgraph graph, unsig
     if (exec == NULL || !sim_object_is(graph, SIM_OBJECT_GRAPH) || !sim_graph_memory_instantiate(graph->first))
         return CUDA_ERROR_INVALID_VALUE;
     *exec = calloc(1, sizeof **exec);
-    if (*exec == NULL || !clone_list(graph->first, &(*exec)->first) || !sim_object_add(*exec, SIM_OBJECT_GRAPH_EXEC)) {
-        if (*exec != NULL)
+    if (*exec == NULL || !clone_list(graph->first, &(*exec)->first) || !sim_held_copy(graph->held, &(*exec)->held) ||
+        !sim_object_add(*exec, SIM_OBJECT_GRAPH_EXEC)) {
+        if (*exec != NULL) {
             destroy_list((*exec)->first);
+            sim_held_release((*exec)->held);
+        }
         free(*exec);
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
@@ -190,6 +200,7 @@ CUresult sim_cuGraphExecDestroy(CUgraphExec exec)
     sim_object_remove(exec);
     sim_graph_memory_end_instance(exec->first);
     destroy_list(exec->first);
+    sim_held_release(exec->held);
     free(exec);
     return CUDA_SUCCESS;
 }
@@ -198,6 +209,20 @@ CUresult sim_cuGraphUpload(CUgraphExec exec, CUstream stream)
 {
     (void)stream;
     return sim_object_is(exec, SIM_OBJECT_GRAPH_EXEC) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
+/* What the graph keeps alive, its launch keeps alive until it is done. */
+static bool append_held(CUgraphExec exec, struct sim_op **copies)
+{
+    struct sim_op *op = sim_held_op(exec->held);
+
+    if (op == NULL)
+        return false;
+    op->next = NULL;
+    while (*copies != NULL)
+        copies = &(*copies)->next;
+    *copies = op;
+    return true;
 }
 
 CUresult sim_cuGraphLaunch(CUgraphExec exec, CUstream handle)
@@ -213,7 +238,7 @@ CUresult sim_cuGraphLaunch(CUgraphExec exec, CUstream handle)
         return result;
     if (!sim_graph_memory_launch(exec->first, (exec->flags & CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH) != 0))
         return CUDA_ERROR_INVALID_VALUE;
-    if (!clone_list(exec->first, &copies)) {
+    if (!clone_list(exec->first, &copies) || (exec->held != NULL && !append_held(exec, &copies))) {
         destroy_list(copies);
         return CUDA_ERROR_OUT_OF_MEMORY;
     }

@@ -1,11 +1,13 @@
 /* graph_memory.c: see graph_memory.h. */
 #include "graph_memory.h"
 #include "alloc.h"
+#include "api.h"
 #include "knowledge.h"
 #include "rules.h"
 #include "trace.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* Shared by all nodes, of all copies of the graph, that allocate or free it. */
 struct sim_graph_memory {
@@ -14,6 +16,18 @@ struct sim_graph_memory {
     bool instantiated;
     bool unfreed; /* a launch allocated it, and neither the graph nor the program has freed it since */
 };
+
+/* What graphs have of each device, and the most that they had. */
+static struct usage {
+    uint64_t used, used_high, reserved, reserved_high;
+} usage[SIM_MAX_DEVICES];
+
+static void add(uint64_t *now, uint64_t *high, size_t bytes)
+{
+    *now += bytes;
+    if (*now > *high)
+        *high = *now;
+}
 
 struct node_op {
     struct sim_op op;
@@ -25,6 +39,8 @@ static void make_unusable(struct sim_range *range)
 {
     sim_knowledge_set((uintptr_t)range->alias, range->bytes, SIM_UNKNOWN);
     sim_physical_clear(range->location, range->alias, range->bytes);
+    if (!range->pending)
+        usage[range->location].used -= range->bytes;
     range->pending = true;
     range->freeing = false;
 }
@@ -33,6 +49,8 @@ static void execute_begin(struct sim_op *op)
 {
     struct sim_range *range = ((struct node_op *)op)->memory->range;
     sim_trace_memory("alloc", range->start, range->bytes, range->location, NULL);
+    if (range->pending)
+        add(&usage[range->location].used, &usage[range->location].used_high, range->bytes);
     range->pending = false;
 }
 
@@ -59,8 +77,11 @@ static void destroy_node(struct sim_op *op)
     if (--memory->references > 0)
         return;
     memory->range->graph_memory = NULL; /* what is in use is the program's to free now */
+    usage[memory->range->location].reserved -= memory->range->bytes;
     if (memory->range->pending)
         sim_deallocate(memory->range);
+    else
+        usage[memory->range->location].used -= memory->range->bytes;
     free(memory);
 }
 
@@ -99,11 +120,13 @@ CUresult sim_graph_memory_allocate(CUdeviceptr *address, size_t bytes, CUstream 
     }
     memory->range->pending = true;
     memory->range->graph_memory = memory;
+    add(&usage[memory->range->location].reserved, &usage[memory->range->location].reserved_high, memory->range->bytes);
     *address = memory->range->start;
     memory->references = 1; /* for this function, so that a failing submission cleans up below */
     result = submit(stream, &begin_class, memory);
     if (--memory->references == 0) {
         memory->range->graph_memory = NULL;
+        usage[memory->range->location].reserved -= memory->range->bytes;
         sim_deallocate(memory->range);
         free(memory);
     }
@@ -169,4 +192,47 @@ void sim_graph_memory_release(struct sim_range *range)
     if (!range->freeing) /* else it was noted when the program asked */
         sim_graph_memory_note_free(range);
     make_unusable(range);
+}
+
+CUresult sim_cuDeviceGetGraphMemAttribute(CUdevice device, CUgraphMem_attribute attribute, void *value)
+{
+    const struct usage *of = &usage[sim_is_device(device) ? device : 0];
+    const uint64_t values[] = {[CU_GRAPH_MEM_ATTR_USED_MEM_CURRENT] = of->used,
+        [CU_GRAPH_MEM_ATTR_USED_MEM_HIGH] = of->used_high,
+        [CU_GRAPH_MEM_ATTR_RESERVED_MEM_CURRENT] = of->reserved,
+        [CU_GRAPH_MEM_ATTR_RESERVED_MEM_HIGH] = of->reserved_high};
+
+    if (!sim_is_device(device))
+        return CUDA_ERROR_INVALID_DEVICE;
+    if (value == NULL || (unsigned)attribute >= sizeof values / sizeof *values)
+        return CUDA_ERROR_INVALID_VALUE;
+    memcpy(value, &values[attribute], sizeof values[attribute]);
+    return CUDA_SUCCESS;
+}
+
+/* "High watermarks can only be reset to zero" (cuda.h); they begin again at what there is now. */
+CUresult sim_cuDeviceSetGraphMemAttribute(CUdevice device, CUgraphMem_attribute attribute, void *value)
+{
+    uint64_t wanted;
+
+    if (!sim_is_device(device))
+        return CUDA_ERROR_INVALID_DEVICE;
+    if (value == NULL)
+        return CUDA_ERROR_INVALID_VALUE;
+    memcpy(&wanted, value, sizeof wanted);
+    if (wanted != 0)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (attribute == CU_GRAPH_MEM_ATTR_USED_MEM_HIGH)
+        usage[device].used_high = usage[device].used;
+    else if (attribute == CU_GRAPH_MEM_ATTR_RESERVED_MEM_HIGH)
+        usage[device].reserved_high = usage[device].reserved;
+    else
+        return CUDA_ERROR_INVALID_VALUE;
+    return CUDA_SUCCESS;
+}
+
+/* Nothing is kept that no graph holds. */
+CUresult sim_cuDeviceGraphMemTrim(CUdevice device)
+{
+    return sim_is_device(device) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
 }

@@ -13,6 +13,7 @@ BEGIN {
     while ((getline line < table) > 0)
         if (match(line, /^DRIVER_API(_STREAM)?\(/)) {
             split(substr(line, RLENGTH + 1), field, /, */)
+            symbol[field[3]]
             if (!(field[2] in first) || field[1] < first[field[2]])
                 first[field[2]] = field[1] + 0
         }
@@ -26,8 +27,14 @@ END {
     # A stable order: the output must not depend on the hash order of awk.
     for (i = 2; i <= count; i++)
         for (j = i; j > 1 && names[j] < names[j - 1]; j--) { t = names[j]; names[j] = names[j - 1]; names[j - 1] = t }
-    for (i = 1; i <= count; i++)
-        printf "static int stub_%s(void)\n{\n    static _Bool said;\n    return sim_stub_called(\"%s\", &said);\n}\n", names[i], names[i]
+    for (i = 1; i <= count; i++) {
+        # Exported as well, for programs that ask by dlsym; but not where the table has a function of that symbol.
+        if (names[i] in symbol)
+            printf "static int stub_%s(void)\n", names[i]
+        else
+            printf "__attribute__((visibility(\"default\"))) int stub_%s(void) __asm__(\"%s\");\nint stub_%s(void)\n", names[i], names[i], names[i]
+        printf "{\n    static _Bool said;\n    return sim_stub_called(\"%s\", &said);\n}\n", names[i]
+    }
     print "const struct sim_lookup sim_stubs[] = {"
     for (i = 1; i <= count; i++)
         printf "    {\"%s\", %d, (void (*)(void))stub_%s, (void (*)(void))stub_%s},\n", names[i], stub[names[i]], names[i], names[i]

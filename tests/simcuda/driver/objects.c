@@ -12,7 +12,7 @@ struct slot {
 static const char tombstone;
 static struct slot *slots;
 static size_t slot_count, used, tombstones;
-static size_t counts[SIM_OBJECT_GRAPH_EXEC + 1];
+static size_t counts[SIM_OBJECT_LOG_CALLBACK + 1];
 
 static size_t hash_of(const void *object)
 {

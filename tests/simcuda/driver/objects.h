@@ -19,7 +19,9 @@ enum sim_object_type {
     SIM_OBJECT_FUNCTION,
     SIM_OBJECT_KERNEL,
     SIM_OBJECT_GRAPH,
-    SIM_OBJECT_GRAPH_EXEC
+    SIM_OBJECT_GRAPH_EXEC,
+    SIM_OBJECT_USER_OBJECT,
+    SIM_OBJECT_LOG_CALLBACK
 };
 
 /* False without memory. */

@@ -162,3 +162,10 @@ nvmlReturn_t nvmlDeviceGetP2PStatus(nvmlDevice_t from, nvmlDevice_t to, int capa
                   : NVML_P2P_STATUS_NOT_SUPPORTED;
     return NVML_SUCCESS;
 }
+
+/* Asked by PyTorch before it maps memory that other machines could import: no device here is part of such a fabric. */
+nvmlReturn_t nvmlDeviceGetGpuFabricInfoV(nvmlDevice_t device, void *info)
+{
+    nvmlReturn_t result = nvml_check_device(device, info);
+    return result == NVML_SUCCESS ? NVML_ERROR_NOT_SUPPORTED : result;
+}

@@ -92,6 +92,14 @@ Test(nvml, peer_access_has_a_direction)
     ANSWERS(NVML_ERROR_INVALID_ARGUMENT, nvmlDeviceGetP2PStatus(device_at(1), device_at(1), 0, &status));
 }
 
+Test(nvml, no_device_belongs_to_a_fabric)
+{
+    char info[64] = "";
+
+    ANSWERS(NVML_ERROR_NOT_SUPPORTED, nvmlDeviceGetGpuFabricInfoV(device_at(0), info));
+    ANSWERS(NVML_ERROR_INVALID_ARGUMENT, nvmlDeviceGetGpuFabricInfoV(device_at(0), NULL));
+}
+
 Test(nvml, a_text_that_does_not_fit_is_refused)
 {
     char text[6] = "";
