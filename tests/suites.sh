@@ -19,6 +19,11 @@ suite simcuda-cudart-12 criterion "$build/tests/cudart12_translation_test"
 suite conformance tap "$build/tests/conformance"
 suite conformance-cudart-12 tap "$build/tests/conformance-12"
 
+seeds=10
+[ "$depth" != full ] || seeds=200
+suite simcuda-hazards tap tests/simcuda/order/hazards.sh "$build" $seeds
+suite simcuda-replay tap tests/simcuda/order/replay.sh "$build" $seeds
+
 # --- the preloaded library, in C ---
 suite shim criterion preloaded "$build/tests/shim_test" -j2
 [ "$depth" != c ] || return 0

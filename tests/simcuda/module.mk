@@ -10,6 +10,7 @@ include tests/simcuda/nvml/module.mk
 include tests/simcuda/cudnn/module.mk
 include tests/simcuda/stubs/module.mk
 include tests/simcuda/conformance/module.mk
+include tests/simcuda/order/module.mk
 include tests/simcuda/fuzz/module.mk
 include tests/simcuda/stress/module.mk
 

@@ -51,4 +51,27 @@ SIMCUDA_API size_t simcudaLiveAllocations(void);
  * SIMCUDA_FAIL=symbol:n[:result][,symbol:n...] does the same from the start of the process. */
 SIMCUDA_API void simcudaFail(const char *symbol, unsigned n, int result);
 
+/* Threads take turns at their CUDA calls, in an order that SIMCUDA_SEED chooses: a run of a multi-threaded test replays
+ * exactly. Each thread calls simcudaTurnsEnter with a number of its own, 0 to count - 1; the call returns when all
+ * `count` (at most 64) have. False, and nothing is done, where the numbers do not fit. From one CUDA call to the next
+ * the thread whose turn it is runs alone; the others wait in theirs.
+ *
+ * A thread that sleeps because of another one is passed over until it can go on, so that turns cause no deadlock. Where
+ * threads wait for each other's mutexes and conditions, order/pthread_turns.c must be linked into the test for an exact
+ * replay; joins replay without it. A thread that computes, spins, or sleeps for more than two seconds is passed over as
+ * well, with a line on stderr: that may not replay. Turns end by simcudaTurnsLeave or with the thread. Threads that
+ * make CUDA calls without having entered are free: what they do is not part of the order, and does not replay. */
+SIMCUDA_API bool simcudaTurnsEnter(unsigned number, unsigned count);
+SIMCUDA_API void simcudaTurnsLeave(void);
+/* For pthread_turns.c, and tests with ways of waiting of their own. Whether this thread has entered; */
+SIMCUDA_API bool simcudaTurnsEntered(void);
+/* gives the turn on, and returns at the next one; */
+SIMCUDA_API void simcudaTurnsYield(void);
+/* says what the next simcudaTurnsSleep will wait for; `timed`: it may end without; */
+SIMCUDA_API void simcudaTurnsAwait(const void *what, bool timed);
+/* gives the turn on, and tells whether it was woken; */
+SIMCUDA_API bool simcudaTurnsSleep(void);
+/* wakes one, by the seed, or all of those that await `what`. Any thread may. */
+SIMCUDA_API void simcudaTurnsWake(const void *what, bool all);
+
 #endif

@@ -5,6 +5,7 @@
 #include "order.h"
 #include "rules.h"
 #include "trace.h"
+#include "turns.h"
 #include "user_object.h"
 
 #include <errno.h>
@@ -189,6 +190,7 @@ static CUresult enter(enum api api, enum rules rules, bool per_thread_default)
         return CUDA_ERROR_DEINITIALIZED;
     if (sim_thread.in_host_function && rules != FREE && SIM_RULE(host_function_calls))
         return CUDA_ERROR_NOT_PERMITTED;
+    sim_turns_take();
     atomic_fetch_add_explicit(&calls[api], 1, memory_order_relaxed);
     sim_lock();
     if (sim_thread.id == 0)

@@ -10,6 +10,7 @@
 #include "schedule.h"
 #include "stream.h"
 #include "trace.h"
+#include "turns.h"
 #include "work.h"
 
 #include <stdlib.h>
@@ -144,6 +145,7 @@ CUresult sim_enter_internals(void)
 
     if (!sim.initialised)
         return CUDA_ERROR_NOT_INITIALIZED;
+    sim_turns_take();
     sim_lock();
     sim_order_between_calls();
     context = sim_current();
