@@ -9,6 +9,7 @@
 #include "extents.h"
 #include "graph_memory.h"
 #include "knowledge.h"
+#include "order.h"
 #include "pool.h"
 #include "rules.h"
 #include "schedule.h"
@@ -220,7 +221,12 @@ CUresult sim_cuMemFree_v2(CUdeviceptr address)
         sim_pool_block_free(range, NULL);
         return CUDA_SUCCESS;
     }
-    sim_drain_all();
+    /* "May perform implicit synchronization" (cuda.h): real drivers wait for the work that uses the memory, and some
+     * for all work. */
+    if (sim_order_choice(true, false))
+        sim_drain_all();
+    else
+        sim_drain_uses(address, range->bytes);
     range = sim_range_find(address); /* host functions ran meanwhile */
     if (range == NULL || range->start != address)
         return CUDA_ERROR_INVALID_VALUE;

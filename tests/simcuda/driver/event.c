@@ -4,6 +4,7 @@
  * recording the event again does not change what was asked before (CUDA Driver API, cuStreamWaitEvent). */
 #include "api.h"
 #include "capture.h"
+#include "handles.h"
 #include "objects.h"
 #include "ordering.h"
 #include "rules.h"
@@ -14,10 +15,19 @@
 
 struct CUevent_st {
     CUcontext context;
+    uint64_t context_id; /* a primary context that is reset is another one, with the same handle */
     unsigned flags;
     struct sim_point *point; /* NULL: never recorded */
     unsigned refusals;
 };
+
+static struct sim_handles event_handles;
+
+/* An event ends with its context. */
+static bool is_live(CUevent event)
+{
+    return sim_object_is(event, SIM_OBJECT_EVENT) && event->context->active && event->context->id == event->context_id;
+}
 
 /* A record or a wait. */
 struct point_op {
@@ -78,12 +88,15 @@ CUresult sim_cuEventCreate(CUevent *event, unsigned flags)
     if (event == NULL || (flags & ~known) != 0 ||
         ((flags & CU_EVENT_INTERPROCESS) && !(flags & CU_EVENT_DISABLE_TIMING)))
         return CUDA_ERROR_INVALID_VALUE;
-    *event = calloc(1, sizeof **event);
-    if (*event == NULL || !sim_object_add(*event, SIM_OBJECT_EVENT)) {
-        free(*event);
+    *event = sim_handle_new(&event_handles, sizeof **event);
+    if (*event == NULL)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    if (!sim_object_add(*event, SIM_OBJECT_EVENT)) {
+        sim_handle_retire(&event_handles, *event);
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
     (*event)->context = sim_current();
+    (*event)->context_id = sim_current()->id;
     (*event)->flags = flags;
     return CUDA_SUCCESS;
 }
@@ -94,7 +107,7 @@ CUresult sim_cuEventDestroy_v2(CUevent event)
         return CUDA_ERROR_INVALID_HANDLE;
     sim_object_remove(event);
     sim_point_drop(event->point);
-    free(event);
+    sim_handle_retire(&event_handles, event);
     return CUDA_SUCCESS;
 }
 
@@ -104,7 +117,7 @@ CUresult sim_cuEventRecordWithFlags(CUevent event, CUstream handle, unsigned fla
     CUstream stream;
     CUresult result;
 
-    if (!sim_object_is(event, SIM_OBJECT_EVENT))
+    if (!is_live(event))
         return CUDA_ERROR_INVALID_HANDLE;
     if ((flags & ~(unsigned)CU_EVENT_RECORD_EXTERNAL) != 0)
         return CUDA_ERROR_INVALID_VALUE;
@@ -142,7 +155,7 @@ CUresult sim_cuStreamWaitEvent(CUstream handle, CUevent event, unsigned flags)
     CUstream stream;
     CUresult result;
 
-    if (!sim_object_is(event, SIM_OBJECT_EVENT))
+    if (!is_live(event))
         return CUDA_ERROR_INVALID_HANDLE;
     if ((flags & ~(unsigned)CU_EVENT_WAIT_EXTERNAL) != 0)
         return CUDA_ERROR_INVALID_VALUE;
@@ -159,7 +172,7 @@ CUresult sim_cuStreamWaitEvent(CUstream handle, CUevent event, unsigned flags)
 /* What queries and waits of the host have in common. */
 static CUresult check_for_host(CUevent event)
 {
-    if (!sim_object_is(event, SIM_OBJECT_EVENT))
+    if (!is_live(event))
         return CUDA_ERROR_INVALID_HANDLE;
     if (event->point != NULL && event->point->capture != NULL)
         return sim_capture_refuses_event(event->point);

@@ -149,7 +149,8 @@ static const struct sim_op_class launch_class = {.name = "launch",
     .execute = execute_launch,
     .clone = clone_launch,
     .destroy = destroy_launch,
-    .touches = launch_touches};
+    .touches = launch_touches,
+    .reaches_unseen = true};
 
 /* Copies the parameters of a kernel whose layout is known, and the pointers among them. */
 static bool take_parameters(struct launch_op *launch, void **parameters)

@@ -3,6 +3,7 @@
 #include "access.h"
 #include "api.h"
 #include "capture.h"
+#include "handles.h"
 #include "order.h"
 #include "ordering.h"
 #include "rules.h"
@@ -70,12 +71,19 @@ void sim_stream_hold(CUstream stream)
     stream->references++;
 }
 
+static struct sim_handles stream_handles;
+
+CUstream sim_stream_allocate(void)
+{
+    return sim_handle_new(&stream_handles, sizeof(struct CUstream_st));
+}
+
 void sim_stream_drop(CUstream stream)
 {
     if (--stream->references > 0)
         return;
     sim_ordering_forget(stream);
-    free(stream);
+    sim_handle_retire(&stream_handles, stream);
 }
 
 /* --- the order ---------------------------------------------------------------------------------------------------- */
@@ -287,6 +295,21 @@ const struct sim_op *sim_pending_use(CUdeviceptr address, size_t bytes, uint32_t
                 op->class->touches(op, address, bytes))
                 return op;
     return NULL;
+}
+
+void sim_drain_uses(CUdeviceptr address, size_t bytes)
+{
+    for (CUstream stream = active, next; stream != NULL; stream = next) {
+        uint64_t last_use = 0;
+        next = stream->next_active;
+        for (const struct sim_op *op = stream->first; op != NULL; op = op->next)
+            if (op->class->reaches_unseen || (op->class->touches != NULL && op->class->touches(op, address, bytes)))
+                last_use = op->sequence;
+        if (last_use > 0) {
+            sim_drain(stream, last_use);
+            next = active;
+        }
+    }
 }
 
 bool sim_runs_at_once(CUstream stream)

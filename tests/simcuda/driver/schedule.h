@@ -27,6 +27,7 @@ struct sim_op_class {
     bool (*touches)(const struct sim_op *op, CUdeviceptr address, size_t bytes); /* NULL: no memory */
     void (*measure)(
         const struct sim_op *op, struct sim_work *work); /* what it costs a machine (work.h); NULL: nothing */
+    bool reaches_unseen;   /* may follow addresses that lie in memory: `touches` does not tell all */
     bool runs_after_error; /* book-keeping that must happen also when the context has a sticky error */
     bool runs_unlocked;    /* calls the program back */
 };
@@ -100,6 +101,8 @@ CUresult sim_drain_stream(CUstream stream);
 CUresult sim_drain_context(CUcontext context);
 /* All contexts: for calls that wait for everything that may use some memory. */
 void sim_drain_all(void);
+/* What may use the memory, in all contexts, and all before it in the same streams. */
+void sim_drain_uses(CUdeviceptr address, size_t bytes);
 /* A queued operation that may use the memory on one of the devices (a mask of ordinals), or NULL. */
 const struct sim_op *sim_pending_use(CUdeviceptr address, size_t bytes, uint32_t devices);
 /* Whether [a, a + a_bytes) and [b, b + b_bytes) have a byte in common. */
@@ -127,6 +130,7 @@ void sim_execute_first(CUstream stream);
 
 struct sim_point *sim_point_hold(struct sim_point *point);
 void sim_point_drop(struct sim_point *point);
+CUstream sim_stream_allocate(void); /* zeroed; NULL without memory */
 void sim_stream_hold(CUstream stream);
 void sim_stream_drop(CUstream stream);
 

@@ -4,17 +4,18 @@
 #include "capture.h"
 #include "objects.h"
 
-#include <stdlib.h>
-
 #define LOWEST_PRIORITY   0
 #define GREATEST_PRIORITY (-5)
 
 CUstream sim_stream_new(CUcontext context, unsigned flags, int priority)
 {
-    CUstream stream = calloc(1, sizeof *stream);
+    CUstream stream = sim_stream_allocate();
 
-    if (stream == NULL || !sim_object_add(stream, SIM_OBJECT_STREAM)) {
-        free(stream);
+    if (stream == NULL)
+        return NULL;
+    stream->references = 1;
+    if (!sim_object_add(stream, SIM_OBJECT_STREAM)) {
+        sim_stream_drop(stream);
         return NULL;
     }
     stream->context = context;
@@ -22,7 +23,6 @@ CUstream sim_stream_new(CUcontext context, unsigned flags, int priority)
     stream->flags = flags;
     stream->priority =
         priority < GREATEST_PRIORITY ? GREATEST_PRIORITY : (priority > LOWEST_PRIORITY ? LOWEST_PRIORITY : priority);
-    stream->references = 1;
     stream->next_in_context = context->streams;
     context->streams = stream;
     return stream;

@@ -175,6 +175,21 @@ static bool used_before_allocated(bool right)
     return device_is_filled(block, 1);
 }
 
+/* The program believes that cudaFree waits for the whole device. */
+static bool freed_to_wait(bool right)
+{
+    cudaStream_t stream = new_stream();
+    void *device = device_memory(), *other = device_memory();
+    unsigned char *result = pinned_memory(1);
+
+    OK(cudaMemsetAsync(device, 2, BYTES, stream));
+    OK(cudaMemcpyAsync(result, device, BYTES, cudaMemcpyDeviceToHost, stream));
+    OK(cudaFree(other));
+    if (right)
+        OK(cudaStreamSynchronize(stream));
+    return is_filled(result, 2);
+}
+
 static const struct hazard {
     const char *name, *noticed_by;
     bool (*run)(bool right);
@@ -185,6 +200,7 @@ static const struct hazard {
     {"unordered_read", "late random", unordered_read},
     {"freed_in_use", "late random", freed_in_use},
     {"used_before_allocated", "late random", used_before_allocated},
+    {"freed_to_wait", "late random", freed_to_wait},
 };
 
 int main(int argc, char **argv)

@@ -180,3 +180,133 @@ Test(order, a_seed_replays_and_seeds_differ)
     }
     cr_assert_geq(different, 5);
 }
+
+static unsigned long long id_of(CUstream stream)
+{
+    unsigned long long id;
+    SUCCEEDS(cuStreamGetId(stream, &id));
+    return id;
+}
+
+Test(order, a_destroyed_stream_s_handle_is_the_next_one_s_when_early_and_its_id_is_not)
+{
+    start("early");
+    CUstream stream = new_stream(CU_STREAM_NON_BLOCKING), before = stream;
+    unsigned long long id = id_of(stream);
+    CUevent event, event_before;
+
+    SUCCEEDS(cuStreamDestroy(stream));
+    stream = new_stream(CU_STREAM_NON_BLOCKING);
+    cr_assert_eq(stream, before);
+    cr_assert_neq(id_of(stream), id);
+    SUCCEEDS(cuEventCreate(&event, 0));
+    event_before = event;
+    SUCCEEDS(cuEventDestroy(event));
+    SUCCEEDS(cuEventCreate(&event, 0));
+    cr_assert_eq(event, event_before);
+}
+
+Test(order, a_destroyed_handle_is_not_used_again_when_late)
+{
+    start("late");
+    CUstream stream = new_stream(CU_STREAM_NON_BLOCKING), destroyed = stream;
+    CUevent event, gone;
+
+    SUCCEEDS(cuStreamDestroy(stream));
+    SUCCEEDS(cuEventCreate(&gone, 0));
+    SUCCEEDS(cuEventDestroy(gone));
+    for (int i = 0; i < 60; i++) {
+        stream = new_stream(CU_STREAM_NON_BLOCKING);
+        cr_assert_neq(stream, destroyed);
+        SUCCEEDS(cuStreamDestroy(stream));
+        SUCCEEDS(cuEventCreate(&event, 0));
+        cr_assert_neq(event, gone);
+    }
+    GIVES(CUDA_ERROR_INVALID_HANDLE, cuStreamQuery(destroyed));
+    GIVES(CUDA_ERROR_INVALID_HANDLE, cuEventQuery(gone));
+}
+
+Test(order, the_handle_of_a_destroyed_stream_is_not_used_again_before_its_work_is_done)
+{
+    setenv("SIMCUDA_SEED", "3", 1);
+    start("random");
+    CUdeviceptr to = new_memory(4096);
+
+    for (int i = 0; i < 200; i++) {
+        CUstream stream = new_stream(CU_STREAM_NON_BLOCKING), next;
+        CUevent event;
+        SUCCEEDS(cuEventCreate(&event, CU_EVENT_DISABLE_TIMING));
+        SUCCEEDS(cuMemsetD8Async(to, (unsigned char)i, 4096, stream));
+        SUCCEEDS(cuEventRecord(event, stream));
+        SUCCEEDS(cuStreamDestroy(stream));
+        next = new_stream(CU_STREAM_NON_BLOCKING);
+        cr_assert(next != stream || byte_at(to) == i);
+        SUCCEEDS(cuEventSynchronize(event));
+        cr_assert_eq(byte_at(to), i);
+        SUCCEEDS(cuStreamDestroy(next));
+        SUCCEEDS(cuEventDestroy(event));
+    }
+}
+
+Test(order, cuMemFree_waits_for_what_uses_the_memory_and_when_late_for_nothing_else)
+{
+    start("late");
+    CUstream using = new_stream(CU_STREAM_NON_BLOCKING), other = new_stream(CU_STREAM_NON_BLOCKING);
+    CUdeviceptr freed = new_memory(MIB), kept = new_memory(3);
+
+    SUCCEEDS(cuMemsetD8Async(kept, 1, 1, using));
+    SUCCEEDS(cuMemcpyDtoDAsync(kept + 1, freed, 1, using));
+    SUCCEEDS(cuMemsetD8Async(kept + 1, 2, 1, using)); /* after the last use */
+    SUCCEEDS(cuMemsetD8Async(kept + 2, 3, 1, other));
+    SUCCEEDS(cuMemFree(freed));
+    cr_assert_eq(byte_at(kept), 1, "what comes before the use in its stream");
+    cr_assert_eq(byte_at(kept + 1), 0);
+    cr_assert_eq(byte_at(kept + 2), 0);
+    SUCCEEDS(cuCtxSynchronize());
+    cr_assert_eq(byte_at(kept + 1), 2);
+    cr_assert_eq(byte_at(kept + 2), 3);
+}
+
+Test(order, an_event_ends_with_its_context)
+{
+    CUcontext context = start("early");
+    CUevent event;
+
+    SUCCEEDS(cuEventCreate(&event, 0));
+    SUCCEEDS(cuEventRecord(event, NULL));
+    SUCCEEDS(cuDevicePrimaryCtxReset(0));
+    SUCCEEDS(cuDevicePrimaryCtxRetain(&context, 0)); /* the same handle, another context */
+    SUCCEEDS(cuCtxSetCurrent(context));
+    GIVES(CUDA_ERROR_INVALID_HANDLE, cuEventQuery(event));
+    GIVES(CUDA_ERROR_INVALID_HANDLE, cuEventRecord(event, NULL));
+    SUCCEEDS(cuEventDestroy(event));
+}
+
+/* In some seed the one stream is all done while the other has not begun, and in some seed the other way round. */
+Test(order, a_random_order_lets_either_stream_run_far_ahead_of_the_other)
+{
+    bool first_ahead = false, second_ahead = false;
+
+    for (int seed = 1; seed <= 40; seed++) {
+        int status;
+        pid_t child = fork();
+        if (child == 0) {
+            char text[8];
+            snprintf(text, sizeof text, "%d", seed);
+            setenv("SIMCUDA_SEED", text, 1);
+            start("random");
+            CUstream first = new_stream(CU_STREAM_NON_BLOCKING), second = new_stream(CU_STREAM_NON_BLOCKING);
+            CUdeviceptr to = new_memory(2);
+            for (unsigned char i = 1; i <= 10; i++) {
+                SUCCEEDS(cuMemsetD8Async(to, i, 1, first));
+                SUCCEEDS(cuMemsetD8Async(to + 1, i, 1, second));
+            }
+            _exit(byte_at(to) >= 8 && byte_at(to + 1) <= 1 ? 1 : byte_at(to) <= 1 && byte_at(to + 1) >= 8 ? 2 : 0);
+        }
+        waitpid(child, &status, 0);
+        first_ahead = first_ahead || WEXITSTATUS(status) == 1;
+        second_ahead = second_ahead || WEXITSTATUS(status) == 2;
+    }
+    cr_assert(first_ahead);
+    cr_assert(second_ahead);
+}
