@@ -76,6 +76,7 @@ static void check_runtime(int home)
     expect_content(plain, "cudaMemcpyPeer");
     wipe();
     CUDA_OK(cudaMemcpy(plain, content, BYTES, cudaMemcpyHostToDevice));
+    CUDA_OK(cudaStreamSynchronize(NULL)); /* the last part of a pageable copy may still be on its way */
     CUDA_OK(cudaMemcpyPeerAsync(weight, 0, plain, 0, BYTES, stream));
     expect_content(weight, "cudaMemcpyPeerAsync");
 }
@@ -99,6 +100,7 @@ static void check_pitched(int home)
     prepare(home);
     CUDA_OK(cudaMemset(weight, 0, BYTES));
     CUDA_OK(cudaMemcpy2D(weight, pitch, content, pitch, width, height, cudaMemcpyHostToDevice));
+    CUDA_OK(cudaStreamSynchronize(NULL)); /* the last part of a pageable copy may still be on its way */
     CUDA_OK(cudaMemcpy2DAsync(other, pitch, weight, pitch, width, height, cudaMemcpyDeviceToDevice, stream));
     CUDA_OK(cudaStreamSynchronize(stream));
     CUDA_OK(cudaMemcpy2DAsync(result, pitch, other, pitch, width, height, cudaMemcpyDeviceToHost, stream));

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
@@ -70,6 +71,17 @@ void sim_unlock(void)
 void sim_sleep(void)
 {
     pthread_cond_wait(&woken, &lock);
+}
+
+bool sim_sleep_for(unsigned ms)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += (long)(ms % 1000) * 1000000;
+    until.tv_sec += (time_t)(ms / 1000) + until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    return pthread_cond_timedwait(&woken, &lock, &until) != ETIMEDOUT;
 }
 
 void sim_wake(void)

@@ -1,5 +1,5 @@
-/* host_function.c: functions of the program that a stream calls. They run without the lock, on the thread whose call
- * made the stream progress; CUDA calls inside of them are refused, as cuda.h at cuLaunchHostFunc says. */
+/* host_function.c: functions of the program that a stream calls. They run without the lock, on a thread of the driver
+ * (host_thread.h); CUDA calls inside of them are refused, as cuda.h at cuLaunchHostFunc says. */
 #include "api.h"
 #include "stream.h"
 

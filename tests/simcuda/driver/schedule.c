@@ -4,6 +4,7 @@
 #include "api.h"
 #include "capture.h"
 #include "handles.h"
+#include "host_thread.h"
 #include "order.h"
 #include "ordering.h"
 #include "rules.h"
@@ -149,37 +150,10 @@ static void link_active(CUstream stream)
     active = stream;
 }
 
-void sim_execute_first(CUstream stream)
+/* Takes the first operation, which was executed, out of the stream. */
+static void end_first(CUstream stream)
 {
     struct sim_op *op = stream->first;
-    CUcontext before = sim_executing;
-    CUstream stream_before = sim_executing_stream;
-    unsigned api_before = sim_thread.api;
-
-    sim_ordering_begin(stream, op);
-    sim_executing = op->context;
-    sim_executing_stream = stream;
-    sim_thread.api = op->api; /* messages and the trace name the call that asked for this, not the one that waits */
-    if (op->context->sticky != CUDA_SUCCESS && !op->class->runs_after_error) {
-        /* The device stopped: what was queued behind the error never runs. */
-    } else if (op->class->runs_unlocked) {
-        stream->busy = true;
-        sim_executing = before;
-        sim_executing_stream = stream_before;
-        sim_ordering_host_saw_stream(stream); /* to start is to see all before done (cuda.h, cuLaunchHostFunc) */
-        sim_unlock();
-        sim_thread.in_host_function = true;
-        op->class->execute(op);
-        sim_thread.in_host_function = false;
-        sim_lock();
-        stream->busy = false;
-        sim_wake();
-    } else {
-        op->class->execute(op);
-    }
-    sim_executing = before;
-    sim_executing_stream = stream_before;
-    sim_thread.api = api_before;
 
     stream->first = op->next;
     stream->refusals = 0;
@@ -191,6 +165,40 @@ void sim_execute_first(CUstream stream)
             sim_stream_drop(stream);
     }
     sim_op_destroy(op);
+}
+
+void sim_execute_first(CUstream stream)
+{
+    struct sim_op *op = stream->first;
+    CUcontext before = sim_executing;
+    CUstream stream_before = sim_executing_stream;
+    unsigned api_before = sim_thread.api;
+
+    sim_ordering_begin(stream, op);
+    if (op->context->sticky != CUDA_SUCCESS && !op->class->runs_after_error) {
+        end_first(stream); /* the device stopped: what was queued behind the error never runs */
+        return;
+    }
+    if (op->class->runs_unlocked) {
+        stream->busy = true;
+        sim_ordering_host_saw_stream(stream); /* to start is to see all before done (cuda.h, cuLaunchHostFunc) */
+        sim_host_thread_call(stream);
+        return;
+    }
+    sim_executing = op->context;
+    sim_executing_stream = stream;
+    sim_thread.api = op->api; /* messages and the trace name the call that asked for this, not the one that waits */
+    op->class->execute(op);
+    sim_executing = before;
+    sim_executing_stream = stream_before;
+    sim_thread.api = api_before;
+    end_first(stream);
+}
+
+void sim_host_function_done(CUstream stream)
+{
+    stream->busy = false;
+    end_first(stream);
 }
 
 /* Runs what must run for the stream to be done up to `sequence`. False where a host function that is running would have

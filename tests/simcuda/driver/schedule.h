@@ -53,7 +53,8 @@ struct CUstream_st {
     unsigned flags;
     int priority;
     bool is_legacy, is_per_thread, destroyed;
-    bool busy;           /* a host function of this stream is running without the lock */
+    bool busy;           /* a host function of this stream waits for its thread, or runs, without the lock */
+    CUstream next_host;  /* host_thread.c */
     unsigned references; /* 1 for the program's handle, 1 for each drain that is looking at it */
     unsigned refusals;   /* NOT_READY answers since the last progress */
     enum sim_mood mood;
@@ -125,8 +126,10 @@ void sim_observed(CUcontext context, uint64_t stream_id, uint64_t sequence);
 CUstream sim_active_streams(void);
 /* Whether the first operation of an active stream may run now. */
 bool sim_stream_is_ready(CUstream stream);
-/* Runs it. The stream may be gone afterwards unless the caller holds it. */
+/* Runs it. The stream may be gone afterwards unless the caller holds it. A host function may still be running. */
 void sim_execute_first(CUstream stream);
+/* The host function that the stream is busy with has returned. */
+void sim_host_function_done(CUstream stream);
 
 struct sim_point *sim_point_hold(struct sim_point *point);
 void sim_point_drop(struct sim_point *point);

@@ -91,6 +91,7 @@ void sim_lock(void);
 void sim_unlock(void);
 /* Waits until another thread says sim_wake(); the lock is given up meanwhile. */
 void sim_sleep(void);
+bool sim_sleep_for(unsigned ms); /* false when the time is over */
 void sim_wake(void);
 
 /* Raises a sticky error in `context` and prints why. Later calls in the context return `result`. */

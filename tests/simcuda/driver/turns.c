@@ -51,22 +51,39 @@ static bool at_exit_made;
 
 enum activity { BUSY, ASLEEP, GONE };
 
-static enum activity activity_of(pid_t tid)
+/* The first bytes of /proc/self/task/<tid>/<name>; false where there is no such thread. */
+static bool read_of_thread(pid_t tid, const char *name, char text[128])
 {
-    char path[64], text[32];
+    char path[64];
     ssize_t length;
     int file;
 
-    snprintf(path, sizeof path, "/proc/self/task/%d/syscall", (int)tid);
+    snprintf(path, sizeof path, "/proc/self/task/%d/%s", (int)tid, name);
     file = open(path, O_RDONLY | O_CLOEXEC);
+    text[0] = '\0';
     if (file < 0)
-        return errno == ENOENT ? GONE : BUSY;
-    length = read(file, text, sizeof text - 1);
+        return errno != ENOENT;
+    length = read(file, text, 127);
     close(file);
-    if (length <= 0)
+    if (length > 0)
+        text[length] = '\0';
+    return length > 0;
+}
+
+/* A thread sleeps when its system call is a futex and its state, looked at afterwards, is S: between being woken and
+ * running it still has its call, but no longer that state. */
+static enum activity activity_of(pid_t tid)
+{
+    char text[128], *state;
+
+    if (!read_of_thread(tid, "syscall", text))
         return GONE;
-    text[length] = '\0';
-    return strtol(text, NULL, 10) == SYS_futex ? ASLEEP : BUSY; /* "running" is no number */
+    if (strtol(text, NULL, 10) != SYS_futex) /* "running" is no number */
+        return BUSY;
+    if (!read_of_thread(tid, "stat", text))
+        return GONE;
+    state = strrchr(text, ')'); /* behind the name */
+    return state != NULL && strncmp(state, ") S", 3) == 0 ? ASLEEP : BUSY;
 }
 
 static bool is_quiet(struct seat *seat)
@@ -149,8 +166,8 @@ static void poll_and_choose(void)
             char line[160];
             int length = snprintf(line, sizeof line,
                 "simcuda: turns: thread %d computes or sleeps for %d ms without a CUDA call; the turn goes on, and "
-                "this "
-                "run may not replay\n",
+                "this run "
+                "may not replay\n",
                 (int)(busy - seats), TIME_LIMIT_MS);
             if (write(STDERR_FILENO, line, (size_t)length) < 0)
                 return; /* nobody listens */

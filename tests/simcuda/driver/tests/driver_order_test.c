@@ -1,6 +1,7 @@
 /* driver_order_test.c: when operations run. */
 #include "simulated.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -309,4 +310,33 @@ Test(order, a_random_order_lets_either_stream_run_far_ahead_of_the_other)
     }
     cr_assert(first_ahead);
     cr_assert(second_ahead);
+}
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void CUDA_CB take_lock(void *data)
+{
+    pthread_mutex_lock(&lock);
+    *(int *)data = 1;
+    pthread_mutex_unlock(&lock);
+}
+
+/* As on a device, where another thread runs it: the program that submits it may do what it waits for. */
+Test(order, a_host_function_may_wait_for_what_the_program_does_next, .timeout = 20)
+{
+    start("early");
+    CUstream stream = new_stream(CU_STREAM_NON_BLOCKING);
+    CUdeviceptr to = new_memory(1);
+    int taken = 0;
+
+    pthread_mutex_lock(&lock);
+    SUCCEEDS(cuLaunchHostFunc(stream, take_lock, &taken));
+    SUCCEEDS(cuMemsetD8Async(to, 5, 1, stream));
+    for (int i = 0; i < 10; i++)
+        GIVES(CUDA_ERROR_NOT_READY, cuStreamQuery(stream)); /* a query never waits for it */
+    cr_assert_eq(byte_at(to), 0);
+    pthread_mutex_unlock(&lock);
+    SUCCEEDS(cuStreamSynchronize(stream));
+    cr_assert_eq(taken, 1);
+    cr_assert_eq(byte_at(to), 5);
 }
