@@ -1,10 +1,10 @@
-/* launch.c: kernel launches. A kernel that kernels/ understands is computed there; of others only the pointers among the
- * arguments are judged.
+/* launch.c: kernel launches. A kernel that kernels/ understands is computed there; of others only the pointers among
+ * the arguments are judged.
  *
- * Arguments are taken at the call, as a real launch does. When the stream reaches the launch, a pointer into memory that
- * CUDA knows or knew must be live and within reach of the device, else the error is the sticky illegal address. Values
- * that point elsewhere are counted and left alone. What a kernel that is not computed would have written is unknown from
- * then on. */
+ * Arguments are taken at the call, as a real launch does. When the stream reaches the launch, a pointer into memory
+ * that CUDA knows or knew must be live and within reach of the device, else the error is the sticky illegal address.
+ * Values that point elsewhere are counted and left alone. What a kernel that is not computed would have written is
+ * unknown from then on. */
 #include "../kernels/account.h"
 #include "../kernels/call.h"
 #include "../kernels/choice.h"
@@ -73,10 +73,8 @@ static void judge(struct launch_op *launch, const struct argument *argument)
 static bool compute(struct launch_op *launch, bool *computed, bool *unknown)
 {
     char what[600];
-    struct sim_call call = {.match = launch->match,
-        .arguments = launch->parameters,
-        .context = launch->op.context,
-        .what = what};
+    struct sim_call call = {
+        .match = launch->match, .arguments = launch->parameters, .context = launch->op.context, .what = what};
 
     if (launch->parameters == NULL || launch->match->compute == NULL || !sim_computes_kernels())
         return false;

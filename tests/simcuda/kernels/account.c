@@ -85,7 +85,8 @@ __attribute__((destructor)) static void report(void)
             sorted[used++] = match;
     }
     qsort(sorted, used, sizeof *sorted, by_launches);
-    fprintf(stderr, "simcuda: kernels: %llu launched, %llu computed (%.1f %%); pointers: %llu seen, %llu judged (%.1f %%)\n",
+    fprintf(stderr,
+        "simcuda: kernels: %llu launched, %llu computed (%.1f %%); pointers: %llu seen, %llu judged (%.1f %%)\n",
         (unsigned long long)launches, (unsigned long long)computed, percent(computed, launches),
         (unsigned long long)pointers, (unsigned long long)sim.pointers_judged, percent(sim.pointers_judged, pointers));
     fprintf(stderr, "%10s %10s %10s  kernel\n", "launches", "computed", "unknown");

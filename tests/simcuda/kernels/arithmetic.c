@@ -43,7 +43,7 @@ SIM_LOOP(sim_div_i64, int64_t, int64_t, divide(a[i], b[i]))
         TYPE rest = M(fmod)(a, b);                                                                                     \
         return rest != 0 && (b < 0) != (rest < 0) ? rest + b : rest;                                                   \
     }                                                                                                                  \
-    /* The quotient is taken with the inverse, 1 / b, which was rounded: BinaryDivFloorKernel.cu. */                  \
+    /* The quotient is taken with the inverse, 1 / b, which was rounded: BinaryDivFloorKernel.cu. */                   \
     static inline TYPE floor_inverse_##SUFFIX(TYPE a, TYPE b, TYPE inverse)                                            \
     {                                                                                                                  \
         TYPE rest = M(fmod)(a, b), quotient = (a - rest) * inverse, floored;                                           \
@@ -106,14 +106,15 @@ SIM_LOOP_FLOATS(sim_lerp, fabsf(c[i]) < 0.5f ? a[i] + c[i] * (b[i] - a[i]) : b[i
 enum { CLAMP_MIN, CLAMP_MAX, CLAMP_BOTH };
 
 #define DEFINE_CLAMP(SUFFIX, TYPE)                                                                                     \
-    static SIM_LOOP(at_least_##SUFFIX, TYPE, TYPE, a[i] < b[i] ? b[i] : a[i])                                          \
-    static SIM_LOOP(at_most_##SUFFIX, TYPE, TYPE, a[i] > b[i] ? b[i] : a[i])                                           \
-    static SIM_LOOP(between_##SUFFIX, TYPE, TYPE, a[i] < b[i] ? (b[i] < c[i] ? b[i] : c[i]) : a[i] > c[i] ? c[i] : a[i]) \
-    void sim_clamp_##SUFFIX(const struct sim_block *block, void *out, const void *const *in)                           \
+    static SIM_LOOP(at_least_##SUFFIX, TYPE, TYPE, a[i] < b[i] ? b[i] : a[i]) static SIM_LOOP(                         \
+        at_most_##SUFFIX, TYPE, TYPE, a[i] > b[i] ? b[i] : a[i]) static SIM_LOOP(between_##SUFFIX, TYPE, TYPE,         \
+        a[i]<b[i] ? (b[i] < c[i] ? b[i] : c[i]) : a[i]> c[i]                                                           \
+            ? c[i]                                                                                                     \
+            : a[i]) void sim_clamp_##SUFFIX(const struct sim_block *block, void *out, const void *const *in)           \
     {                                                                                                                  \
         static sim_block_function *const functions[] = {                                                               \
             [CLAMP_MIN] = at_least_##SUFFIX, [CLAMP_MAX] = at_most_##SUFFIX, [CLAMP_BOTH] = between_##SUFFIX};         \
-        functions[sim_member(block, 0)](block, out, in);                                                                \
+        functions[sim_member(block, 0)](block, out, in);                                                               \
     }
 
 DEFINE_CLAMP(f32, float)

@@ -1,8 +1,9 @@
-/* attention.c: the fused attention kernels of PyTorch: flash attention (csrc/flash_attn/src/flash.h: Flash_fwd_params) with and
- * without split keys, and the memory-efficient one (mem_eff_attention/kernel_forward.h: AttentionKernel::Params).
+/* attention.c: the fused attention kernels of PyTorch: flash attention (csrc/flash_attn/src/flash.h: Flash_fwd_params)
+ * with and without split keys, and the memory-efficient one (mem_eff_attention/kernel_forward.h:
+ * AttentionKernel::Params).
  *
- * Of flash.h, which is not in the package, the layout was compared with launches whose values are known. Dropout, ALiBi, soft
- * caps, paged and ragged keys are not computed. */
+ * Of flash.h, which is not in the package, the layout was compared with launches whose values are known. Dropout,
+ * ALiBi, soft caps, paged and ragged keys are not computed. */
 #include "attention_math.h"
 #include "implementations.h"
 #include "rows.h"
@@ -18,7 +19,8 @@ struct flash {
     CUdeviceptr o, o_parts;
     int64_t o_batch, o_row, o_head;
     CUdeviceptr p, lse, lse_parts;
-    int32_t batches, queries, keys, new_keys, width, queries_rounded, keys_rounded, width_rounded, rotary_width, total_queries;
+    int32_t batches, queries, keys, new_keys, width, queries_rounded, keys_rounded, width_rounded, rotary_width,
+        total_queries;
     float scale, scale_log2;
     CUdeviceptr ragged_queries, ragged_keys, left_pad, used_keys, block_mask;
     unsigned char between[372 - 264];
@@ -78,12 +80,12 @@ static struct sim_shape rows_of(enum sim_type type, size_t batches, size_t heads
     return (struct sim_shape){.dims = 4,
         .element_bytes = bytes,
         .sizes = {width, rows, heads, batches},
-        .strides = {bytes, (uint64_t)strides->row * bytes, (uint64_t)strides->head * bytes,
-            (uint64_t)strides->batch * bytes}};
+        .strides = {
+            bytes, (uint64_t)strides->row * bytes, (uint64_t)strides->head * bytes, (uint64_t)strides->batch * bytes}};
 }
 
-static const void *input_rows(struct sim_call *call, CUdeviceptr address, enum sim_type type, size_t batches, size_t heads,
-    size_t rows, size_t width, const struct sim_attention_strides *strides)
+static const void *input_rows(struct sim_call *call, CUdeviceptr address, enum sim_type type, size_t batches,
+    size_t heads, size_t rows, size_t width, const struct sim_attention_strides *strides)
 {
     const struct sim_shape shape = rows_of(type, batches, heads, rows, width, strides);
     return sim_input_strided(call, address, &shape);
@@ -156,8 +158,8 @@ void sim_compute_flash(struct sim_call *call)
     attend(call, &attention);
 }
 
-/* Each split looks at its share of the blocks of keys, and leaves its result and its log-sum-exp. The block's width is a
- * template parameter. */
+/* Each split looks at its share of the blocks of keys, and leaves its result and its log-sum-exp. The block's width is
+ * a template parameter. */
 void sim_compute_flash_split(struct sim_call *call)
 {
     const struct flash *flash = sim_argument(call, 0, sizeof *flash);
@@ -220,7 +222,8 @@ void sim_compute_flash_combine(struct sim_call *call)
     }
 }
 
-/* --- memory-efficient attention ------------------------------------------------------------------------------------ */
+/* --- memory-efficient attention ------------------------------------------------------------------------------------
+ */
 
 struct efficient {
     CUdeviceptr q, k, v, bias, ragged_queries, ragged_keys, key_lengths;

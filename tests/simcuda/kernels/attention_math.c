@@ -58,8 +58,8 @@ size_t sim_attention_scratch_bytes(const struct sim_attention *attention)
     return lay_out(attention, nowhere, &scratch);
 }
 
-static char *row_of(enum sim_type type, const void *base, const struct sim_attention_strides *strides,
-    size_t batch, size_t head, size_t row)
+static char *row_of(enum sim_type type, const void *base, const struct sim_attention_strides *strides, size_t batch,
+    size_t head, size_t row)
 {
     const int64_t offset =
         (int64_t)batch * strides->batch + (int64_t)head * strides->head + (int64_t)row * strides->row;
@@ -72,8 +72,8 @@ static void load(enum sim_type type, const char *from, size_t count, float *out)
 }
 
 /* Scores of all keys, a tile of keys at a time. */
-static void score(const struct sim_attention *attention, size_t batch, size_t head, size_t rows,
-    const struct scratch *scratch)
+static void score(
+    const struct sim_attention *attention, size_t batch, size_t head, size_t rows, const struct scratch *scratch)
 {
     const size_t keys = key_count(attention), step = round_up(keys, SIM_TILE_WIDTH), width = attention->width;
 
@@ -82,8 +82,8 @@ static void score(const struct sim_attention *attention, size_t batch, size_t he
             const size_t key = first + j;
             if (key < keys)
                 load(attention->type,
-                    row_of(attention->type, attention->k, &attention->k_at, batch,
-                        head / attention->heads_per_key_head, attention->first_key + key),
+                    row_of(attention->type, attention->k, &attention->k_at, batch, head / attention->heads_per_key_head,
+                        attention->first_key + key),
                     width, scratch->row);
             else
                 memset(scratch->row, 0, width * sizeof *scratch->row);
@@ -97,8 +97,8 @@ static void score(const struct sim_attention *attention, size_t batch, size_t he
 }
 
 /* Scores of one query become weights that sum up to one; those that it does not see become 0. */
-static void weigh(const struct sim_attention *attention, size_t batch, size_t head, size_t query, float *scores,
-    float *bias)
+static void weigh(
+    const struct sim_attention *attention, size_t batch, size_t head, size_t query, float *scores, float *bias)
 {
     const int64_t first = (int64_t)attention->first_key, keys = (int64_t)key_count(attention);
     int64_t from = (int64_t)query - attention->left - first, to = (int64_t)query + attention->right + 1 - first;
@@ -124,8 +124,9 @@ static void weigh(const struct sim_attention *attention, size_t batch, size_t he
         sim_row_scale(scores + from, (size_t)(to - from), 1 / sum);
     }
     if (attention->lse != NULL)
-        attention->lse[(int64_t)batch * attention->lse_at.batch + (int64_t)head * attention->lse_at.head +
-                       (int64_t)query] = sum == 0 ? attention->lse_of_nothing : largest + logf(sum);
+        attention
+            ->lse[(int64_t)batch * attention->lse_at.batch + (int64_t)head * attention->lse_at.head + (int64_t)query] =
+            sum == 0 ? attention->lse_of_nothing : largest + logf(sum);
 }
 
 void sim_attention_unit(const struct sim_attention *attention, size_t unit, void *memory)
@@ -135,7 +136,8 @@ void sim_attention_unit(const struct sim_attention *attention, size_t unit, void
     const size_t first = unit % blocks * QUERY_BLOCK;
     const size_t rows = attention->queries - first < QUERY_BLOCK ? attention->queries - first : QUERY_BLOCK;
     const size_t padded = round_up(rows, SIM_TILE_ROWS), keys = key_count(attention), width = attention->width;
-    const size_t score_step = round_up(keys, SIM_TILE_WIDTH), value_step = round_up(attention->value_width, SIM_TILE_WIDTH);
+    const size_t score_step = round_up(keys, SIM_TILE_WIDTH),
+                 value_step = round_up(attention->value_width, SIM_TILE_WIDTH);
     struct scratch scratch;
 
     lay_out(attention, memory, &scratch);
@@ -164,8 +166,8 @@ void sim_attention_unit(const struct sim_attention *attention, size_t unit, void
             (int64_t)sim_element_bytes(attention->out_type));
 }
 
-float sim_attention_join(size_t splits, const float *parts, size_t part_step, const float *lses, size_t lse_step,
-    size_t width, float *out)
+float sim_attention_join(
+    size_t splits, const float *parts, size_t part_step, const float *lses, size_t lse_step, size_t width, float *out)
 {
     float largest = -INFINITY, sum = 0, lse;
 

@@ -41,7 +41,7 @@ void sim_attention_unit(const struct sim_attention *attention, size_t unit, void
 
 /* Joins what `splits` computations over parts of the keys gave: parts[split * part_step + i] weighted by
  * exp(lses[split * lse_step] - log-sum-exp of all). Returns that log-sum-exp; `width` floats at `out`. */
-float sim_attention_join(size_t splits, const float *parts, size_t part_step, const float *lses, size_t lse_step,
-    size_t width, float *out);
+float sim_attention_join(
+    size_t splits, const float *parts, size_t part_step, const float *lses, size_t lse_step, size_t width, float *out);
 
 #endif

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#define CAT_DIMS        4
+#define CAT_DIMS 4
 /* CatArrInputTensorMetadata has room for so many inputs, without strides and with them. */
 #define ROOM_CONTIGUOUS 128
 #define ROOM_STRIDED    64
@@ -91,7 +91,8 @@ static void compute_cat(struct sim_call *call, bool has_strides)
         if (pass == 1 && !sim_call_is_ready(call))
             return;
         for (size_t i = 0; i < inputs; i++) {
-            struct sim_shape in_shape = shape_of(&metadata.places[has_strides ? i : 0], dims, bytes, along, metadata.size[i]);
+            struct sim_shape in_shape =
+                shape_of(&metadata.places[has_strides ? i : 0], dims, bytes, along, metadata.size[i]);
             const struct sim_shape out_shape = shape_of(out_places, dims, bytes, along, metadata.size[i]);
             if (!has_strides || metadata.contiguous[i]) {
                 in_shape = out_shape;
@@ -119,8 +120,8 @@ void sim_compute_cat_contiguous(struct sim_call *call)
     compute_cat(call, false);
 }
 
-/* CatArrayBatchedCopy_vectorized: one or two dimensions, the last one is that of the concatenation; sizes and strides of
- * the result count vectors of the pattern's third number of bytes, all else elements. */
+/* CatArrayBatchedCopy_vectorized: one or two dimensions, the last one is that of the concatenation; sizes and strides
+ * of the result count vectors of the pattern's third number of bytes, all else elements. */
 void sim_compute_cat_vectorized(struct sim_call *call)
 {
     const size_t bytes = sim_element_bytes(call->types[0]), vector = (size_t)call->numbers[2];

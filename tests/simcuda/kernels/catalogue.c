@@ -16,7 +16,7 @@ struct functor {
 
 static const struct kernel kernels[] = {
 #define PYTORCH(version)
-#define KERNEL(key, pattern, layout, header)              {#key, pattern, layout},
+#define KERNEL(key, pattern, layout, header) {#key, pattern, layout},
 #define FUNCTOR(key, pattern, signature, members, header)
 #include "../../../shim/kernels.def"
 #undef KERNEL
@@ -66,8 +66,8 @@ static const struct functor *find_functor(struct sim_match *match)
     for (size_t i = 0; i < sizeof functors / sizeof *functors; i++)
         if (sim_pattern_matches(
                 functors[i].pattern, match->holes.functor, match->holes.functor_length, &match->functor_holes))
-            return sim_functor_layout_read(functors[i].signature, functors[i].members, match->functor_holes.types,
-                       &match->functor)
+            return sim_functor_layout_read(
+                       functors[i].signature, functors[i].members, match->functor_holes.types, &match->functor)
                        ? &functors[i]
                        : NULL;
     return NULL;

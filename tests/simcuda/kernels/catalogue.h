@@ -12,8 +12,8 @@
 
 struct sim_match {
     char *mangled;
-    char *name;       /* demangled and shortened */
-    const char *key;  /* of the entry in kernels.def; NULL where there is none: then the next four have no meaning */
+    char *name;      /* demangled and shortened */
+    const char *key; /* of the entry in kernels.def; NULL where there is none: then the next four have no meaning */
     struct sim_holes holes;
     struct sim_layout layout;
     struct sim_holes functor_holes;

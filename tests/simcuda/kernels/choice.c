@@ -1,7 +1,7 @@
 /* choice.c: see choice.h.
  *
- * Which PyTorch it is stands in version.py of the package: `__version__ = '2.11.0+cu130'`. The package is the folder above
- * that of the loaded libtorch_cuda.so. */
+ * Which PyTorch it is stands in version.py of the package: `__version__ = '2.11.0+cu130'`. The package is the folder
+ * above that of the loaded libtorch_cuda.so. */
 #include "choice.h"
 #include "state.h"
 
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PYTORCH(version)                                  static const char version_known[] = version;
+#define PYTORCH(version) static const char version_known[] = version;
 #define KERNEL(key, pattern, layout, header)
 #define FUNCTOR(key, pattern, signature, members, header)
 #include "../../../shim/kernels.def"

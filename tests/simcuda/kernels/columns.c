@@ -46,8 +46,7 @@ static void read_longs(const struct sim_call *call, unsigned first, int64_t *out
 /* height, width, and five more pairs: parameters from `first` on. */
 static struct sim_patches read_picture(const struct sim_call *call, unsigned first)
 {
-    struct sim_patches patches = {
-        .size = {1}, .kernel = {1}, .pad = {0}, .stride = {1}, .dilation = {1}, .count = {1}};
+    struct sim_patches patches = {.size = {1}, .kernel = {1}, .pad = {0}, .stride = {1}, .dilation = {1}, .count = {1}};
     read_longs(call, first, patches.size);
     read_longs(call, first + 2, patches.kernel);
     read_longs(call, first + 4, patches.pad);

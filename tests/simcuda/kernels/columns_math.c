@@ -22,7 +22,7 @@ static void copy_strided(size_t element_bytes, const char *from, int64_t stride,
     }
 #define COPY(TYPE)                                                                                                     \
     for (int64_t i = 0; i < count; i++)                                                                                \
-        memcpy(to + i * (int64_t)sizeof(TYPE), from + i * stride * (int64_t)sizeof(TYPE), sizeof(TYPE))
+    memcpy(to + i * (int64_t)sizeof(TYPE), from + i * stride * (int64_t)sizeof(TYPE), sizeof(TYPE))
     if (element_bytes == 2)
         COPY(uint16_t);
     else if (element_bytes == 4)
@@ -55,8 +55,7 @@ void sim_patch_row(const struct sim_patches *p, size_t element_bytes, const char
             memset(out, 0, (size_t)(first * bytes));
             if (last > first)
                 copy_strided(element_bytes,
-                    plane +
-                        ((from_z * p->size[1] + from_y) * p->size[2] + offset[2] + first * p->stride[2]) * bytes,
+                    plane + ((from_z * p->size[1] + from_y) * p->size[2] + offset[2] + first * p->stride[2]) * bytes,
                     p->stride[2], last - first, out + first * bytes);
             memset(out + last * bytes, 0, (size_t)((p->count[2] - last) * bytes));
         }
@@ -64,7 +63,8 @@ void sim_patch_row(const struct sim_patches *p, size_t element_bytes, const char
 
 /* Kernel positions from the first to the last, and within one all patches: the order in which each sum is made. */
 #define DEFINE_FOLD(TYPE)                                                                                              \
-    static void fold_##TYPE(const struct sim_patches *p, enum sim_type type, const char *columns, TYPE *sums, char *out) \
+    static void fold_##TYPE(                                                                                           \
+        const struct sim_patches *p, enum sim_type type, const char *columns, TYPE *sums, char *out)                   \
     {                                                                                                                  \
         const int64_t bytes = (int64_t)sim_element_bytes(type), size = p->size[0] * p->size[1] * p->size[2];           \
         memset(sums, 0, (size_t)size * sizeof *sums);                                                                  \

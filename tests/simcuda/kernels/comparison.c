@@ -4,16 +4,15 @@
 
 #include <math.h>
 
-/* The operation is the first member: OpType { GE, GT, LE, LT } and EqOpType { EQ, NE } (CompareKernels.cu, CompareEQKernel.cu).
+/* The operation is the first member: OpType { GE, GT, LE, LT } and EqOpType { EQ, NE } (CompareKernels.cu,
+ * CompareEQKernel.cu).
  */
 #define DEFINE_COMPARISONS(SUFFIX, TYPE)                                                                               \
-    static SIM_LOOP(ge_##SUFFIX, TYPE, int64_t, a[i] >= b[i])                                                          \
-    static SIM_LOOP(gt_##SUFFIX, TYPE, int64_t, a[i] > b[i])                                                           \
-    static SIM_LOOP(le_##SUFFIX, TYPE, int64_t, a[i] <= b[i])                                                          \
-    static SIM_LOOP(lt_##SUFFIX, TYPE, int64_t, a[i] < b[i])                                                           \
-    static SIM_LOOP(eq_##SUFFIX, TYPE, int64_t, a[i] == b[i])                                                          \
-    static SIM_LOOP(ne_##SUFFIX, TYPE, int64_t, a[i] != b[i])                                                          \
-    void sim_compare_##SUFFIX(const struct sim_block *block, void *out, const void *const *in)                         \
+    static SIM_LOOP(ge_##SUFFIX, TYPE, int64_t, a[i] >= b[i]) static SIM_LOOP(gt_##SUFFIX, TYPE, int64_t,              \
+        a[i] > b[i]) static SIM_LOOP(le_##SUFFIX, TYPE, int64_t, a[i] <= b[i]) static SIM_LOOP(lt_##SUFFIX, TYPE,      \
+        int64_t, a[i] < b[i]) static SIM_LOOP(eq_##SUFFIX, TYPE, int64_t, a[i] == b[i]) static SIM_LOOP(ne_##SUFFIX,   \
+        TYPE, int64_t,                                                                                                 \
+        a[i] != b[i]) void sim_compare_##SUFFIX(const struct sim_block *block, void *out, const void *const *in)       \
     {                                                                                                                  \
         static sim_block_function *const functions[] = {ge_##SUFFIX, gt_##SUFFIX, le_##SUFFIX, lt_##SUFFIX};           \
         functions[sim_member(block, 0) & 3](block, out, in);                                                           \

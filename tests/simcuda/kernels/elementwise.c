@@ -1,8 +1,8 @@
 /* elementwise.c: runs an element-wise kernel; see elementwise.h.
  *
- * The kernels are launched in four forms: contiguous (vectorized_, or unrolled_elementwise_kernel), contiguous with casts
- * (LoadWithCast), and with an OffsetCalculator, without and with casts. All become one description: a shape and strides per
- * operand, in bytes, and the type in memory of each. */
+ * The kernels are launched in four forms: contiguous (vectorized_, or unrolled_elementwise_kernel), contiguous with
+ * casts (LoadWithCast), and with an OffsetCalculator, without and with casts. All become one description: a shape and
+ * strides per operand, in bytes, and the type in memory of each. */
 #include "elementwise.h"
 #include "catalogue.h"
 #include "implementations.h"
@@ -120,8 +120,8 @@ static bool open_operands(struct sim_call *call, struct run *run)
             shape.sizes[dim] = run->sizes[dim];
             shape.strides[dim] = run->strides[dim][i];
         }
-        run->operands[i].flat = i == 0 ? sim_output_strided(call, address, &shape)
-                                       : (char *)sim_input_strided(call, address, &shape);
+        run->operands[i].flat =
+            i == 0 ? sim_output_strided(call, address, &shape) : (char *)sim_input_strided(call, address, &shape);
     }
     return sim_call_is_ready(call);
 }
@@ -166,8 +166,9 @@ static void advance(const struct run *run, size_t count, struct position *positi
 
 static void *element_of(values *array, enum sim_class class, size_t index)
 {
-    return class == SIM_F32 ? (void *)&array->f32[index] : class == SIM_F64 ? (void *)&array->f64[index]
-                                                                            : (void *)&array->i64[index];
+    return class == SIM_F32   ? (void *)&array->f32[index]
+           : class == SIM_F64 ? (void *)&array->f64[index]
+                              : (void *)&array->i64[index];
 }
 
 /* Loads the `count` elements from `position` on of every input, as they are stored. */

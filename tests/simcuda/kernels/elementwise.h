@@ -1,7 +1,8 @@
-/* elementwise.h: PyTorch's element-wise kernels (ATen/native/cuda/Loops.cuh and CUDALoops.cuh): result[i] = f(a[i], b[i], ...).
+/* elementwise.h: PyTorch's element-wise kernels (ATen/native/cuda/Loops.cuh and CUDALoops.cuh): result[i] = f(a[i],
+ * b[i], ...).
  *
- * elementwise.c does the walking, the types and the casts. What is left for a functor is a loop over one block of values
- * that are in its class already. For the entries
+ * elementwise.c does the walking, the types and the casts. What is left for a functor is a loop over one block of
+ * values that are in its class already. For the entries
  *
  *     FUNCTOR(mul, "BinaryFunctor<$, $, $, MulFunctor<$>>", "$2 = $0 $1", "1", ...)
  *     FUNCTOR(mul, "AUnaryFunctor<$, $, $, MulFunctor<$>>", "$2 = m1 $1", "1 $3", ...)
@@ -10,10 +11,10 @@
  *
  *     void sim_mul_f32(const struct sim_block *block, void *out, const void *const *in)
  *
- * and _f64 and _i64. Which one is called follows from the class of the last input that is no bool (of the result, where there
- * is none). The inputs are those of the signature, in its order, each in the class of its own type; captured values that it
- * names (m1: the second member) are arrays of the function's class, like the others. The results are of the result's class:
- * a comparison of floats gives int64_t. */
+ * and _f64 and _i64. Which one is called follows from the class of the last input that is no bool (of the result, where
+ * there is none). The inputs are those of the signature, in its order, each in the class of its own type; captured
+ * values that it names (m1: the second member) are arrays of the function's class, like the others. The results are of
+ * the result's class: a comparison of floats gives int64_t. */
 #ifndef SIM_ELEMENTWISE_H
 #define SIM_ELEMENTWISE_H
 
@@ -31,8 +32,8 @@ struct sim_block {
 /* A member that the signature does not name, as an integer: an enumeration, or a flag. */
 int64_t sim_member(const struct sim_block *block, unsigned index);
 
-/* One block function: `EXPRESSION` of a[i], b[i], c[i], d[i], the inputs, of type TYPE; conditions, of type int64_t, come by
- * the names a_truth and b_truth. */
+/* One block function: `EXPRESSION` of a[i], b[i], c[i], d[i], the inputs, of type TYPE; conditions, of type int64_t,
+ * come by the names a_truth and b_truth. */
 #define SIM_LOOP(NAME, TYPE, RESULT, EXPRESSION)                                                                       \
     SIM_WIDE void NAME(const struct sim_block *block, void *restrict result, const void *const *in)                    \
     {                                                                                                                  \

@@ -1,8 +1,8 @@
 /* index.c: reading and writing by index: index and index_put (ATen/native/cuda/IndexKernel.cu), gather and scatter
  * (ScatterGatherKernel.cu), rows (IndexKernelUtils.cu: vectorized_gather_kernel; Indexing.cu: indexSelectSmallIndex).
  *
- * Elements are moved as bytes. An index out of bounds, where a real device stops with an assertion, is clamped into them:
- * nothing outside of the tensors is touched. */
+ * Elements are moved as bytes. An index out of bounds, where a real device stops with an assertion, is clamped into
+ * them: nothing outside of the tensors is touched. */
 #include "implementations.h"
 #include "places.h"
 
@@ -32,7 +32,8 @@ static bool add_dimension(struct sim_shape *shape, uint64_t size, uint64_t strid
     return true;
 }
 
-/* --- index and index_put -------------------------------------------------------------------------------------------- */
+/* --- index and index_put --------------------------------------------------------------------------------------------
+ */
 
 /* What gpu_index_kernel's lambda captured. */
 struct captured_index {
@@ -70,7 +71,8 @@ static void compute_index(struct sim_call *call, bool put)
     }
     in = sim_input_strided(call, captured->in, put ? &in_places : &all);
     /* What index_put does not write stays as it was, so that it must be known before. */
-    out = put ? sim_in_out(call, captured->out, sim_shape_extent_bytes(&all)) : sim_output_strided(call, captured->out, &out_places);
+    out = put ? sim_in_out(call, captured->out, sim_shape_extent_bytes(&all))
+              : sim_output_strided(call, captured->out, &out_places);
     if (!sim_call_is_ready(call))
         return;
     for (uint64_t i = 0; i < (uint64_t)SIM_ARGUMENT(call, 0, int64_t); i++) {
@@ -78,7 +80,8 @@ static void compute_index(struct sim_call *call, bool put)
         int64_t offset = 0;
         for (unsigned j = 0; j < captured->count; j++)
             offset += bounded(index_at(indices[j] + place), captured->sizes[j]) * captured->strides[j];
-        memcpy(out + sim_place(&out_places, i) + (put ? offset : 0), in + sim_place(&in_places, i) + (put ? 0 : offset), bytes);
+        memcpy(out + sim_place(&out_places, i) + (put ? offset : 0), in + sim_place(&in_places, i) + (put ? 0 : offset),
+            bytes);
     }
 }
 
@@ -92,7 +95,8 @@ void sim_compute_index_put(struct sim_call *call)
     compute_index(call, true);
 }
 
-/* --- gather and scatter --------------------------------------------------------------------------------------------- */
+/* --- gather and scatter ---------------------------------------------------------------------------------------------
+ */
 
 /* What _cuda_scatter_gather_internal_kernel's lambda captured. */
 struct captured_gather {
@@ -186,7 +190,8 @@ void sim_compute_scatter_fill(struct sim_call *call)
             captured->value, bytes);
 }
 
-/* --- rows ------------------------------------------------------------------------------------------------------------ */
+/* --- rows ------------------------------------------------------------------------------------------------------------
+ */
 
 /* vectorized_gather_kernel(out, in, indices, count, row bytes, rows, in's step, out's step, negative ones allowed) */
 void sim_compute_gather_rows(struct sim_call *call)
@@ -211,8 +216,8 @@ void sim_compute_gather_rows(struct sim_call *call)
     }
 }
 
-/* indexSelectSmallIndex(out, in, indices, out's dimension, in's dimension, ..., rows): the shapes of `out` and `in` have 1 where
- * the index counts; the number of indices is that of their tensor. */
+/* indexSelectSmallIndex(out, in, indices, out's dimension, in's dimension, ..., rows): the shapes of `out` and `in`
+ * have 1 where the index counts; the number of indices is that of their tensor. */
 void sim_compute_index_select(struct sim_call *call)
 {
     const size_t bytes = sim_element_bytes(call->types[0]), index_bytes = sim_element_bytes(call->types[1]);

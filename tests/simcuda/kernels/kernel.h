@@ -77,8 +77,8 @@ void *sim_output(struct sim_call *call, CUdeviceptr address, size_t bytes);
 /* Both: the old value counts. */
 void *sim_in_out(struct sim_call *call, CUdeviceptr address, size_t bytes);
 
-/* The same for a strided tensor: `strides` in bytes, not negative. The view is that of the whole extent; only the elements
- * are read, judged for knowledge, or become known. */
+/* The same for a strided tensor: `strides` in bytes, not negative. The view is that of the whole extent; only the
+ * elements are read, judged for knowledge, or become known. */
 struct sim_shape {
     unsigned dims;
     size_t element_bytes;
@@ -90,14 +90,14 @@ const void *sim_input_strided(struct sim_call *call, CUdeviceptr address, const 
 void *sim_output_strided(struct sim_call *call, CUdeviceptr address, const struct sim_shape *shape);
 
 bool sim_call_is_ready(const struct sim_call *call);
-/* The kernel cannot be computed after all, for example because of a variant that nobody wrote. Before or after views are
- * asked for; the outputs are unknown then. */
+/* The kernel cannot be computed after all, for example because of a variant that nobody wrote. Before or after views
+ * are asked for; the outputs are unknown then. */
 void sim_call_give_up(struct sim_call *call);
 /* Host memory for the length of the call, freed by the framework; NULL (and the call fails) where there is none. */
 void *sim_call_scratch(struct sim_call *call, size_t bytes);
 
-/* Calls work(state, first, last) for parts of [0, count), each of at least `grain` items, on a few threads; returns when
- * all are done. Parts must be independent. Workers must not call the simulator. (threads.c; SIMCUDA_THREADS.) */
+/* Calls work(state, first, last) for parts of [0, count), each of at least `grain` items, on a few threads; returns
+ * when all are done. Parts must be independent. Workers must not call the simulator. (threads.c; SIMCUDA_THREADS.) */
 void sim_parallel(size_t count, size_t grain, void (*work)(void *state, size_t first, size_t last), void *state);
 
 #endif

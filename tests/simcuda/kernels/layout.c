@@ -28,7 +28,8 @@ static const char *skip_blanks(const char *at)
     return at;
 }
 
-/* "$0", "o$0" (the opmath type of it), "a$0" (the type it is accumulated in) or a type's name. NULL where it is neither. */
+/* "$0", "o$0" (the opmath type of it), "a$0" (the type it is accumulated in) or a type's name. NULL where it is
+ * neither. */
 static const char *read_type(const char *at, const enum sim_type *types, enum sim_type *type)
 {
     char prefix = at[1] == '$' ? *at : '\0';
@@ -139,8 +140,7 @@ bool sim_functor_layout_read(
 
 static bool add_pointer(struct sim_layout *layout, uint32_t offset, char kind)
 {
-    struct sim_pointer_place *grown =
-        realloc(layout->pointers, (layout->pointer_count + 1) * sizeof *layout->pointers);
+    struct sim_pointer_place *grown = realloc(layout->pointers, (layout->pointer_count + 1) * sizeof *layout->pointers);
     if (grown == NULL)
         return false;
     layout->pointers = grown;

@@ -1,4 +1,5 @@
-/* layout.h: where a kernel's parameters lie, made from the layout's text in shim/kernels.def (which explains the text). */
+/* layout.h: where a kernel's parameters lie, made from the layout's text in shim/kernels.def (which explains the text).
+ */
 #ifndef SIM_LAYOUT_H
 #define SIM_LAYOUT_H
 
@@ -13,7 +14,8 @@
 
 #define SIM_MAX_INPUTS 6
 
-/* What a functor computes from, in order: a tensor (its index among the operands), or a captured value (among the members).
+/* What a functor computes from, in order: a tensor (its index among the operands), or a captured value (among the
+ * members).
  */
 struct sim_functor_input {
     bool is_member;
@@ -25,7 +27,7 @@ struct sim_functor_layout {
     unsigned operand_count, member_count, input_count;
     enum sim_type operands[SIM_MAX_OPERANDS];
     struct sim_functor_input inputs[SIM_MAX_INPUTS];
-    enum sim_class class; /* what its block function is chosen by */
+    enum sim_class class;                   /* what its block function is chosen by */
     enum sim_type members[SIM_MAX_MEMBERS]; /* SIM_TYPES: bytes of no type */
     uint32_t member_offsets[SIM_MAX_MEMBERS];
     uint32_t bytes, alignment;

@@ -2,9 +2,9 @@
  *
  * Group norm comes as moments of each group, factors for each channel made of them, and an element-wise a * x + b; or,
  * where a group is one element per channel, as moments and one element-wise kernel. Rows are the launch's blocks. */
-#include "norm_math.h"
 #include "elementwise.h"
 #include "implementations.h"
+#include "norm_math.h"
 
 #include <math.h>
 
@@ -46,8 +46,8 @@ static void norm_some(void *state, size_t first, size_t last)
 
     for (size_t part = first; part < last; part++) {
         float *values = work->rows + part * work->count;
-        for (size_t row = part * work->rows_per_part;
-             row < (part + 1) * work->rows_per_part && row < work->row_count; row++) {
+        for (size_t row = part * work->rows_per_part; row < (part + 1) * work->rows_per_part && row < work->row_count;
+             row++) {
             struct sim_moments moments = {0};
             load_row(work, row, values);
             if (work->given_deviations != NULL) {
@@ -115,8 +115,8 @@ static void compute_moments(struct sim_call *call, float epsilon, enum sim_type 
         .row_count = call->grid[0]};
     const size_t moments = work.row_count * sim_element_bytes(moment_type);
 
-    work.in = sim_input(
-        call, SIM_ARGUMENT(call, 2, CUdeviceptr), work.row_count * work.count * sim_element_bytes(work.type));
+    work.in =
+        sim_input(call, SIM_ARGUMENT(call, 2, CUdeviceptr), work.row_count * work.count * sim_element_bytes(work.type));
     if (!root_mean_square)
         work.means = sim_output(call, SIM_ARGUMENT(call, 3, CUdeviceptr), moments);
     work.deviations = sim_output(call, SIM_ARGUMENT(call, 4, CUdeviceptr), moments);
@@ -240,7 +240,8 @@ void sim_compute_rms_norm_forward(struct sim_call *call)
     compute_layer_forward(call, true);
 }
 
-/* --- element-wise ends of group norm ------------------------------------------------------------------------------- */
+/* --- element-wise ends of group norm -------------------------------------------------------------------------------
+ */
 
 #define DEFINE_ENDS(TYPE, SUFFIX)                                                                                      \
     SIM_WIDE void sim_group_apply_##SUFFIX(                                                                            \
@@ -264,15 +265,13 @@ void sim_compute_rms_norm_forward(struct sim_call *call)
         for (size_t i = 0; i < block->count; i++)                                                                      \
             ((TYPE *)result)[i] = (x[i] - mean[i]) * deviation[i] * gamma[i];                                          \
     }                                                                                                                  \
-    SIM_WIDE void sim_group_beta_##SUFFIX(                                                                             \
-        const struct sim_block *block, void *restrict result, const void *const *in)                                   \
+    SIM_WIDE void sim_group_beta_##SUFFIX(const struct sim_block *block, void *restrict result, const void *const *in) \
     {                                                                                                                  \
         const TYPE *x = in[0], *mean = in[1], *deviation = in[2], *beta = in[3];                                       \
         for (size_t i = 0; i < block->count; i++)                                                                      \
             ((TYPE *)result)[i] = (x[i] - mean[i]) * deviation[i] + beta[i];                                           \
     }                                                                                                                  \
-    SIM_WIDE void sim_group_both_##SUFFIX(                                                                             \
-        const struct sim_block *block, void *restrict result, const void *const *in)                                   \
+    SIM_WIDE void sim_group_both_##SUFFIX(const struct sim_block *block, void *restrict result, const void *const *in) \
     {                                                                                                                  \
         const TYPE *x = in[0], *mean = in[1], *deviation = in[2], *gamma = in[3], *beta = in[4];                       \
         for (size_t i = 0; i < block->count; i++)                                                                      \

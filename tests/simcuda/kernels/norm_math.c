@@ -1,5 +1,5 @@
-/* norm_math.c: see norm_math.h. Two passes: the variance is that of the differences to the mean. Long rows are summed up in
- * runs, and those in double, so that the number of elements costs no precision. */
+/* norm_math.c: see norm_math.h. Two passes: the variance is that of the differences to the mean. Long rows are summed
+ * up in runs, and those in double, so that the number of elements costs no precision. */
 #include "norm_math.h"
 #include "kernel.h"
 #include "rows.h"
@@ -24,8 +24,7 @@ struct sim_moments sim_moments_of(const float *row, size_t count, float epsilon,
     return moments;
 }
 
-SIM_WIDE void sim_normalise(
-    float *row, size_t count, struct sim_moments moments, const float *gamma, const float *beta)
+SIM_WIDE void sim_normalise(float *row, size_t count, struct sim_moments moments, const float *gamma, const float *beta)
 {
     for (size_t i = 0; i < count; i++)
         row[i] = (row[i] - moments.mean) * moments.reciprocal_deviation;

@@ -1,4 +1,5 @@
-/* norm_math.h: moments of a row, and normalising it. All in fp32, as PyTorch's accumulation type of formats up to 32 bits. */
+/* norm_math.h: moments of a row, and normalising it. All in fp32, as PyTorch's accumulation type of formats up to 32
+ * bits. */
 #ifndef SIM_NORM_MATH_H
 #define SIM_NORM_MATH_H
 

@@ -1,8 +1,8 @@
-/* reduce.c: PyTorch's reductions over a TensorIterator (ATen/native/cuda/Reduce.cuh): sum, mean, extremes and where they
- * are, any, all, norms, variance.
+/* reduce.c: PyTorch's reductions over a TensorIterator (ATen/native/cuda/Reduce.cuh): sum, mean, extremes and where
+ * they are, any, all, norms, variance.
  *
- * ReduceOp is one structure whose first part (the operation and its neutral element) differs from one to the next, but not
- * the rest: sizes, where the elements of one result lie, where results lie, pointers. It is read from its end. */
+ * ReduceOp is one structure whose first part (the operation and its neutral element) differs from one to the next, but
+ * not the rest: sizes, where the elements of one result lie, where results lie, pointers. It is read from its end. */
 #include "catalogue.h"
 #include "implementations.h"
 #include "reduce_math.h"
@@ -75,7 +75,8 @@ static void compute(struct sim_call *call, struct sim_reduction reduction, size_
 
     work.out_bytes = sim_element_bytes(reduction.out);
     work.second_bytes = sim_element_bytes(reduction.second_out);
-    sim_places_of_calculator(op + config + ELEMENTS_OFFSET, 1, 0, sim_element_bytes(reduction.in), &work.reduction.elements);
+    sim_places_of_calculator(
+        op + config + ELEMENTS_OFFSET, 1, 0, sim_element_bytes(reduction.in), &work.reduction.elements);
     sim_places_of_calculator(op + config + OUTPUTS_OFFSET, 2, 0, work.out_bytes, &work.results);
     sim_places_of_calculator(op + config + OUTPUTS_OFFSET, 2, 1, sim_element_bytes(reduction.in), &work.starts);
     memcpy(&in, tail + SRC, sizeof in);
@@ -103,9 +104,9 @@ static void compute(struct sim_call *call, struct sim_reduction reduction, size_
             reduce_some, &work);
 }
 
-/* Where ReduceConfig begins: behind the operation and the neutral element, which end at a multiple of four or eight. The
- * rest has 4 bytes more than a multiple of eight, so two places give the same size: the smaller one only where the neutral
- * element is a byte or two. */
+/* Where ReduceConfig begins: behind the operation and the neutral element, which end at a multiple of four or eight.
+ * The rest has 4 bytes more than a multiple of eight, so two places give the same size: the smaller one only where the
+ * neutral element is a byte or two. */
 static size_t config_offset(const struct sim_call *call)
 {
     const size_t bytes = call->match->layout.sizes[0];

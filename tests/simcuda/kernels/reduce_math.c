@@ -10,9 +10,9 @@
 struct state {
     double sum, extreme;
     int64_t whole_sum, whole_extreme;
-    double other;         /* the largest, for both extremes at once */
+    double other; /* the largest, for both extremes at once */
     int64_t whole_other;
-    int64_t at;           /* index of the extreme */
+    int64_t at; /* index of the extreme */
     bool any, all, started;
 };
 
@@ -133,7 +133,8 @@ static void see_all(const struct sim_reduction *reduction, struct state *state, 
             if (class == SIM_I64)
                 see_integers(reduction->kind, state, values.integers, length, index);
             else
-                see_floats(reduction, state, class == SIM_F32 ? values.floats : NULL, values.doubles, length, index, mean);
+                see_floats(
+                    reduction, state, class == SIM_F32 ? values.floats : NULL, values.doubles, length, index, mean);
         }
 }
 
@@ -182,7 +183,8 @@ void sim_reduce(const struct sim_reduction *reduction, const char *in, char *out
             put(reduction->out, out, state.sum);
         break;
     case SIM_MEAN:
-        put(reduction->out, out, (sim_class_of(reduction->in) == SIM_F32 ? (float)state.sum : state.sum) * reduction->parameter);
+        put(reduction->out, out,
+            (sim_class_of(reduction->in) == SIM_F32 ? (float)state.sum : state.sum) * reduction->parameter);
         break;
     case SIM_NORM_TWO:
         put(reduction->out, out, sqrt(state.sum));

@@ -9,20 +9,20 @@
 
 enum sim_reduction_kind {
     SIM_SUM,
-    SIM_MEAN,     /* sum * parameter */
-    SIM_MAX,      /* NaN where one is NaN, as all of the extremes here */
+    SIM_MEAN, /* sum * parameter */
+    SIM_MAX,  /* NaN where one is NaN, as all of the extremes here */
     SIM_MIN,
-    SIM_ARGMAX,   /* the index of the first of the largest */
+    SIM_ARGMAX, /* the index of the first of the largest */
     SIM_ARGMIN,
-    SIM_MAX_AT,   /* the value, and its index as second result */
+    SIM_MAX_AT, /* the value, and its index as second result */
     SIM_MIN_AT,
-    SIM_MINMAX,   /* the smallest, and the largest as second result */
+    SIM_MINMAX, /* the smallest, and the largest as second result */
     SIM_AND,
     SIM_OR,
     SIM_NORM_ZERO, /* how many are not 0 */
     SIM_NORM_ONE,
     SIM_NORM_TWO,
-    SIM_NORM,      /* (sum of |x|^parameter)^(1 / parameter) */
+    SIM_NORM, /* (sum of |x|^parameter)^(1 / parameter) */
     SIM_LARGEST_MAGNITUDE,
     SIM_SMALLEST_MAGNITUDE,
     SIM_VARIANCE /* sum of squared differences over (count - parameter), its root where `root`; second: the mean */

@@ -1,7 +1,7 @@
 /* rows.c: arithmetic over rows of floats; see rows.h.
  *
- * Sums run over eight lanes, which are added up in a fixed order: as fast as vectors allow, and the same with or without
- * them. */
+ * Sums run over eight lanes, which are added up in a fixed order: as fast as vectors allow, and the same with or
+ * without them. */
 #include "rows.h"
 #include "kernel.h"
 
@@ -41,7 +41,7 @@ static inline __attribute__((always_inline)) void exp_lanes(lanes *in_out)
 {
     const lanes x = *in_out;
     const float lowest = -87.33654f, highest = 88.72283f, to_integer = 12582912.0f; /* 1.5 * 2^23: rounds in its sum */
-    const lane_bits too_low = x < lowest, too_high = x > highest, odd = x != x;
+    const lane_bits too_low = x<lowest, too_high = x> highest, odd = x != x;
     const lanes bounded = (lanes)(((lane_bits)x & ~(too_low | too_high | odd)));
     const lanes n = (bounded * 1.44269504f + to_integer) - to_integer;
     const lanes r = (bounded - n * 0.693359375f) - n * -2.12194440e-4f; /* ln(2) in two parts; the first has few bits */
@@ -57,8 +57,8 @@ static inline __attribute__((always_inline)) void exp_lanes(lanes *in_out)
     const lane_bits whole = __builtin_convertvector(n, lane_bits), half = whole >> 1;
     e = e * (lanes)((half + 127) << 23) * (lanes)((whole - half + 127) << 23);
     const lanes infinite = {INFINITY, INFINITY, INFINITY, INFINITY, INFINITY, INFINITY, INFINITY, INFINITY};
-    *in_out = (lanes)(((lane_bits)e & ~(too_low | too_high | odd)) | ((lane_bits)infinite & too_high) |
-                      ((lane_bits)x & odd));
+    *in_out =
+        (lanes)(((lane_bits)e & ~(too_low | too_high | odd)) | ((lane_bits)infinite & too_high) | ((lane_bits)x & odd));
 }
 
 SIM_WIDE float sim_row_exp(float *row, size_t count, float shift)
@@ -118,7 +118,8 @@ SIM_WIDE void sim_row_scale(float *row, size_t count, float factor)
         row[i] *= factor;
 }
 
-/* --- products ------------------------------------------------------------------------------------------------------ */
+/* --- products ------------------------------------------------------------------------------------------------------
+ */
 
 static void tile_plain(
     size_t depth, const float *a, size_t a_step, const float *b, size_t b_step, float *out, size_t out_step)

@@ -1,5 +1,5 @@
-/* select.c: nonzero: cub's count (cub/device/dispatch/kernels/reduce.cuh) and selection (select_if) over NonZeroOp, and what
- * makes rows of indices of the flat ones (ATen/native/cuda/Nonzero.cu). */
+/* select.c: nonzero: cub's count (cub/device/dispatch/kernels/reduce.cuh) and selection (select_if) over NonZeroOp, and
+ * what makes rows of indices of the flat ones (ATen/native/cuda/Nonzero.cu). */
 #include "implementations.h"
 #include "places.h"
 
@@ -14,7 +14,9 @@ static bool is_nonzero(enum sim_type type, const char *from)
     } value = {.whole = 0};
 
     sim_load(type, from, 0, 1, &value);
-    return sim_class_of(type) == SIM_F32 ? value.narrow != 0 : sim_class_of(type) == SIM_F64 ? value.wide != 0 : value.whole != 0;
+    return sim_class_of(type) == SIM_F32   ? value.narrow != 0
+           : sim_class_of(type) == SIM_F64 ? value.wide != 0
+                                           : value.whole != 0;
 }
 
 static int32_t count_nonzero(enum sim_type type, const char *from, size_t count)
@@ -45,12 +47,13 @@ void sim_compute_count(struct sim_call *call)
         *out = count_nonzero(type, in, count);
 }
 
-/* DeviceReduceKernel(iterator, out, count, ...): a count for each block; which elements are whose does not matter for the
- * sum. */
+/* DeviceReduceKernel(iterator, out, count, ...): a count for each block; which elements are whose does not matter for
+ * the sum. */
 void sim_compute_count_parts(struct sim_call *call)
 {
     const enum sim_type type = call->types[0];
-    const size_t count = (size_t)SIM_ARGUMENT(call, 2, int64_t), blocks = call->grid[0], bytes = sim_element_bytes(type);
+    const size_t count = (size_t)SIM_ARGUMENT(call, 2, int64_t), blocks = call->grid[0],
+                 bytes = sim_element_bytes(type);
     const char *in = sim_input(call, pointer_at(sim_argument(call, 0, 16)), count * bytes);
     int32_t *out = sim_output(call, SIM_ARGUMENT(call, 1, CUdeviceptr), blocks * sizeof *out);
 
@@ -74,7 +77,8 @@ void sim_compute_count_sum(struct sim_call *call)
         *out += in[i];
 }
 
-/* DeviceCompactInitKernel(state of tiles, their number, selected): cub's own book-keeping; the number selected becomes 0. */
+/* DeviceCompactInitKernel(state of tiles, their number, selected): cub's own book-keeping; the number selected becomes
+ * 0. */
 void sim_compute_select_start(struct sim_call *call)
 {
     int32_t *selected = sim_output(call, SIM_ARGUMENT(call, 2, CUdeviceptr), sizeof *selected);
@@ -83,8 +87,8 @@ void sim_compute_select_start(struct sim_call *call)
         *selected = 0;
 }
 
-/* DeviceSelectSweepKernel(first index, flags' iterator, out, selected, ...): the indices of what is not zero. Arrays of more
- * than 2^31 elements take several launches, of which the tenth parameter tells. */
+/* DeviceSelectSweepKernel(first index, flags' iterator, out, selected, ...): the indices of what is not zero. Arrays of
+ * more than 2^31 elements take several launches, of which the tenth parameter tells. */
 void sim_compute_select(struct sim_call *call)
 {
     const enum sim_type type = call->types[0];
@@ -114,8 +118,8 @@ void sim_compute_select(struct sim_call *call)
             out[next++] = first + (int64_t)i;
 }
 
-/* write_indices(indices, sizes of the dimensions, their number, count, NULL or how many of them are real, what the others
- * become): out[dimension * count + i] from the flat index that lies in out[i]. */
+/* write_indices(indices, sizes of the dimensions, their number, count, NULL or how many of them are real, what the
+ * others become): out[dimension * count + i] from the flat index that lies in out[i]. */
 void sim_compute_write_indices(struct sim_call *call)
 {
     const int64_t *sizes = sim_argument(call, 1, SIM_MAX_DIMS * sizeof *sizes);
@@ -132,6 +136,7 @@ void sim_compute_write_indices(struct sim_call *call)
     for (size_t i = 0; i < count; i++) {
         int64_t rest = flat[i];
         for (size_t dim = dims; dim-- > 0; rest /= sizes[dim])
-            out[dim * count + i] = real != NULL && (int64_t)i >= *real ? SIM_ARGUMENT(call, 5, int64_t) : rest % sizes[dim];
+            out[dim * count + i] =
+                real != NULL && (int64_t)i >= *real ? SIM_ARGUMENT(call, 5, int64_t) : rest % sizes[dim];
     }
 }

@@ -1,7 +1,8 @@
-/* softmax.c: softmax and its logarithm along one dimension (ATen/native/cuda/SoftMax.cu, PersistentSoftmax.cuh), in fp32.
+/* softmax.c: softmax and its logarithm along one dimension (ATen/native/cuda/SoftMax.cu, PersistentSoftmax.cuh), in
+ * fp32.
  *
- * The kernels differ in how a row is shared out between threads, which does not matter here: short rows in a warp, longer
- * ones in a block, and rows that do not lie in one piece (Spatial). */
+ * The kernels differ in how a row is shared out between threads, which does not matter here: short rows in a warp,
+ * longer ones in a block, and rows that do not lie in one piece (Spatial). */
 #include "implementations.h"
 #include "places.h"
 #include "rows.h"
@@ -25,7 +26,8 @@ struct work {
 static void softmax_row(const struct work *work, size_t row, float *values)
 {
     const size_t in_bytes = sim_element_bytes(work->in_type), out_bytes = sim_element_bytes(work->out_type);
-    const size_t start = work->inner == 1 ? row * work->step : row / work->inner * work->count * work->inner + row % work->inner;
+    const size_t start =
+        work->inner == 1 ? row * work->step : row / work->inner * work->count * work->inner + row % work->inner;
     float largest, sum;
 
     sim_load(work->in_type, work->in + start * in_bytes, (int64_t)(work->inner * in_bytes), work->count, values);

@@ -1,8 +1,8 @@
 /* threads.c: the threads that share out large computations (kernel.h, sim_parallel).
  *
- * They are started at the first use and wait for work until the process ends; the caller works with them. Calls come one at
- * a time, under the simulator's lock; the workers themselves take only the lock below. A child of fork has none of them,
- * and computes nothing (its CUDA calls are refused). */
+ * They are started at the first use and wait for work until the process ends; the caller works with them. Calls come
+ * one at a time, under the simulator's lock; the workers themselves take only the lock below. A child of fork has none
+ * of them, and computes nothing (its CUDA calls are refused). */
 #include "kernel.h"
 
 #include <dlfcn.h>

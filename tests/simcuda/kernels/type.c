@@ -85,8 +85,8 @@ static inline uint32_t bits_of(float value)
     return bits;
 }
 
-/* binary16 to binary32. Subnormals count units of 2^-24. Nothing here is a subnormal float, so the thread's mode for them
- * (PyTorch can switch flushing on) does not matter. */
+/* binary16 to binary32. Subnormals count units of 2^-24. Nothing here is a subnormal float, so the thread's mode for
+ * them (PyTorch can switch flushing on) does not matter. */
 static inline float half_to_float(uint16_t half)
 {
     uint32_t magnitude = (uint32_t)(half & 0x7fffu) << 13, sign = (uint32_t)(half & 0x8000u) << 16;
@@ -183,7 +183,8 @@ static inline int64_t to_bool(int64_t value)
     A(U16, uint16_t, int64_t, , )                                                                                      \
     A(U32, uint32_t, int64_t, , )
 
-#define DEFINE_BOTH(ID, STORED, VALUE, LOAD, STORE) DEFINE_LOAD(ID, STORED, VALUE, LOAD) DEFINE_STORE(ID, STORED, VALUE, STORE)
+#define DEFINE_BOTH(ID, STORED, VALUE, LOAD, STORE)                                                                    \
+    DEFINE_LOAD(ID, STORED, VALUE, LOAD) DEFINE_STORE(ID, STORED, VALUE, STORE)
 ALL_TYPES(DEFINE_BOTH)
 
 void sim_load(enum sim_type type, const char *from, int64_t stride, size_t count, void *out)

@@ -1,7 +1,7 @@
 /* type.h: the element types of kernels, and the classes that they are computed in.
  *
- * A class is what values are held in while they are computed: float for all formats up to 32 bits (PyTorch's opmath type),
- * double, or 64-bit integers, whose low bits are the narrower integer's result. */
+ * A class is what values are held in while they are computed: float for all formats up to 32 bits (PyTorch's opmath
+ * type), double, or 64-bit integers, whose low bits are the narrower integer's result. */
 #ifndef SIM_TYPE_H
 #define SIM_TYPE_H
 

@@ -1,5 +1,5 @@
-/* unary.c: functions of one value. The functions of libm take the place of the device's: their last bits may differ from a
- * GPU's, and between versions of libm, but not within one machine. */
+/* unary.c: functions of one value. The functions of libm take the place of the device's: their last bits may differ
+ * from a GPU's, and between versions of libm, but not within one machine. */
 #include "elementwise.h"
 #include "implementations.h"
 
@@ -40,11 +40,12 @@ SIM_LOOP_FLOATS(sim_frac, a[i] - truncf(a[i]), a[i] - trunc(a[i]))
 SIM_LOOP_FLOATS(sim_sigmoid, 1 / (1 + expf(-a[i])), 1 / (1 + exp(-a[i])))
 
 /* Instead of NaN, infinity, -infinity. */
-SIM_LOOP_FLOATS(sim_nan_to_num, a[i] != a[i]        ? b[i]
-                                : a[i] == INFINITY  ? c[i]
-                                : a[i] == -INFINITY ? d[i]
-                                                    : a[i],
-    a[i] != a[i]                  ? b[i]
+SIM_LOOP_FLOATS(sim_nan_to_num,
+    a[i] != a[i]        ? b[i]
+    : a[i] == INFINITY  ? c[i]
+    : a[i] == -INFINITY ? d[i]
+                        : a[i],
+    a[i] != a[i]                ? b[i]
     : a[i] == (double)INFINITY  ? c[i]
     : a[i] == (double)-INFINITY ? d[i]
                                 : a[i])

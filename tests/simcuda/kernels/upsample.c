@@ -6,11 +6,12 @@
 
 #include <string.h>
 
-/* --- nearest -------------------------------------------------------------------------------------------------------- */
+/* --- nearest --------------------------------------------------------------------------------------------------------
+ */
 
 struct nearest {
     size_t inner;          /* bytes of what is copied for a pixel: an element, or all its channels */
-    int64_t in[3], out[3];       /* depth, height, width */
+    int64_t in[3], out[3]; /* depth, height, width */
     float scale[3];
     bool exact;
     const char *from;
@@ -48,7 +49,8 @@ static void nearest(struct sim_call *call, struct nearest *work, size_t planes, 
         sim_parallel(planes, 1 + 16384 / (1 + pixels), nearest_planes, work);
 }
 
-/* (in, out, planes, height and width before, after, scales), and for channels that lie side by side their number first. */
+/* (in, out, planes, height and width before, after, scales), and for channels that lie side by side their number first.
+ */
 static void compute_nearest2d(struct sim_call *call, bool exact)
 {
     struct nearest work = {.inner = sim_element_bytes(call->types[0]), .exact = exact, .in = {1}, .out = {1}};
@@ -65,7 +67,8 @@ static void compute_nearest2d(struct sim_call *call, bool exact)
 static void compute_nearest2d_channels_last(struct sim_call *call, bool exact)
 {
     const size_t channels = (size_t)SIM_ARGUMENT(call, 2, int64_t);
-    struct nearest work = {.inner = sim_element_bytes(call->types[0]) * channels, .exact = exact, .in = {1}, .out = {1}};
+    struct nearest work = {
+        .inner = sim_element_bytes(call->types[0]) * channels, .exact = exact, .in = {1}, .out = {1}};
     size_t pixels;
 
     for (unsigned i = 0; i < 2; i++) {
@@ -132,7 +135,8 @@ void sim_compute_nearest3d_exact(struct sim_call *call)
     compute_nearest_of(call, 3, true);
 }
 
-/* --- weighted means -------------------------------------------------------------------------------------------------- */
+/* --- weighted means --------------------------------------------------------------------------------------------------
+ */
 
 /* PackedTensorAccessor64<T, 4>: pointer, sizes, strides in elements; sample, channel, height, width. */
 struct accessor {

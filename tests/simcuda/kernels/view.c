@@ -28,8 +28,8 @@ size_t sim_shape_extent_bytes(const struct sim_shape *shape)
     return bytes;
 }
 
-/* The same elements with the dimensions in the order of their strides, those that continue each other joined, and those of
- * stride 0 left out. */
+/* The same elements with the dimensions in the order of their strides, those that continue each other joined, and those
+ * of stride 0 left out. */
 static struct sim_shape in_memory_order(const struct sim_shape *shape)
 {
     struct sim_shape sorted = {.element_bytes = shape->element_bytes};
@@ -180,7 +180,8 @@ static void *open_view(
         call->failed = true;
         return NULL;
     }
-    *view = (struct sim_view){.next = call->views, .address = address, .bytes = bytes, .reads = reads, .writes = writes};
+    *view =
+        (struct sim_view){.next = call->views, .address = address, .bytes = bytes, .reads = reads, .writes = writes};
     call->views = view;
     if (shape != NULL) {
         struct sim_shape *copy = malloc(sizeof *copy);
