@@ -161,7 +161,8 @@ static bool freed_in_use(bool right)
     return device_is_filled(result, 1) && device_is_filled(next, 2);
 }
 
-/* Pool memory is used in another stream before the stream that allocates it has come so far. */
+/* Pool memory is used in another stream that is not behind its allocation: refused also where the allocation happens to
+ * be done. */
 static bool used_before_allocated(bool right)
 {
     cudaStream_t owning = new_stream(), writing = new_stream();
@@ -178,16 +179,22 @@ static bool used_before_allocated(bool right)
 /* The program believes that cudaFree waits for the whole device. */
 static bool freed_to_wait(bool right)
 {
+    enum { RESULTS = 6 };
     cudaStream_t stream = new_stream();
-    void *device = device_memory(), *other = device_memory();
-    unsigned char *result = pinned_memory(1);
+    void *device = device_memory(), *other;
+    bool all = true;
 
-    OK(cudaMemsetAsync(device, 2, BYTES, stream));
-    OK(cudaMemcpyAsync(result, device, BYTES, cudaMemcpyDeviceToHost, stream));
-    OK(cudaFree(other));
-    if (right)
-        OK(cudaStreamSynchronize(stream));
-    return is_filled(result, 2);
+    for (int i = 0; i < RESULTS; i++) {
+        unsigned char *result = pinned_memory(0);
+        other = device_memory();
+        OK(cudaMemsetAsync(device, i + 1, BYTES, stream));
+        OK(cudaMemcpyAsync(result, device, BYTES, cudaMemcpyDeviceToHost, stream));
+        OK(cudaFree(other));
+        if (right)
+            OK(cudaStreamSynchronize(stream));
+        all = is_filled(result, i + 1) && all;
+    }
+    return all;
 }
 
 static const struct hazard {
@@ -199,7 +206,7 @@ static const struct hazard {
     {"slot_overwritten", "random", slot_overwritten},
     {"unordered_read", "late random", unordered_read},
     {"freed_in_use", "late random", freed_in_use},
-    {"used_before_allocated", "late random", used_before_allocated},
+    {"used_before_allocated", "early late random", used_before_allocated},
     {"freed_to_wait", "late random", freed_to_wait},
 };
 
