@@ -40,10 +40,14 @@ pytest="$python -m pytest -q -p no:cacheprovider"
 under_the_library="env LD_PRELOAD=$shim VRAMSPAN_POLICY=$PWD/tests/torch/policy.yaml VRAMSPAN_LOG=warn"
 suite torch sum $sim "$python" tests/torch/run.py
 suite torch-preloaded sum $sim $under_the_library "$python" tests/torch/run.py
+every=4
+[ "$depth" != full ] || every=1
+suite torch-kernels pytest $sim $pytest tests/torch/kernels --every $every
 suite torch-nvml pytest $sim $pytest tests/simcuda/nvml/tests/test_torch_devices.py
 suite torch-cudnn pytest $sim $pytest tests/simcuda/cudnn/tests/test_torch_convolutions.py
 suite comfyui-checkpoint pytest $pytest tests/comfyui/test_checkpoint.py
 suite comfyui-spread pytest $sim $pytest tests/comfyui/test_spread.py
+suite comfyui-picture pytest $sim $pytest tests/comfyui/test_picture.py
 suite comfyui-server-preloaded pytest $sim env LD_PRELOAD="$shim" \
     VRAMSPAN_POLICY="$PWD/examples/sd15-three-devices.yaml" $pytest tests/comfyui/test_server.py
 [ "$depth" = full ] || return 0
@@ -71,6 +75,7 @@ for environment in ${OTHER_TORCH_ENVS:-}; do
     suite "$name" sum $sim "$environment/bin/python" tests/torch/run.py
     suite "$name-preloaded" sum $sim $under_the_library "$environment/bin/python" tests/torch/run.py
 done
+suite comfyui-picture-128 pytest $sim env PICTURE_SIZE=128 $pytest tests/comfyui/test_picture.py
 suite comfyui-drive pytest $sim $pytest tests/comfyui/test_drive.py
 suite comfyui-drive-preloaded pytest $sim env LD_PRELOAD="$shim" \
     VRAMSPAN_POLICY="$PWD/examples/sd15-three-devices.yaml" $pytest tests/comfyui/test_drive.py

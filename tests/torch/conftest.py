@@ -22,6 +22,13 @@ def pytest_addoption(parser):
     parser.addoption("--allocator", choices=("native", "cudaMallocAsync"), default="native")
 
 
+    parser.addoption("--every", type=int, default=1, metavar="N", help="run each Nth test only")
+
+
+def pytest_collection_modifyitems(config, items):
+    items[:] = items[:: config.getoption("--every")]
+
+
 def pytest_configure(config):
     os.environ["PYTORCH_CUDA_ALLOC_CONF"] = f"backend:{config.getoption('--allocator')}"
     import torch
