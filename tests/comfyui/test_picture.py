@@ -8,6 +8,7 @@ changing one element of one weight. PICTURE_SIZE (default 64) chooses the side.
 """
 
 import functools
+import io
 import json
 import os
 import pathlib
@@ -15,11 +16,13 @@ import subprocess
 import sys
 
 import numpy
+import PIL.Image
 import pytest
 
 import comfy_home
 import make_checkpoint
 import make_lora
+import server
 
 HERE = pathlib.Path(__file__).resolve().parent
 POLICY = HERE.parent.parent / "examples" / "sd15-three-devices.yaml"
@@ -54,6 +57,7 @@ def render(tmp_path_factory):
         print(f"{'shim' if preload else 'plain'} {allocator} {arguments}: {facts['seconds']}")
         return facts, saved["latent"], saved["picture"]
 
+    run.checkpoint = checkpoint
     return run
 
 
@@ -96,6 +100,30 @@ def test_with_a_lora_the_picture_is_another_one_and_the_same_under_the_library(r
     assert bits(latent) == bits(plain_latent)
     assert bits(picture) == bits(plain_picture)
     assert bits(picture) != bits(render(False, ALLOCATORS[0])[2])
+
+
+def test_over_http_the_pngs_are_the_same_under_the_library(render, tmp_path):
+    """ComfyUI's own server and nodes; a picture, and one with LoraLoader. For the latter this ComfyUI takes the model back
+    to RAM and sends it again without opening its file, which the library does not place yet."""
+    make_lora.make(tmp_path / "patterned-lora.safetensors")
+    environment = dict(os.environ, SIMCUDA_MACHINE="2x24gb", SIMCUDA_COMPUTE="all")
+    environment.pop("LD_PRELOAD", None)
+    library = {"LD_PRELOAD": os.environ["VRAMSPAN_LIBRARY"], "VRAMSPAN_POLICY": str(POLICY)}
+
+    def pictures(extra):
+        with server.Server(render.checkpoint, environment=environment | extra, loras=tmp_path) as comfyui:
+            pngs = [comfyui.make_picture(size=SIZE)]
+            places = server.compare_unet(comfyui.account(), {})["at"]
+            pngs.append(comfyui.make_picture(size=SIZE, lora="patterned-lora.safetensors"))
+        return [numpy.asarray(PIL.Image.open(io.BytesIO(png))) for png in pngs], places
+
+    pixels, places = pictures(library)
+    plain_pixels, plain_places = pictures({})
+    assert set(places) == {"cuda:0", "cuda:1", "host"} and set(plain_places) == {"cuda:0"}
+    for picture, plain in zip(pixels, plain_pixels):
+        assert picture.shape == (SIZE, SIZE, 3) and len(numpy.unique(picture)) > 200
+        assert numpy.array_equal(picture, plain)
+    assert not numpy.array_equal(*pixels)
 
 
 def test_one_changed_element_of_one_weight_is_seen_in_the_picture(render):

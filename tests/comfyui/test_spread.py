@@ -49,6 +49,7 @@ def drive(folder: pathlib.Path, checkpoint, allocator: str, preload: bool) -> Ru
     library = os.environ.get("VRAMSPAN_LIBRARY")
     assert library, "VRAMSPAN_LIBRARY names libvramspan.so; `make check` sets it"
     environment = dict(os.environ, SIMCUDA_TRACE=str(folder / "trace.jsonl"), SIMCUDA_MACHINE="2x24gb")
+    environment["SIMCUDA_COMPUTE"] = "gemm"  # where bytes are is asked here; test_picture.py asks what they make
     environment.pop("LD_PRELOAD", None)
     if preload:
         environment |= {"LD_PRELOAD": library, "VRAMSPAN_POLICY": str(POLICY)}
