@@ -53,7 +53,8 @@ suite comfyui-server-preloaded pytest $sim env LD_PRELOAD="$shim" \
 [ "$depth" = full ] || return 0
 
 # --- matrices, seeds, fault sweeps ---
-for machine in 1x12gb 2x24gb-no-peer 8gb+24gb no-vmm; do
+for machine in tests/simcuda/machines/*.yaml; do
+    machine=$(basename "$machine" .yaml)
     suite "conformance-$machine" tap env SIMCUDA_MACHINE=$machine "$build/tests/conformance"
 done
 for order in late random; do

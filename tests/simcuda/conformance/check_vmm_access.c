@@ -87,7 +87,7 @@ CHECK(vmm_access_unknown_kind, "[header: CUmemAccess_flags]", "access is none, r
     CUmemGenericAllocationHandle handle;
     CUdeviceptr address = reserve_and_map(unit, &handle);
     CUmemAccessDesc access = {.location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = 0}, .flags = 2};
-    FAILS_SOMEHOW(cuMemSetAccess(address, unit, &access, 1));
+    FAILS_SOMEHOW(set_access(address, unit, &access));
 }
 
 CHECK(vmm_access_told, "[header: cuMemGetAccess]", "unmapped addresses have no access to tell of", "get_access_mapped")
@@ -109,7 +109,7 @@ CHECK(vmm_access_withdrawn, "[header: cuMemSetAccess]", "access that was given c
     OK(allow_device(0, address, unit));
     OK(launch_store(kernel, address, 1, NULL));
     OK(cuCtxSynchronize());
-    OK(cuMemSetAccess(address, unit, &none, 1));
+    OK(set_access(address, unit, &none));
     OK(launch_store(kernel, address, 1, NULL));
     FAILS(cuCtxSynchronize(), CUDA_ERROR_ILLEGAL_ADDRESS);
 }

@@ -14,8 +14,8 @@ endef
 $(eval $(call conformance,conformance,13,$(CUDA_INCLUDE)))
 $(eval $(call conformance,conformance-12,12,$(CUDA12_INCLUDE)))
 
-# On machines with one device, with and without peer access, and in each order in which simulated streams may work; TAP.
-CONFORMANCE_MACHINES := 1x12gb 2x24gb 2x24gb-no-peer
+# On each simulated machine that has a file, and in each order in which simulated streams may work; TAP.
+CONFORMANCE_MACHINES := $(basename $(notdir $(wildcard tests/simcuda/machines/*.yaml)))
 CONFORMANCE_ORDERS := early late random
 .PHONY: conformance-check
 conformance-check: simcuda $(BUILD)/tests/conformance $(BUILD)/tests/conformance-12

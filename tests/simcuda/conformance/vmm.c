@@ -74,7 +74,16 @@ CUdeviceptr host_mapping(size_t *bytes, int *node)
 CUresult allow(CUmemLocationType type, int id, CUdeviceptr address, size_t bytes)
 {
     CUmemAccessDesc access = {.location = {.type = type, .id = id}, .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
-    return cuMemSetAccess(address, bytes, &access, 1);
+    return set_access(address, bytes, &access);
+}
+
+CUresult set_access(CUdeviceptr address, size_t bytes, const CUmemAccessDesc *access)
+{
+    CUresult result = cuMemSetAccess(address, bytes, access, 1);
+    if (result != CUDA_ERROR_NOT_READY)
+        return result;
+    OK(cuCtxSynchronize());
+    return cuMemSetAccess(address, bytes, access, 1);
 }
 
 CUresult allow_device(int device, CUdeviceptr address, size_t bytes)

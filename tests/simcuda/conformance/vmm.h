@@ -26,6 +26,9 @@ CUdeviceptr reserve_and_map(size_t bytes, CUmemGenericAllocationHandle *handle);
  * device 0 cannot use such memory. */
 CUdeviceptr host_mapping(size_t *bytes, int *node);
 
+/* cuMemSetAccess with one description. In normal use it says "not ready" now and then, and works when the context was
+ * waited for (observed: comfy-aimdo 100, ComfyUI 12943). */
+CUresult set_access(CUdeviceptr address, size_t bytes, const CUmemAccessDesc *access);
 /* Read and write access for a device. */
 CUresult allow_device(int device, CUdeviceptr address, size_t bytes);
 CUresult allow(CUmemLocationType type, int id, CUdeviceptr address, size_t bytes);

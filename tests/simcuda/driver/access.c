@@ -7,6 +7,8 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 CUcontext sim_executing;
 CUstream sim_executing_stream;
@@ -40,8 +42,21 @@ static bool pool_grants(CUcontext context, const struct sim_range *range, bool w
            (!SIM_RULE(pool_access_not_by_peers) && context->peer_enabled[range->location]);
 }
 
+/* Memory of another device, through a path that is worth less than what is reported of it. */
+static bool crosses_broken_path(int device, const struct sim_range *range, enum sim_peer_kernels kind)
+{
+    return sim.machine.peer_kernels == kind && range->location != SIM_HOST && range->location != device;
+}
+
+bool sim_reads_garbage(int device, const struct sim_range *range)
+{
+    return crosses_broken_path(device, range, SIM_PEER_GARBAGE);
+}
+
 bool sim_reaches(CUcontext context, const struct sim_range *range, bool write)
 {
+    if (crosses_broken_path(context->device, range, SIM_PEER_FAULTS))
+        return false;
     switch (range->kind) {
     case SIM_ALLOCATION:
         return !range->pending && (range->location == context->device || peer_is_enabled(context, range->location));
@@ -57,11 +72,16 @@ bool sim_reaches(CUcontext context, const struct sim_range *range, bool write)
     return false;
 }
 
-/* Copy engines reach other devices' memory without peer access, but mapped memory only with access. */
+/* Copy engines reach other devices' memory without peer access, but mapped memory only with access: of this device, or,
+ * on some machines, of the device that it lies on. */
 static bool engine_reaches(CUcontext context, const struct sim_range *range, bool write)
 {
+    uint32_t devices = device_bit(context->device);
+
+    if (sim.machine.peer_copies && range->location != SIM_HOST)
+        devices |= device_bit(range->location);
     if (range->kind == SIM_MAPPING && SIM_RULE(peer_copy_needs_access))
-        return ((write ? range->writable : range->readable) & device_bit(context->device)) != 0;
+        return ((write ? range->writable : range->readable) & devices) != 0;
     return is_allocated(range);
 }
 
@@ -92,6 +112,8 @@ const char *sim_unreachable_because(CUcontext context, CUdeviceptr address, bool
     if (range == NULL)
         return sim_address_is_ours(address) ? "this memory was freed or unmapped, or never was"
                                             : "this is not memory that the device can reach";
+    if (crosses_broken_path(context->device, range, SIM_PEER_FAULTS))
+        return "on this machine only copies reach another device, whatever is reported";
     if (range->pending)
         return "in the order of the streams it is not allocated yet, or freed already";
     if (range->kind == SIM_POOL_BLOCK && !is_allocated(range))
@@ -159,9 +181,30 @@ static CUcontext context_of(int device)
     return sim.devices[device].primary;
 }
 
+/* With heterogeneous memory management (HMM) kernels use the program's ordinary memory. */
+static bool is_pageable(CUdeviceptr address)
+{
+    return sim.machine.hmm && address != 0 && sim_range_find(address) == NULL && !sim_address_is_ours(address);
+}
+
+/* Between a buffer of the simulator's and memory of the program's that may not be there: the kernel looks. */
+static bool move_pageable(int device, CUdeviceptr address, void *inside, size_t bytes, bool write, const char *what)
+{
+    struct iovec here = {.iov_base = inside, .iov_len = bytes}, there = {.iov_base = (void *)address, .iov_len = bytes};
+    ssize_t moved = write ? process_vm_writev(getpid(), &here, 1, &there, 1, 0)
+                          : process_vm_readv(getpid(), &here, 1, &there, 1, 0);
+
+    if (moved != (ssize_t)bytes)
+        sim_raise_illegal(context_of(device), what, address, bytes, write);
+    return moved == (ssize_t)bytes;
+}
+
 bool sim_device_check(int device, CUdeviceptr address, size_t bytes, const char *what)
 {
     size_t piece;
+
+    if (is_pageable(address))
+        return true; /* it is looked at when it is used */
     for (; bytes > 0; address += piece, bytes -= piece)
         if (next_piece(SIM_KERNEL, context_of(device), address, bytes, false, what, &piece) == NULL)
             return false;
@@ -171,11 +214,17 @@ bool sim_device_check(int device, CUdeviceptr address, size_t bytes, const char 
 bool sim_device_read(int device, CUdeviceptr address, void *out, size_t bytes, const char *what)
 {
     size_t piece;
+
+    if (is_pageable(address))
+        return move_pageable(device, address, out, bytes, false, what);
     for (char *to = out; bytes > 0; address += piece, to += piece, bytes -= piece) {
         const char *from = next_piece(SIM_KERNEL, context_of(device), address, bytes, false, what, &piece);
         if (from == NULL)
             return false;
         memcpy(to, from, piece);
+        if (sim_reads_garbage(device, sim_range_find(address)))
+            for (size_t i = 0; i < piece; i++)
+                to[i] ^= 0x55;
     }
     return true;
 }
@@ -183,11 +232,15 @@ bool sim_device_read(int device, CUdeviceptr address, void *out, size_t bytes, c
 bool sim_device_write(int device, CUdeviceptr address, const void *in, size_t bytes, const char *what)
 {
     size_t piece;
+
+    if (is_pageable(address))
+        return move_pageable(device, address, (void *)(uintptr_t)in, bytes, true, what);
     for (const char *from = in; bytes > 0; address += piece, from += piece, bytes -= piece) {
         char *to = next_piece(SIM_KERNEL, context_of(device), address, bytes, true, what, &piece);
         if (to == NULL)
             return false;
-        memcpy(to, from, piece);
+        if (!sim_reads_garbage(device, sim_range_find(address)))
+            memcpy(to, from, piece);
     }
     return true;
 }

@@ -14,6 +14,9 @@ extern CUstream sim_executing_stream;
 
 /* Whether kernels of `context` can use the range. */
 bool sim_reaches(CUcontext context, const struct sim_range *range, bool write);
+/* Whether kernels of the device, which can use the range, load other bytes than are there and store nothing
+ * (`peer-kernels: garbage` in the machine file). */
+bool sim_reads_garbage(int device, const struct sim_range *range);
 /* Why they cannot, as the end of a sentence. */
 const char *sim_unreachable_because(CUcontext context, CUdeviceptr address, bool write);
 /* Raises the sticky illegal-address error: "`what` on cuda:0 reads 4 bytes at 0x...: the memory was freed". */

@@ -5,6 +5,7 @@
 #include "alloc.h"
 #include "address.h"
 #include "api.h"
+#include "bar1.h"
 #include "context.h"
 #include "extents.h"
 #include "graph_memory.h"
@@ -181,6 +182,10 @@ CUresult sim_cuMemAlloc_v2(CUdeviceptr *address, size_t bytes)
     range = sim_allocate(sim_current(), bytes > 0 ? bytes : 1, &result);
     if (range == NULL)
         return result;
+    if (sim_bar1_is_exceeded(range->location)) { /* by peer access that is enabled */
+        sim_deallocate(range);
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    }
     *address = range->start;
     sim_trace_memory("alloc", range->start, bytes, sim_current()->device, NULL);
     return CUDA_SUCCESS;

@@ -1,5 +1,6 @@
 /* context_state.c: what a context can be asked, told and waited for; peer access between contexts. */
 #include "api.h"
+#include "bar1.h"
 #include "capture.h"
 #include "context.h"
 #include "objects.h"
@@ -150,7 +151,11 @@ CUresult sim_cuCtxEnablePeerAccess(CUcontext peer, unsigned flags)
         return CUDA_ERROR_PEER_ACCESS_UNSUPPORTED;
     if (context->peer_enabled[peer->device] && SIM_RULE(peer_enabled_once))
         return CUDA_ERROR_PEER_ACCESS_ALREADY_ENABLED;
-    context->peer_enabled[peer->device] = true;
+    context->peer_enabled[peer->device] = true; /* maps all that is allocated there */
+    if (sim_bar1_is_exceeded(peer->device)) {
+        context->peer_enabled[peer->device] = false;
+        return CUDA_ERROR_TOO_MANY_PEERS;
+    }
     return CUDA_SUCCESS;
 }
 

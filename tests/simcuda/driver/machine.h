@@ -13,12 +13,20 @@
 struct sim_device_description {
     char name[96];
     size_t memory_bytes;
-    int major, minor; /* compute capability */
-    bool vmm;         /* cuMemCreate and its family */
-    bool host_vmm;    /* ... with host locations */
+    int major, minor;  /* compute capability */
+    bool vmm;          /* cuMemCreate and its family */
+    bool host_vmm;     /* ... with host locations */
+    size_t bar1_bytes; /* how much of its memory other devices can have mapped; 0: all */
     struct {
         unsigned domain, bus, device;
     } pci;
+};
+
+/* What kernels get of another device's memory, where peer access is reported. Copies always pass. */
+enum sim_peer_kernels {
+    SIM_PEER_WORKS,
+    SIM_PEER_GARBAGE, /* loads give other bytes, stores are lost */
+    SIM_PEER_FAULTS   /* illegal address */
 };
 
 #define SIM_UUID_BYTES      16
@@ -29,6 +37,11 @@ struct sim_machine {
     int device_count;
     struct sim_device_description devices[SIM_MAX_DEVICES];
     bool peer_access[SIM_MAX_DEVICES][SIM_MAX_DEVICES]; /* [from][to]: `from` may read and write memory of `to` */
+    enum sim_peer_kernels peer_kernels;
+    bool peer_copies;          /* copy engines reach mapped memory of devices without peer access */
+    bool hmm;                  /* kernels reach pageable memory */
+    size_t host_limit_bytes;   /* the control group's limit; 0: none */
+    unsigned access_not_ready; /* one of so many calls of cuMemSetAccess answers "not ready"; 0: none */
 };
 
 /* Fills `machine` from `text` (NULL: the default). On a bad description writes one sentence to `error` and returns

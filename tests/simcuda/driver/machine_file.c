@@ -1,14 +1,20 @@
 /* machine_file.c: reads a machine description in YAML.
  *
  *     host: 64gb                      # memory of the machine itself
- *     peer-access: all                # all | none | a list of directed pairs: [[0, 1], [1, 0]]
- *     devices:
+ *     host-limit: 32gb                # of the program's control group; absent: none
+ *     hmm: false                      # whether kernels can use pageable memory
+ *     peer-access: all                # what is reported: all | none | a list of directed pairs: [[0, 1], [1, 0]]
+ *     peer-kernels: work              # what kernels get where access is reported: work | garbage | fault
+ *     peer-copies: false              # whether copy engines reach mapped memory where no access is reported
+ *     set-access-not-ready: 8         # cuMemSetAccess answers CUDA_ERROR_NOT_READY once in so many calls; absent:
+ * never devices:
  *       - name: Simulated 24 GB GPU
  *         memory: 24gb
  *         capability: 8.6
  *         vmm: true                   # virtual memory management
  *         host-vmm: true              # ... with memory of the host
  *         pci: 0000:01:00.0           # default: bus 1 for the first device, 2 for the second, ...
+ *         bar1: 256mb                 # how much of its memory other devices can have mapped; absent: all
  *
  * Only `memory` is required. Whatever is not understood is an error: a misspelt flag must not give another machine. */
 #include "machine.h"
@@ -77,7 +83,7 @@ static bool read_device(
     *device =
         (struct sim_device_description){.major = 8, .minor = 6, .vmm = true, .host_vmm = true, .pci.bus = default_bus};
     if (node->type != YAML_MAPPING_NODE)
-        return complain(reader, node, "a device is a mapping with name, memory, capability, vmm, host-vmm, pci", NULL);
+        return complain(reader, node, "a device is a mapping with name, memory, capability, vmm, host-vmm, bar1, pci", NULL);
     for (yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top; pair++) {
         yaml_node_t *key_node = yaml_document_get_node(&reader->document, pair->key);
         yaml_node_t *value = yaml_document_get_node(&reader->document, pair->value);
@@ -98,11 +104,13 @@ static bool read_device(
             good = read_flag(reader, value, &device->vmm);
         } else if (strcmp(key, "host-vmm") == 0) {
             good = read_flag(reader, value, &device->host_vmm);
+        } else if (strcmp(key, "bar1") == 0) {
+            good = read_size(reader, value, &device->bar1_bytes);
         } else if (strcmp(key, "pci") == 0) {
             good = read_pci(reader, value, device);
         } else {
             good = complain(
-                reader, key_node, "unknown key of a device (name, memory, capability, vmm, host-vmm, pci)", key);
+                reader, key_node, "unknown key of a device (name, memory, capability, vmm, host-vmm, bar1, pci)", key);
         }
         if (!good)
             return false;
@@ -182,25 +190,69 @@ static bool read_peers(struct reader *reader, const yaml_node_t *node, struct si
     return true;
 }
 
+static bool read_peer_kernels(struct reader *reader, const yaml_node_t *node, enum sim_peer_kernels *kernels)
+{
+    static const char *const names[] = {
+        [SIM_PEER_WORKS] = "work", [SIM_PEER_GARBAGE] = "garbage", [SIM_PEER_FAULTS] = "fault"};
+    const char *text = scalar(node);
+
+    for (size_t i = 0; text != NULL && i < sizeof names / sizeof *names; i++)
+        if (strcmp(text, names[i]) == 0) {
+            *kernels = (enum sim_peer_kernels)i;
+            return true;
+        }
+    return complain(reader, node, "work, garbage or fault is expected", text);
+}
+
+static bool read_number(struct reader *reader, const yaml_node_t *node, unsigned *number)
+{
+    const char *text = scalar(node);
+    char rest;
+    if (text == NULL || sscanf(text, "%u%c", number, &rest) != 1 || *number < 2 || *number > 1000000)
+        return complain(reader, node, "a number from 2 to 1000000 is expected", text);
+    return true;
+}
+
+/* The keys of a machine but `devices` and `peer-access`. */
+static bool read_value(
+    struct reader *reader, const yaml_node_t *key_node, const yaml_node_t *value, struct sim_machine *machine)
+{
+    const char *key = scalar(key_node);
+
+    if (key != NULL && strcmp(key, "host") == 0)
+        return read_size(reader, value, &machine->host_bytes);
+    if (key != NULL && strcmp(key, "host-limit") == 0)
+        return read_size(reader, value, &machine->host_limit_bytes);
+    if (key != NULL && strcmp(key, "hmm") == 0)
+        return read_flag(reader, value, &machine->hmm);
+    if (key != NULL && strcmp(key, "peer-kernels") == 0)
+        return read_peer_kernels(reader, value, &machine->peer_kernels);
+    if (key != NULL && strcmp(key, "peer-copies") == 0)
+        return read_flag(reader, value, &machine->peer_copies);
+    if (key != NULL && strcmp(key, "set-access-not-ready") == 0)
+        return read_number(reader, value, &machine->access_not_ready);
+    return complain(reader, key_node,
+        "unknown key (host, host-limit, hmm, devices, peer-access, peer-kernels, peer-copies, set-access-not-ready)",
+        key);
+}
+
 static bool read_machine(struct reader *reader, const yaml_node_t *root, struct sim_machine *machine)
 {
     const yaml_node_t *peers = NULL;
 
     if (root == NULL || root->type != YAML_MAPPING_NODE)
-        return complain(reader, root, "a machine file is a mapping with host, devices, peer-access", NULL);
+        return complain(reader, root, "a machine file is a mapping with host, devices, peer-access, ...", NULL);
     for (yaml_node_pair_t *pair = root->data.mapping.pairs.start; pair < root->data.mapping.pairs.top; pair++) {
         yaml_node_t *key_node = yaml_document_get_node(&reader->document, pair->key);
         yaml_node_t *value = yaml_document_get_node(&reader->document, pair->value);
         const char *key = scalar(key_node);
         bool good = true;
-        if (key != NULL && strcmp(key, "host") == 0)
-            good = read_size(reader, value, &machine->host_bytes);
-        else if (key != NULL && strcmp(key, "devices") == 0)
+        if (key != NULL && strcmp(key, "devices") == 0)
             good = read_devices(reader, value, machine);
         else if (key != NULL && strcmp(key, "peer-access") == 0)
             peers = value; /* needs the number of devices */
         else
-            good = complain(reader, key_node, "unknown key (host, devices, peer-access)", key);
+            good = read_value(reader, key_node, value, machine);
         if (!good)
             return false;
     }

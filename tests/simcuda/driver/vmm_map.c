@@ -2,6 +2,8 @@
  * cuMemUnmap, cuMemSetAccess, cuMemGetAccess. None of these calls waits for the device. */
 #include "address.h"
 #include "api.h"
+#include "bar1.h"
+#include "refusals.h"
 #include "rules.h"
 #include "schedule.h"
 #include "trace.h"
@@ -216,6 +218,10 @@ CUresult sim_cuMemSetAccess(CUdeviceptr address, size_t bytes, const CUmemAccess
         if (result != CUDA_SUCCESS)
             return result;
     }
+    if (!sim_bar1_has_room(address, end, descriptors, count))
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    if (sim_access_is_not_ready())
+        return CUDA_ERROR_NOT_READY;
     while (address < end) {
         struct sim_range *range = sim_range_find(address);
         for (size_t i = 0; i < count; i++) {

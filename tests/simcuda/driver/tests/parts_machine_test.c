@@ -69,6 +69,28 @@ Test(machine, a_file_says_everything)
     cr_assert(machine.peer_access[1][0] && !machine.peer_access[0][1]);
 }
 
+Test(machine, a_file_without_a_flag_describes_an_honest_machine)
+{
+    cr_assert(load_file("devices:\n  - memory: 1gb\n  - memory: 1gb\n"), "%s", error);
+    cr_assert(machine.peer_access[0][1] && machine.peer_kernels == SIM_PEER_WORKS);
+    cr_assert(!machine.peer_copies && !machine.hmm);
+    cr_assert(machine.host_limit_bytes == 0 && machine.access_not_ready == 0 && machine.devices[0].bar1_bytes == 0);
+}
+
+Test(machine, flags_of_a_file_are_read)
+{
+    cr_assert(load_file("host-limit: 2gb\nhmm: true\npeer-access: none\npeer-kernels: garbage\npeer-copies: true\n"
+                        "set-access-not-ready: 8\ndevices:\n  - memory: 1gb\n    bar1: 256mb\n"),
+        "%s", error);
+    cr_assert_eq(machine.host_limit_bytes, 2 * GB);
+    cr_assert(machine.hmm && machine.peer_copies);
+    cr_assert_eq(machine.peer_kernels, SIM_PEER_GARBAGE);
+    cr_assert_eq(machine.access_not_ready, 8);
+    cr_assert_eq(machine.devices[0].bar1_bytes, GB / 4);
+    cr_assert(load_file("peer-kernels: fault\ndevices:\n  - memory: 1gb\n"), "%s", error);
+    cr_assert_eq(machine.peer_kernels, SIM_PEER_FAULTS);
+}
+
 Test(machine, mistakes_in_a_file_name_the_line)
 {
     static const struct {
@@ -79,6 +101,11 @@ Test(machine, mistakes_in_a_file_name_the_line)
         {"devices:\n  - memory: much\n", ":2: a size"},
         {"devices:\n  - memory: 1gb\n    vmm: maybe\n", ":3: true or false"},
         {"devices:\n  - memory: 1gb\n    capability: eight\n", ":3: a compute capability"},
+        {"devices:\n  - memory: 1gb\n    bar1: some\n", ":3: a size"},
+        {"devices:\n  - memory: 1gb\npeer-kernels: maybe\n", ":3: work, garbage or fault"},
+        {"devices:\n  - memory: 1gb\nset-access-not-ready: 1\n", ":3: a number from 2"},
+        {"devices:\n  - memory: 1gb\nset-access-not-ready: 8x\n", ":3: a number from 2"},
+        {"devices:\n  - memory: 1gb\nhmm: yes\n", ":3: true or false"},
         {"devices: []\n", "at least one entry"},
         {"devices:\n  - name: A\n", "`memory:`"},
         {"devices:\n  - memory: 1gb\npeer-access: [[0, 1]]\n", ":3: peer access"},
