@@ -22,7 +22,7 @@ conformance-check: simcuda $(BUILD)/tests/conformance $(BUILD)/tests/conformance
 	$(Q)for machine in $(CONFORMANCE_MACHINES); do for order in $(CONFORMANCE_ORDERS); do \
 	for program in conformance conformance-12; do \
 		echo "# $$program, machine $$machine, order $$order"; \
-		SIMCUDA_MACHINE=$$machine SIMCUDA_ORDER=$$order SIMCUDA_SEED=1 LD_LIBRARY_PATH=$(SIMCUDA_DIR) \
+		SIMCUDA_MACHINE=$$machine SIMCUDA_ORDER=$$order SIMCUDA_SEED=1 SIMCUDA_FRESH=poison LD_LIBRARY_PATH=$(SIMCUDA_DIR) \
 			$(BUILD)/tests/$$program || exit 1; \
 	done; done; done
 TEST_PROGRAMS += $(BUILD)/tests/conformance $(BUILD)/tests/conformance-12

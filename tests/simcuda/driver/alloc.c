@@ -148,8 +148,7 @@ void sim_deallocate(struct sim_range *range)
     }
     sim_knowledge_set((uintptr_t)range->alias, bytes, SIM_UNKNOWN);
     if (slab != NULL)
-        sim_physical_clear(
-            range->location, range->alias, bytes); /* fresh memory reads as zeros also where the page lives on */
+        sim_physical_clear(range->location, range->alias, bytes); /* the page lives on */
     sim_range_remove(range);
     if (slab != NULL) {
         sim_extents_give(&slab->free, start, round_up(bytes, ALIGNMENT));

@@ -2,6 +2,7 @@
 #include "api.h"
 #include "capture.h"
 #include "failures.h"
+#include "host_files.h"
 #include "order.h"
 #include "rules.h"
 #include "trace.h"
@@ -262,6 +263,7 @@ __attribute__((destructor)) static void end_of_process(void)
         return;
     sim_lock();
     sim_trace_mark("exit");
+    sim_host_files_end();
     sim.deinitialised = true;
     sim_unlock();
 }

@@ -3,6 +3,8 @@
 #include "../kernels/choice.h"
 #include "api.h"
 #include "context.h"
+#include "fresh.h"
+#include "host_files.h"
 #include "objects.h"
 #include "order.h"
 #include "pool.h"
@@ -46,7 +48,8 @@ CUresult sim_cuInit(unsigned flags)
         return CUDA_ERROR_UNKNOWN;
     }
     sim_machine_narrow(&sim.machine, getenv("CUDA_DEVICE_ORDER"), getenv("CUDA_VISIBLE_DEVICES"));
-    if (!sim_order_start() || !sim_choice_start() || !sim_physical_start() || !start_devices() || !sim_trace_start())
+    if (!sim_order_start() || !sim_choice_start() || !sim_fresh_start() || !sim_host_files_start() ||
+        !sim_physical_start() || !start_devices() || !sim_trace_start())
         return CUDA_ERROR_UNKNOWN;
     sim.pid = getpid();
     sim.initialised = true;

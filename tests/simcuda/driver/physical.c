@@ -1,6 +1,8 @@
 /* physical.c: sparse memory as memory chips; see physical.h. */
 #include "physical.h"
 #include "extents.h"
+#include "fresh.h"
+#include "host_files.h"
 #include "rules.h"
 
 #include <fcntl.h>
@@ -56,8 +58,8 @@ static bool start_chip(int location, size_t capacity_bytes)
     return sim_extents_give(&chip->free, 0, bytes);
 }
 
-/* Makes the range read as zeros again, and gives its memory back. Whole pages of 4 KiB, or of SIM_PAGE_BYTES on a
- * device. */
+/* Makes the range read as fresh memory again, and gives its memory back. Whole pages of 4 KiB, or of SIM_PAGE_BYTES on
+ * a device. */
 static bool drop(const struct chip *chip, size_t offset, size_t bytes)
 {
     if (chip->fd < 0)
@@ -65,9 +67,16 @@ static bool drop(const struct chip *chip, size_t offset, size_t bytes)
     return fallocate(chip->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)bytes) == 0;
 }
 
+/* A control group's limit ends what can be pinned before the machine does. */
+static size_t host_capacity(void)
+{
+    size_t limit = sim.machine.host_limit_bytes;
+    return limit != 0 && limit < sim.machine.host_bytes ? limit : sim.machine.host_bytes;
+}
+
 bool sim_physical_start(void)
 {
-    bool good = start_chip(SIM_HOST, sim.machine.host_bytes);
+    bool good = start_chip(SIM_HOST, host_capacity());
     for (int i = 0; good && i < sim.machine.device_count; i++)
         good = start_chip(i, sim.machine.devices[i].memory_bytes);
     if (!good)
@@ -83,12 +92,16 @@ CUresult sim_physical_charge(int location, size_t bytes)
     if (limited && bytes > chip->capacity_bytes - chip->used_bytes)
         return CUDA_ERROR_OUT_OF_MEMORY;
     chip->used_bytes += bytes;
+    if (location == SIM_HOST)
+        sim_host_files_update(chip->used_bytes);
     return CUDA_SUCCESS;
 }
 
 void sim_physical_refund(int location, size_t bytes)
 {
     chip_of(location)->used_bytes -= bytes;
+    if (location == SIM_HOST)
+        sim_host_files_update(chip_of(location)->used_bytes);
 }
 
 CUresult sim_physical_take(int location, size_t bytes, struct sim_block *block)
@@ -104,9 +117,13 @@ CUresult sim_physical_take(int location, size_t bytes, struct sim_block *block)
     if (result != CUDA_SUCCESS)
         return result;
     if (!sim_extents_take(&chip->free, bytes, SIM_PAGE_BYTES, &offset)) {
-        chip->used_bytes -= bytes;
+        sim_physical_refund(location, bytes);
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
+    if (location == SIM_HOST)
+        sim_fresh_write(chip->alias + offset, bytes);
+    else if (!sim_fresh_map(chip->alias + offset, bytes))
+        sim_say("fresh memory of cuda:%d could not be poisoned: %m", location);
     *block = (struct sim_block){location, offset, bytes};
     return CUDA_SUCCESS;
 }
@@ -116,7 +133,7 @@ void sim_physical_give(const struct sim_block *block)
     struct chip *chip = chip_of(block->location);
     if (!drop(chip, block->offset, block->bytes))
         sim_say("freed memory could not be cleared: %m");
-    chip->used_bytes -= block->bytes;
+    sim_physical_refund(block->location, block->bytes);
     /* Without book-keeping memory the extent is lost to the region, which is four times as large as needed. */
     (void)sim_extents_give(&chip->free, block->offset, block->bytes);
 }
@@ -143,11 +160,11 @@ void sim_physical_clear(int location, char *alias, size_t bytes)
     size_t first = (start + SIM_PAGE_BYTES - 1) & ~(SIM_PAGE_BYTES - 1), last = end & ~(SIM_PAGE_BYTES - 1);
 
     if (first >= last || !drop(chip, first, last - first)) {
-        memset(alias, 0, bytes);
+        memset(alias, sim_fresh_byte(), bytes);
         return;
     }
-    memset(alias, 0, first - start);
-    memset(chip->alias + last, 0, end - last);
+    memset(alias, sim_fresh_byte(), first - start);
+    memset(chip->alias + last, sim_fresh_byte(), end - last);
 }
 
 bool sim_physical_expose(const struct sim_block *block, CUdeviceptr address, bool writable)

@@ -4,8 +4,8 @@
  * refused beyond the capacity, as the sum says, not as the region is. The simulator reads and writes through mappings
  * of its own. The host's region is a memfd, because the program must see parts of it at addresses of its choice. A
  * device's is anonymous memory that only the simulator maps: no CPU address of the program ever shows it, large pages
- * make it quick, and a forked child does not get it. Freed bytes are given back to the system: fresh memory reads as
- * zeros. */
+ * make it quick, and a forked child does not get it. Freed bytes are given back to the system; what fresh memory reads
+ * as is in fresh.h. */
 #ifndef SIM_PHYSICAL_H
 #define SIM_PHYSICAL_H
 
@@ -28,7 +28,7 @@ size_t sim_physical_used(int location);
 size_t sim_physical_capacity(int location);
 /* Where the simulator itself sees the block's first byte. */
 char *sim_physical_alias(const struct sim_block *block);
-/* Makes the `bytes` behind `alias` (which the simulator got from sim_physical_alias) read as zeros again. */
+/* Makes the `bytes` behind `alias` (which the simulator got from sim_physical_alias) read as fresh memory again. */
 void sim_physical_clear(int location, char *alias, size_t bytes);
 /* Maps the block at the program's address, touchable by the CPU (for writing too), or takes it out of its reach again.
  */

@@ -58,21 +58,49 @@ Test(memory, a_card_holds_its_capacity_less_the_context)
     cr_assert_eq(simcudaBytesUsed(1), 0);
 }
 
-Test(memory, fresh_memory_reads_as_zeros_also_where_other_bytes_were)
+static void fresh_memory_reads_as(const char *name, int fresh)
 {
     static const size_t sizes[] = {1, 1000, 100000, 3 * MIB};
 
+    setenv("SIMCUDA_FRESH", name, 1);
     start("early");
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         CUdeviceptr neighbour = new_memory(64), address = new_memory(sizes[i]), again;
-        SUCCEEDS(cuMemsetD8(address, 0xFF, sizes[i]));
+        SUCCEEDS(cuMemsetD8(address, 0x11, sizes[i]));
         SUCCEEDS(cuMemFree(address));
         again = new_memory(sizes[i]);
         cr_assert_eq(again, address, "first fit gives the address again: this test would see old bytes");
-        cr_assert_eq(byte_at(again), 0);
-        cr_assert_eq(byte_at(again + sizes[i] - 1), 0);
-        cr_assert_eq(byte_at(neighbour), 0);
+        cr_assert_eq(byte_at(again), fresh);
+        cr_assert_eq(byte_at(again + sizes[i] - 1), fresh);
+        cr_assert_eq(byte_at(neighbour), fresh);
     }
+}
+
+Test(memory, fresh_memory_reads_as_zeros_also_where_other_bytes_were)
+{
+    fresh_memory_reads_as("zero", 0);
+}
+
+Test(memory, fresh_memory_reads_as_poison_where_tests_ask_for_it)
+{
+    fresh_memory_reads_as("poison", 0xFF);
+}
+
+Test(memory, memory_of_every_kind_is_poisoned)
+{
+    CUdeviceptr pool_block, mapping;
+    unsigned char *pinned;
+
+    start("early");
+    SUCCEEDS(cuMemAllocAsync(&pool_block, 100, NULL));
+    cr_assert_eq(byte_at(pool_block + 99), FRESH);
+    mapping = new_mapping(new_handle(CU_MEM_LOCATION_TYPE_DEVICE, 1, 4 * MIB), 4 * MIB, 0);
+    cr_assert_eq(byte_at(mapping), FRESH);
+    cr_assert_eq(byte_at(mapping + 4 * MIB - 1), FRESH);
+    mapping = new_mapping(new_handle(CU_MEM_LOCATION_TYPE_HOST_NUMA, 0, 2 * MIB), 2 * MIB, 0);
+    cr_assert_eq(byte_at(mapping + MIB), FRESH);
+    SUCCEEDS(cuMemHostAlloc((void **)&pinned, 100 * MIB, 0));
+    cr_assert(pinned[0] == FRESH && pinned[100 * MIB - 1] == FRESH);
 }
 
 /* Whether the CPU can read the byte, asked of the kernel: it answers EFAULT instead of a signal. */
@@ -186,7 +214,7 @@ Test(memory, host_located_memory_is_touchable_with_access_for_the_host_only)
     strcpy((char *)address, "written here");
     GIVES(CUDA_ERROR_INVALID_VALUE, cuMemcpyDtoD(local, address, 13));
     SUCCEEDS(cuMemcpy(local, address, 13));
-    cr_assert_eq(byte_at(local + 12), 0);
+    cr_assert_eq(byte_at(local + 12), 0, "the end of the string");
     cr_assert_eq(byte_at(local + 11), 'e');
 }
 

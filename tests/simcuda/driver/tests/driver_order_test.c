@@ -18,7 +18,7 @@ Test(order, a_pinned_source_is_read_at_execution_and_a_pageable_one_at_the_call)
     SUCCEEDS(cuMemcpyHtoDAsync(to, pinned, 1, stream));
     SUCCEEDS(cuMemcpyHtoDAsync(to + 1, &pageable, 1, stream));
     *pinned = pageable = 2;
-    cr_assert_eq(byte_at(to), 0, "nothing has run yet");
+    cr_assert_eq(byte_at(to), FRESH, "nothing has run yet");
     SUCCEEDS(cuStreamSynchronize(stream));
     cr_assert_eq(byte_at(to), 2);
     cr_assert_eq(byte_at(to + 1), 1);
@@ -41,7 +41,7 @@ Test(order, only_what_is_waited_for_runs_when_late)
     SUCCEEDS(cuMemsetD8Async(to, 5, 1, first));
     SUCCEEDS(cuMemsetD8Async(to + 1, 6, 1, second));
     SUCCEEDS(cuStreamSynchronize(second));
-    cr_assert_eq(byte_at(to), 0);
+    cr_assert_eq(byte_at(to), FRESH);
     cr_assert_eq(byte_at(to + 1), 6);
 }
 
@@ -60,7 +60,7 @@ Test(order, a_wait_keeps_the_recording_that_the_event_had)
     SUCCEEDS(cuEventRecord(event, writer));
     SUCCEEDS(cuStreamSynchronize(waiter));
     cr_assert_eq(byte_at(to), 5, "before the first recording");
-    cr_assert_eq(byte_at(to + 1), 0, "after it");
+    cr_assert_eq(byte_at(to + 1), FRESH, "after it");
     SUCCEEDS(cuEventSynchronize(event));
     cr_assert_eq(byte_at(to + 1), 6);
 }
@@ -80,7 +80,7 @@ Test(order, the_legacy_stream_waits_for_blocking_streams_and_they_for_it)
     cr_assert_eq(byte_at(to + 3), 4);
     cr_assert_eq(byte_at(to + 2), 3, "a blocking stream waits for the legacy stream");
     cr_assert_eq(byte_at(to), 1, "which waits for other blocking streams");
-    cr_assert_eq(byte_at(to + 1), 0, "a non-blocking stream is not part of it");
+    cr_assert_eq(byte_at(to + 1), FRESH, "a non-blocking stream is not part of it");
 }
 
 Test(order, a_query_is_refused_three_times_and_then_the_work_is_done)
@@ -95,7 +95,7 @@ Test(order, a_query_is_refused_three_times_and_then_the_work_is_done)
     SUCCEEDS(cuEventRecord(event, stream));
     for (int i = 0; i < 3; i++)
         GIVES(CUDA_ERROR_NOT_READY, cuEventQuery(event));
-    cr_assert_eq(byte_at(to), 0);
+    cr_assert_eq(byte_at(to), FRESH);
     SUCCEEDS(cuEventQuery(event));
     cr_assert_eq(byte_at(to), 5);
 }

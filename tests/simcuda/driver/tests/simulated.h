@@ -22,12 +22,16 @@
         cr_assert_eq(got, (expected), "%s gave %d, not %d", #call, got, (expected));                                   \
     } while (0)
 
+/* What memory reads as that nobody has written (SIMCUDA_FRESH=poison). */
+#define FRESH 0xFF
+
 /* Two devices with peer access, 1 GiB and 2 GiB; the context of the first one is current. */
 static inline CUcontext start(const char *order)
 {
     CUcontext context;
     setenv("SIMCUDA_MACHINE", "1gb+2gb", 1);
     setenv("SIMCUDA_ORDER", order, 1);
+    setenv("SIMCUDA_FRESH", "poison", 0);
     unsetenv("CUDA_VISIBLE_DEVICES");
     SUCCEEDS(cuInit(0));
     SUCCEEDS(cuDevicePrimaryCtxRetain(&context, 0));
