@@ -15,6 +15,7 @@
 #include "rules.h"
 #include "schedule.h"
 #include "trace.h"
+#include "vmm.h"
 
 #include <stdlib.h>
 
@@ -178,6 +179,7 @@ CUresult sim_cuMemAlloc_v2(CUdeviceptr *address, size_t bytes)
 
     if (address == NULL || (bytes == 0 && SIM_RULE(alloc_zero_bytes)))
         return CUDA_ERROR_INVALID_VALUE;
+    sim_exports_settle();
     range = sim_allocate(sim_current(), bytes > 0 ? bytes : 1, &result);
     if (range == NULL)
         return result;

@@ -10,6 +10,7 @@
 #include "pool.h"
 #include "rules.h"
 #include "trace.h"
+#include "vmm.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -175,6 +176,7 @@ CUresult sim_cuMemGetInfo_v2(size_t *free_bytes, size_t *total_bytes)
 
     if (free_bytes == NULL || total_bytes == NULL)
         return CUDA_ERROR_INVALID_VALUE;
+    sim_exports_settle();
     *total_bytes = sim_physical_capacity(device);
     *free_bytes = *total_bytes > sim_physical_used(device) ? *total_bytes - sim_physical_used(device) : 0;
     return CUDA_SUCCESS;

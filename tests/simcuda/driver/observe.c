@@ -6,6 +6,7 @@
 #include "failures.h"
 #include "objects.h"
 #include "trace.h"
+#include "vmm.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -23,6 +24,7 @@ size_t simcudaBytesUsed(int location)
     if (!is_ready() || (location != SIMCUDA_LOCATION_HOST && !sim_is_device(location)))
         return 0;
     sim_lock();
+    sim_exports_settle();
     bytes = sim_physical_used(location);
     sim_unlock();
     return bytes;

@@ -104,8 +104,10 @@ struct sim_handle *sim_handle_of(CUmemGenericAllocationHandle number)
 
 void sim_handle_settle(struct sim_handle *handle)
 {
-    if (handle->references > 0 || handle->mappings > 0 || !SIM_RULE(unused_memory_freed))
+    if (handle->references > 0 || handle->mappings > 0 || !SIM_RULE(unused_memory_freed) ||
+        (handle->exports > 0 && SIM_RULE(export_keeps_memory)))
         return;
+    sim_exports_forget(handle);
     sim_knowledge_set((uintptr_t)sim_physical_alias(&handle->block), handle->bytes, SIM_UNKNOWN);
     sim_physical_give(&handle->block);
     sim_object_remove(handle);
@@ -178,6 +180,7 @@ CUresult sim_cuMemCreate(
     handle = calloc(1, sizeof *handle);
     if (handle == NULL)
         return CUDA_ERROR_OUT_OF_MEMORY;
+    sim_exports_settle();
     result = sim_physical_take(location, bytes, &handle->block);
     if (result == CUDA_SUCCESS && !sim_object_add(handle, SIM_OBJECT_HANDLE)) {
         sim_physical_give(&handle->block);
