@@ -1,4 +1,5 @@
 /* check_vmm.c: virtual memory management with device memory. */
+#include "context.h"
 #include "vmm.h"
 
 #include <string.h>
@@ -106,6 +107,32 @@ CHECK(vmm_unmap_part, "[header: cuMemUnmap]", "a part of a mapping cannot be unm
     OK(cuMemUnmap(address, 2 * unit));
 }
 
+CHECK(vmm_unmap_several, "[observed: cuda-samples, vectorAddMMAP]",
+    "several mappings beside each other are unmapped at once")
+{
+    size_t unit = need_vmm();
+    CUdeviceptr address = reserve(3 * unit);
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < 3; i++)
+            OK(cuMemMap(address + (size_t)i * unit, unit, 0, create_on(0, unit), 0));
+        OK(cuMemUnmap(address, 3 * unit));
+    }
+}
+
+CHECK(vmm_outlives_context, "[header: cuCtxDestroy]",
+    "memory from cuMemCreate stays when the context goes that was current")
+{
+    size_t unit = need_vmm();
+    CUmemGenericAllocationHandle handle;
+    CUcontext context = new_context(0);
+    CUdeviceptr address = reserve_and_map(unit, &handle);
+    OK(allow_device(0, address, unit));
+    fill(address, 7, unit);
+    OK(cuCtxDestroy(context));
+    use_device(0);
+    expect_filled(address, 7, unit);
+}
+
 CHECK(vmm_unmap_unmapped, "[header: cuMemUnmap]", "what is not mapped cannot be unmapped", "unmap_mapped")
 {
     size_t unit = need_vmm();
@@ -199,17 +226,6 @@ CHECK(vmm_properties, "[header: cuMemGetAllocationPropertiesFromHandle]",
     EXPECT(found.type == CU_MEM_ALLOCATION_TYPE_PINNED);
     EXPECT(found.location.type == CU_MEM_LOCATION_TYPE_DEVICE && found.location.id == 0);
     EXPECT(found.requestedHandleTypes == CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR);
-}
-
-CHECK(vmm_pointer_attributes, "[doc: cudaPointerGetAttributes]", "mapped device memory is known as device memory")
-{
-    size_t unit = need_vmm();
-    CUmemGenericAllocationHandle handle;
-    struct cudaPointerAttributes attributes;
-    CUdeviceptr address = reserve_and_map(unit, &handle);
-    OK(allow_device(0, address, unit));
-    OK(cudaPointerGetAttributes(&attributes, (void *)address));
-    EXPECT(attributes.type == cudaMemoryTypeDevice && attributes.device == 0);
 }
 
 CHECK(vmm_cuda_free, "[doc: cudaFree]", "cudaFree does not take what cuMemMap mapped", "free_mapping")

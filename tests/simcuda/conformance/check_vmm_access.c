@@ -1,4 +1,5 @@
 /* check_vmm_access.c: who may use mapped memory. */
+#include "cpu.h"
 #include "vmm.h"
 
 CHECK(vmm_no_access_at_first, "[header: cuMemMap]", "a new mapping cannot be accessed before access is set",
@@ -13,6 +14,33 @@ CHECK(vmm_no_access_at_first, "[header: cuMemMap]", "a new mapping cannot be acc
     OK(cuMemGetAccess(&flags, &here, address));
     EXPECT(flags == CU_MEM_ACCESS_FLAGS_PROT_NONE);
     FAILS_SOMEHOW(cuMemcpyHtoD(address, &byte, 1));
+}
+
+CHECK(vmm_access_of_mapping, "[header: cuMemSetAccess]",
+    "access belongs to the mapping: another mapping of the handle has none of it", "map_without_access")
+{
+    size_t unit = need_vmm();
+    CUmemGenericAllocationHandle handle;
+    CUmemLocation here = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = 0};
+    unsigned long long flags = 99;
+    CUdeviceptr first = reserve_and_map(unit, &handle), second = reserve(unit);
+    OK(cuMemMap(second, unit, 0, handle, 0));
+    OK(allow_device(0, first, unit));
+    OK(cuMemGetAccess(&flags, &here, second));
+    EXPECT(flags == CU_MEM_ACCESS_FLAGS_PROT_NONE);
+}
+
+CHECK(vmm_access_not_for_cpu, "[doc: programming guide, device memory]",
+    "the CPU does not reach device memory that is mapped", "device_memory_hidden")
+{
+    size_t unit = need_vmm();
+    CUmemGenericAllocationHandle handle;
+    SKIP_UNLESS(!device_attribute(0, CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS_USES_HOST_PAGE_TABLES),
+        "needs a device whose memory is apart from the host's");
+    CUdeviceptr address = reserve_and_map(unit, &handle);
+    OK(allow_device(0, address, unit));
+    fill(address, 1, unit);
+    EXPECT(!cpu_can_read(address));
 }
 
 CHECK(vmm_access_lost_by_remap, "[header: cuMemUnmap]", "memory mapped again to the same addresses needs access anew",

@@ -61,6 +61,19 @@ CHECK(host_device_access, "[header: cuMemSetAccess]", "a device with access uses
     OK(cuCtxSynchronize());
 }
 
+CHECK(host_needs_device_access, "[header: cuMemMap]",
+    "a kernel without access to mapped host memory breaks the context", "map_without_access")
+{
+    size_t bytes;
+    int node;
+    SKIP_UNLESS(!device_attribute(0, CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS),
+        "needs a device that cannot use the CPU's mappings");
+    CUdeviceptr address = map_host(&bytes, &node);
+    OK(allow(CU_MEM_LOCATION_TYPE_HOST_NUMA, node, address, bytes));
+    OK(launch_store(store_kernel(), address, 1, NULL));
+    FAILS(cuCtxSynchronize(), CUDA_ERROR_ILLEGAL_ADDRESS);
+}
+
 CHECK(host_takes_no_device_memory, "[header: cuMemCreate]", "memory of the host takes none of the device's")
 {
     int node;

@@ -85,6 +85,8 @@ static CUresult answer(
     case CU_POINTER_ATTRIBUTE_CONTEXT:
         out->bytes = sizeof(CUcontext);
         out->value.pointer = range->context;
+        if (range->kind == SIM_MAPPING && !SIM_RULE(mapping_without_context))
+            out->value.pointer = sim_current();
         return CUDA_SUCCESS;
     case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
         out->bytes = sizeof(unsigned);
@@ -184,5 +186,5 @@ CUresult sim_cuPointerSetAttribute(const void *value, CUpointer_attribute attrib
     if (value == NULL || attribute != CU_POINTER_ATTRIBUTE_SYNC_MEMOPS || range == NULL)
         return CUDA_ERROR_INVALID_VALUE;
     /* Refused for mapped memory: "operation not supported" was seen there by UCX. */
-    return range->kind == SIM_ALLOCATION ? CUDA_SUCCESS : CUDA_ERROR_NOT_SUPPORTED;
+    return range->kind == SIM_ALLOCATION ? CUDA_SUCCESS : SIM_REFUSE(sync_memops, CUDA_ERROR_NOT_SUPPORTED);
 }
