@@ -21,6 +21,7 @@ notices() {
                 "$conformance" --only "$1" 2>/dev/null)
             case $output in
             *"# SKIP"*) break ;; # this machine lacks what the check needs, in every order
+            *"# ended by signal"* | *"# no end after"*) ;; # that is no noticing
             *"not ok 1 "*)
                 echo "$machine, $order"
                 return 0
