@@ -82,8 +82,8 @@ CUresult set_access(CUdeviceptr address, size_t bytes, const CUmemAccessDesc *ac
     CUresult result = cuMemSetAccess(address, bytes, access, 1);
     if (result != CUDA_ERROR_NOT_READY)
         return result;
-    OK(cuCtxSynchronize());
-    return cuMemSetAccess(address, bytes, access, 1);
+    result = cuCtxSynchronize();
+    return result == CUDA_SUCCESS ? cuMemSetAccess(address, bytes, access, 1) : result;
 }
 
 CUresult allow_device(int device, CUdeviceptr address, size_t bytes)
