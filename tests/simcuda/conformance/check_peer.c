@@ -156,6 +156,7 @@ CHECK(peer_copy_mapped, "[observed: ggml-org/llama.cpp 4606 and 4620, copies of 
     size_t bytes;
     void *here;
     cudaStream_t stream;
+    need_peers(0, 1, true); /* without, some machines' copy engines reach it all the same (2x24gb-dma-only) */
     CUdeviceptr there = foreign_mapping(&bytes, &here);
     OK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
     cudaError_t queued = cudaMemcpyPeerAsync(here, 0, (void *)there, 1, bytes, stream);
