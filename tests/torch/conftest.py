@@ -3,7 +3,7 @@
     tests/simcuda/vramspan-sim --machine 2x24gb python -m pytest tests/torch --allocator native
     tests/simcuda/vramspan-sim --machine 2x24gb python -m pytest tests/torch --allocator cudaMallocAsync
 
-PyTorch reads its allocator once, so each one wants a run of its own (run.py makes both). Kernels need not compute for
+PyTorch reads its allocator once, so each one wants a run of its own (run.py makes all). Kernels need not compute for
 these tests: they look at copies, matrix products, memory and errors only. Where the CUDA is simulated, its own account
 (fixture `account`) is the evidence of where bytes are.
 """
@@ -17,11 +17,16 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "comfyui"))
 
+# Name and what PyTorch calls it.
+ALLOCATORS = {
+    "native": "backend:native",
+    "cudaMallocAsync": "backend:cudaMallocAsync",
+    "expandable_segments": "expandable_segments:True",
+}
+
 
 def pytest_addoption(parser):
-    parser.addoption("--allocator", choices=("native", "cudaMallocAsync"), default="native")
-
-
+    parser.addoption("--allocator", choices=ALLOCATORS, default="native")
     parser.addoption("--every", type=int, default=1, metavar="N", help="run each Nth test only")
 
 
@@ -30,7 +35,7 @@ def pytest_collection_modifyitems(config, items):
 
 
 def pytest_configure(config):
-    os.environ["PYTORCH_CUDA_ALLOC_CONF"] = f"backend:{config.getoption('--allocator')}"
+    os.environ["PYTORCH_CUDA_ALLOC_CONF"] = ALLOCATORS[config.getoption("--allocator")]
     import torch
 
     if not torch.cuda.is_available():

@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 
-ALLOCATORS = ("native", "cudaMallocAsync")
+ALLOCATORS = ("native", "cudaMallocAsync", "expandable_segments")
 
 
 def run(allocator: str, arguments: list[str]) -> collections.Counter:

@@ -11,7 +11,12 @@ MIB = 1 << 20
 
 
 def test_allocator_is_the_one_asked_for(allocator):
-    assert torch.cuda.get_allocator_backend() == allocator
+    assert torch.cuda.get_allocator_backend() == {"expandable_segments": "native"}.get(allocator, allocator)
+    if allocator != "cudaMallocAsync":
+        kept = torch.empty(1 << 20, device="cuda:0")
+        segments = torch.cuda.memory_snapshot()
+        assert segments and all(segment["is_expandable"] == (allocator == "expandable_segments") for segment in segments)
+        del kept
 
 
 def test_every_device_has_a_name_and_properties():

@@ -3,6 +3,7 @@
 #include "api.h"
 #include "graph.h"
 #include "objects.h"
+#include "rules.h"
 
 #include <limits.h>
 #include <stdatomic.h>
@@ -131,13 +132,14 @@ struct sim_op *sim_held_op(const struct sim_held *held)
 
 static bool is_count(unsigned count)
 {
-    return count > 0 && count <= INT_MAX; /* "Must be nonzero and not larger than INT_MAX" */
+    return count > 0 && count <= INT_MAX; /* cuda.h, cuUserObjectCreate */
 }
 
 CUresult sim_cuUserObjectCreate(
     CUuserObject *object, void *pointer, CUhostFn destroy, unsigned references, unsigned flags)
 {
-    if (object == NULL || destroy == NULL || !is_count(references) || flags != CU_USER_OBJECT_NO_DESTRUCTOR_SYNC)
+    if (object == NULL || destroy == NULL ||
+        ((!is_count(references) || flags != CU_USER_OBJECT_NO_DESTRUCTOR_SYNC) && SIM_RULE(user_object_flags)))
         return CUDA_ERROR_INVALID_VALUE;
     *object = calloc(1, sizeof **object);
     if (*object == NULL || !sim_object_add(*object, SIM_OBJECT_USER_OBJECT)) {
