@@ -66,10 +66,12 @@ def test_account_agrees_with_what_pytorch_holds(account):
         pytest.skip("no simulated CUDA")
     torch.empty(1, device="cuda:0")
     torch.cuda.empty_cache()
-    before = account.bytes_used().get("cuda:0", 0)
+    before, reserved = account.bytes_used().get("cuda:0", 0), torch.cuda.memory_reserved(0)
     block = torch.empty(64 * MIB, dtype=torch.uint8, device="cuda:0")
     block.copy_(torch.zeros(64 * MIB, dtype=torch.uint8))
-    assert account.bytes_used()["cuda:0"] - before >= 64 * MIB
+    # Expandable segments may have the rest of a page for it.
+    assert torch.cuda.memory_reserved(0) - reserved >= 44 * MIB
+    assert account.bytes_used()["cuda:0"] - before == torch.cuda.memory_reserved(0) - reserved
     assert account.bytes_at(block.data_ptr(), 64 * MIB) == {"cuda:0": 64 * MIB}
 
 
