@@ -34,6 +34,7 @@ unset SIMCUDA_FRESH
 suite gpu-check-on-simulated unittest python3 -m unittest discover tests/simcuda/conformance
 suite exports tap tests/shim/exports.sh "$shim"
 suite pass-through-cost tap tests/bench/instructions.sh "$shim" "$build/bench/calls"
+suite simcuda-cost tap tests/bench/driver_instructions.sh "$build/bench/driver_calls"
 suite simcuda-golden tap tests/simcuda/golden/record/check.sh "$build/tests/recorder" "$build/simcuda"
 suite simcuda-fuzz-notices tap tests/simcuda/fuzz/notices.sh "$build/tests/fuzz"
 suite simcuda-stubs unittest python3 -m unittest discover tests/simcuda/stubs

@@ -9,8 +9,17 @@ calls_LIBS := $(BENCH_DIR)/libcudart.so.13 -ldl
 $(eval $(call program,calls,$(BENCH_DIR)/calls,tests/bench/calls.c))
 TEST_PROGRAMS += $(BENCH_DIR)/calls
 
+# What the simulated driver's own calls cost.
+driver_calls_CFLAGS := -isystem $(CUDA_INCLUDE)
+driver_calls_LINK_DEPS := $(SIMCUDA_DIR)/libcuda.so.1
+driver_calls_LDFLAGS := -Wl,--disable-new-dtags,-rpath,'$$ORIGIN/../simcuda'
+driver_calls_LIBS := $(SIMCUDA_DIR)/libcuda.so.1
+$(eval $(call program,driver_calls,$(BENCH_DIR)/driver_calls,tests/bench/driver_calls.c))
+TEST_PROGRAMS += $(BENCH_DIR)/driver_calls
+
 .PHONY: bench
-bench: $(BUILD)/libvramspan.so $(BENCH_DIR)/calls simcuda simcuda-nvidia ## costs of the hooks beside direct calls; a load on the simulated CUDA beside a copy
+bench: $(BUILD)/libvramspan.so $(BENCH_DIR)/calls $(BENCH_DIR)/driver_calls simcuda simcuda-nvidia ## costs of the hooks and of the simulated driver
 	$(Q)LD_PRELOAD=$(abspath $(BUILD)/libvramspan.so) $(BENCH_DIR)/calls
 	$(Q)tests/bench/startup.sh $(BUILD)/libvramspan.so
+	$(Q)$(BENCH_DIR)/driver_calls
 	$(Q)BUILD=$(BUILD) tests/simcuda/vramspan-sim --quiet $(TORCH_ENV)/bin/python tests/bench/load.py
