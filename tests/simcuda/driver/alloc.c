@@ -4,13 +4,13 @@
  * get pages of their own. */
 #include "alloc.h"
 #include "address.h"
+#include "adversary.h"
 #include "api.h"
 #include "bar1.h"
 #include "context.h"
 #include "extents.h"
 #include "graph_memory.h"
 #include "knowledge.h"
-#include "order.h"
 #include "pool.h"
 #include "rules.h"
 #include "schedule.h"
@@ -229,7 +229,7 @@ CUresult sim_cuMemFree_v2(CUdeviceptr address)
     }
     /* "May perform implicit synchronization" (cuda.h): real drivers wait for the work that uses the memory, and some
      * for all work. */
-    if (sim_order_choice(true, false))
+    if (sim_adversary_choice(true, false))
         sim_drain_all();
     else
         sim_drain_uses(address, range->bytes);

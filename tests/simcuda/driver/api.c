@@ -1,9 +1,9 @@
 /* api.c: the exported functions of the driver, made from driver_api.def, and the one way in that all of them take. */
 #include "api.h"
+#include "adversary.h"
 #include "capture.h"
 #include "failures.h"
 #include "host_files.h"
-#include "order.h"
 #include "rules.h"
 #include "trace.h"
 #include "turns.h"
@@ -211,7 +211,7 @@ static CUresult enter(enum api api, enum rules rules, bool per_thread_default)
     sim_thread.api = api;
     sim_thread.per_thread_default = per_thread_default;
     if (rules >= CONTEXT)
-        sim_order_between_calls();
+        sim_adversary_between_calls();
     result = sim_failure_due(api);
     if (result == CUDA_SUCCESS)
         result = check(rules);

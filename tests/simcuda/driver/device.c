@@ -1,12 +1,12 @@
 /* device.c: cuInit and what can be asked about devices. The numbers are those of a consumer card of compute capability
  * 8.6 with 82 multiprocessors; what a machine file says comes from there. */
 #include "../kernels/choice.h"
+#include "adversary.h"
 #include "api.h"
 #include "context.h"
 #include "fresh.h"
 #include "host_files.h"
 #include "objects.h"
-#include "order.h"
 #include "pool.h"
 #include "rules.h"
 #include "trace.h"
@@ -49,7 +49,7 @@ CUresult sim_cuInit(unsigned flags)
         return CUDA_ERROR_UNKNOWN;
     }
     sim_machine_narrow(&sim.machine, getenv("CUDA_DEVICE_ORDER"), getenv("CUDA_VISIBLE_DEVICES"));
-    if (!sim_order_start() || !sim_choice_start() || !sim_fresh_start() || !sim_host_files_start() ||
+    if (!sim_adversary_start() || !sim_choice_start() || !sim_fresh_start() || !sim_host_files_start() ||
         !sim_physical_start() || !start_devices() || !sim_trace_start())
         return CUDA_ERROR_UNKNOWN;
     sim.pid = getpid();

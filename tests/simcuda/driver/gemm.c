@@ -6,6 +6,7 @@
  */
 #include "gemm.h"
 
+#include "../kernels/choice.h"
 #include "gemm_alignment.h"
 #include "gemm_operand.h"
 #include "gemm_product.h"
@@ -265,7 +266,7 @@ bool sim_gemm_execute(int device, const struct simcuda_gemm *gemm, uint64_t oper
         operand_hash[1] = hash_if_from_host(&execution, OPERAND_B);
     }
 
-    bool known = inputs_known(&execution);
+    bool known = sim_computes_gemms() && inputs_known(&execution);
     *computed = known && compute(&execution);
     if (known && !*computed)
         fprintf(stderr,

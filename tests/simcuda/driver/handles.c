@@ -1,6 +1,6 @@
 /* handles.c: see handles.h. */
 #include "handles.h"
-#include "order.h"
+#include "adversary.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,10 +18,10 @@ void *sim_handle_new(struct sim_handles *handles, size_t bytes)
 {
     void *handle;
 
-    if (handles->count == 0 || !sim_order_choice(true, false))
+    if (handles->count == 0 || !sim_adversary_choice(true, false))
         return calloc(1, bytes);
     /* An allocator hands out again what came back last; the seed may choose otherwise. */
-    handle = take(handles, sim_order_choice(true, false) ? handles->count - 1 : sim_random(handles->count));
+    handle = take(handles, sim_adversary_choice(true, false) ? handles->count - 1 : sim_random(handles->count));
     return memset(handle, 0, bytes);
 }
 

@@ -1,6 +1,6 @@
 /* host_thread.c: see host_thread.h. */
 #include "host_thread.h"
-#include "order.h"
+#include "adversary.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -37,7 +37,7 @@ static void *serve(void *unused)
         if (first == NULL)
             last = NULL;
         call(stream);
-        sim_order_between_calls(); /* what waited for the function may be ready, and nobody calls */
+        sim_adversary_between_calls(); /* what waited for the function may be ready, and nobody calls */
     }
     return unused;
 }

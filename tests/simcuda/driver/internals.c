@@ -1,10 +1,10 @@
 /* internals.c: what the simulated NVIDIA libraries reach through cuGetExportTable; see ../internals.h. */
 #include "../internals.h"
 #include "access.h"
+#include "adversary.h"
 #include "api.h"
 #include "gemm_types.h"
 #include "internals_entry.h"
-#include "order.h"
 #include "physical.h"
 #include "rules.h"
 #include "schedule.h"
@@ -147,7 +147,7 @@ CUresult sim_enter_internals(void)
         return CUDA_ERROR_NOT_INITIALIZED;
     sim_turns_take();
     sim_lock();
-    sim_order_between_calls();
+    sim_adversary_between_calls();
     context = sim_current();
     if (context == NULL || !context->active || context->sticky != CUDA_SUCCESS) {
         CUresult result = context == NULL    ? CUDA_ERROR_INVALID_CONTEXT

@@ -1,11 +1,11 @@
 /* schedule.c: the scheduler; see schedule.h. */
 #include "schedule.h"
 #include "access.h"
+#include "adversary.h"
 #include "api.h"
 #include "capture.h"
 #include "handles.h"
 #include "host_thread.h"
-#include "order.h"
 #include "ordering.h"
 #include "rules.h"
 
@@ -223,7 +223,7 @@ static bool drain(CUstream stream, uint64_t sequence, bool sleeps)
             continue;
         }
         sim_execute_first(stream);
-        sim_order_during_wait();
+        sim_adversary_during_wait();
     }
     sim_stream_drop(stream);
     return done;
@@ -322,7 +322,7 @@ void sim_drain_uses(CUdeviceptr address, size_t bytes)
 
 bool sim_runs_at_once(CUstream stream)
 {
-    return sim_order_is_early() && active == NULL && stream->capture == NULL;
+    return sim_adversary_is_early() && active == NULL && stream->capture == NULL;
 }
 
 CUresult sim_submit(CUstream stream, struct sim_op *op)
@@ -346,7 +346,7 @@ CUresult sim_submit(CUstream stream, struct sim_op *op)
         link_active(stream);
 
     sim_stream_hold(stream);
-    sim_order_after_submission();
+    sim_adversary_after_submission();
     while (stream->pending > QUEUE_LIMIT && !stream->busy)
         sim_drain(stream, stream->first->sequence);
     sim_stream_drop(stream);

@@ -1,7 +1,7 @@
 /* schedule.h: streams as queues of operations, and the one scheduler that runs them.
  *
  * There is no thread of the simulator's own: operations run inside API calls of the program. Which may run, and what
- * must have run when a wait ends, is decided here; when they run is the adversary's choice (order.h).
+ * must have run when a wait ends, is decided here; when they run is the adversary's choice (adversary.h).
  *
  * The order: a stream runs its operations one after another. An operation in the legacy default stream waits for all
  * that was submitted before to the blocking streams of its context, and these wait for it (CUDA Driver API, "Stream
@@ -32,7 +32,7 @@ struct sim_op_class {
     bool runs_unlocked;    /* calls the program back */
 };
 
-/* How the random order treats a stream for a while; order.h. */
+/* How the random order treats a stream for a while; adversary.h. */
 enum sim_mood { SIM_HELD, SIM_STEADY, SIM_EAGER, SIM_MOOD_COUNT, SIM_NO_MOOD = SIM_MOOD_COUNT };
 
 /* Embedded first in each kind of operation. */

@@ -56,7 +56,7 @@ bool sim_call_run(struct sim_call *call)
     while (call->views != NULL) {
         struct sim_view *view = call->views;
         call->views = view->next;
-        sim_view_close(view, ready);
+        sim_view_close(call, view, ready);
     }
     while (call->scratch != NULL) {
         struct scratch *next = call->scratch->next;

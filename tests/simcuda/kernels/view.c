@@ -132,7 +132,9 @@ static bool find_alias(struct sim_call *call, struct sim_view *view)
         if (piece > left)
             piece = left;
         alias = range->alias + (address - range->start);
-        if (address == view->address)
+        if (sim_reads_garbage(call->context->device, range))
+            view->flat = NULL; /* not what is there */
+        else if (address == view->address)
             view->flat = alias;
         else if (view->flat != NULL && alias != view->flat + (address - view->address))
             view->flat = NULL;
@@ -140,26 +142,10 @@ static bool find_alias(struct sim_call *call, struct sim_view *view)
     return true;
 }
 
-/* Copies between the pieces and the gathered bytes. */
-static void move(const struct sim_view *view, bool gather)
-{
-    char *flat = view->gathered;
-
-    for (size_t left = view->bytes, piece; left > 0; left -= piece, flat += piece) {
-        char *alias = sim_alias_of(view->address + (CUdeviceptr)(flat - view->gathered), &piece);
-        if (piece > left)
-            piece = left;
-        if (gather)
-            memcpy(flat, alias, piece);
-        else
-            memcpy(alias, flat, piece);
-    }
-}
-
-void sim_view_close(struct sim_view *view, bool known)
+void sim_view_close(const struct sim_call *call, struct sim_view *view, bool known)
 {
     if (view->writes && view->gathered != NULL && known)
-        move(view, false);
+        sim_device_write(call->context->device, view->address, view->gathered, view->bytes, call->what);
     if (view->writes)
         set_known(view, known);
     free(view->gathered);
@@ -199,11 +185,11 @@ static void *open_view(
         call->unknown = true;
     if (view->flat == NULL && !call->unknown) {
         view->gathered = malloc(bytes);
-        if (view->gathered == NULL) {
+        if (view->gathered == NULL ||
+            !sim_device_read(call->context->device, address, view->gathered, bytes, call->what)) {
             call->failed = true;
             return NULL;
         }
-        move(view, true);
         view->flat = view->gathered;
     }
     return view->flat;

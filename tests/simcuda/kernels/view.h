@@ -11,10 +11,10 @@ struct sim_view {
     bool reads, writes;
     const struct sim_shape *shape; /* NULL: all bytes; owned */
     char *flat;                    /* the memory's alias, or `gathered` */
-    char *gathered;                /* NULL where the alias is in one piece */
+    char *gathered;                /* NULL where the alias is in one piece and is what a kernel loads */
 };
 
 /* Writes gathered outputs back, and frees the view. `known`: what is known of the outputs from now on. */
-void sim_view_close(struct sim_view *view, bool known);
+void sim_view_close(const struct sim_call *call, struct sim_view *view, bool known);
 
 #endif

@@ -81,6 +81,25 @@ static CUresult multiply(CUdeviceptr a, CUdeviceptr b, CUdeviceptr d)
     return cuCtxSynchronize();
 }
 
+/* to = -from, each one float, by PyTorch's kernel; its parameters: the count, a functor without members, two pointers.
+ */
+static CUresult negate(CUdeviceptr from, CUdeviceptr to)
+{
+    int count = 1;
+    char functor = 0;
+    CUdeviceptr pointers[2] = {to, from};
+    void *parameters[] = {&count, &functor, pointers};
+    CUmodule module;
+    CUfunction kernel;
+
+    SUCCEEDS(cuModuleLoadData(&module, "image"));
+    SUCCEEDS(cuModuleGetFunction(&kernel, module,
+        "_ZN2at6native29vectorized_elementwise_kernelILi4EZZZNS0_15neg_kernel_cudaERNS_18TensorIteratorBaseEENKUlvE0_"
+        "clEvENKUlvE5_clEvEUlfE_St5arrayIPcLm2EEEEviT0_T1_"));
+    SUCCEEDS(cuLaunchKernel(kernel, 1, 1, 1, 128, 1, 1, 0, NULL, parameters, NULL));
+    return cuCtxSynchronize();
+}
+
 static float float_at(CUdeviceptr address)
 {
     float value;
@@ -103,6 +122,10 @@ Test(machine, an_honest_peer_is_read_and_written_by_kernels)
     cr_assert_eq(float_at(result), 15);
     SUCCEEDS(multiply(local, local, there));
     cr_assert_eq(float_at(there), 25);
+    SUCCEEDS(negate(peer, result));
+    cr_assert_eq(float_at(result), -3);
+    SUCCEEDS(negate(local, there));
+    cr_assert_eq(float_at(there), -5);
 }
 
 Test(machine, a_lying_peer_passes_copies_and_gives_kernels_garbage)
@@ -119,8 +142,14 @@ Test(machine, a_lying_peer_passes_copies_and_gives_kernels_garbage)
     cr_assert_neq(float_at(result), 15, "kernels load something else");
     SUCCEEDS(multiply(local, local, there));
     cr_assert_eq(float_at(there), 7, "and store nothing");
+    SUCCEEDS(negate(peer, result));
+    cr_assert_neq(float_at(result), -3);
+    SUCCEEDS(negate(local, there));
+    cr_assert_eq(float_at(there), 7);
     SUCCEEDS(multiply(local, local, result));
     cr_assert_eq(float_at(result), 25, "their own memory is fine");
+    SUCCEEDS(negate(local, result));
+    cr_assert_eq(float_at(result), -5);
 }
 
 Test(machine, a_peer_that_faults_passes_copies_and_breaks_kernels)
@@ -131,6 +160,35 @@ Test(machine, a_peer_that_faults_passes_copies_and_breaks_kernels)
     SUCCEEDS(cuMemcpyDtoD(result, peer, sizeof(float)));
     cr_assert_eq(float_at(result), 3);
     GIVES(CUDA_ERROR_ILLEGAL_ADDRESS, multiply(peer, local, result));
+}
+
+/* What is computed is chosen; what is not leaves memory as it was, and its result is not known. */
+static void check_computed(const char *choice, float product, float negative)
+{
+    setenv("SIMCUDA_COMPUTE", choice, 1);
+    start_on("1x12gb");
+    CUdeviceptr a = local_memory(3), b = local_memory(5), result = local_memory(7);
+    SUCCEEDS(multiply(a, b, result));
+    cr_assert_eq(float_at(result), product);
+    SUCCEEDS(multiply(result, b, b));
+    cr_assert_eq(float_at(b), product == 7 ? 5 : product * 5, "nothing is computed over what is not known");
+    SUCCEEDS(negate(a, result));
+    cr_assert_eq(float_at(result), negative);
+}
+
+Test(machine, computes_all_by_default)
+{
+    check_computed("", 15, -3);
+}
+
+Test(machine, computes_products_alone)
+{
+    check_computed("gemm", 15, 15);
+}
+
+Test(machine, computes_nothing)
+{
+    check_computed("none", 7, 7);
 }
 
 Test(machine, copy_engines_alone_reach_a_peers_mapped_memory)

@@ -299,6 +299,17 @@ Test(gemm, each_operand_is_checked_by_name_and_nothing_is_written, .init = reset
     cr_assert_eq(memory[OFFSET_D], 0x5a, "nothing is written after a failed check");
 }
 
+Test(gemm, computes_nothing_where_that_was_asked_for, .init = reset)
+{
+    struct simcuda_gemm gemm = make(SIMCUDA_F32, SIMCUDA_F32, 8, 6, 4, false, false, 0, 1);
+    bool computed = true;
+    products_are_computed = false;
+    cr_assert(sim_gemm_execute(3, &gemm, NULL, &computed));
+    cr_assert_not(computed);
+    cr_assert_eq(memory[OFFSET_D], 0x5a);
+    cr_assert_eq(told_forgotten.address, gemm.d.address);
+}
+
 Test(gemm, unknown_inputs_are_not_computed_and_make_the_result_unknown, .init = reset)
 {
     struct simcuda_gemm gemm = make(SIMCUDA_F32, SIMCUDA_F32, 8, 6, 4, false, false, 0, 1);

@@ -1,5 +1,5 @@
-/* order.c: the adversaries; see order.h. */
-#include "order.h"
+/* adversary.c: the adversaries; see adversary.h. */
+#include "adversary.h"
 #include "api.h"
 
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 static enum { EARLY, LATE, RANDOM } order;
 static uint64_t random_state;
 
-bool sim_order_start(void)
+bool sim_adversary_start(void)
 {
     const char *text = getenv("SIMCUDA_ORDER"), *seed = getenv("SIMCUDA_SEED");
     char *end;
@@ -44,7 +44,7 @@ uint64_t sim_random(uint64_t limit)
     return (z ^ (z >> 31)) % limit;
 }
 
-bool sim_order_choice(bool early, bool late)
+bool sim_adversary_choice(bool early, bool late)
 {
     switch (order) {
     case EARLY:
@@ -56,7 +56,7 @@ bool sim_order_choice(bool early, bool late)
     }
 }
 
-bool sim_order_is_early(void)
+bool sim_adversary_is_early(void)
 {
     return order == EARLY;
 }
@@ -134,7 +134,7 @@ static void random_moment(unsigned most_steps, bool host_functions)
 
 /* --- the moments -------------------------------------------------------------------------------------------------- */
 
-void sim_order_after_submission(void)
+void sim_adversary_after_submission(void)
 {
     if (order == EARLY)
         run_ready(true);
@@ -142,7 +142,7 @@ void sim_order_after_submission(void)
         random_moment(2, true);
 }
 
-void sim_order_between_calls(void)
+void sim_adversary_between_calls(void)
 {
     /* Host functions wait for a call that has to do with streams: the program may hold a lock here that they need. */
     if (sim_active_streams() == NULL)
@@ -153,7 +153,7 @@ void sim_order_between_calls(void)
         random_moment(1, false);
 }
 
-void sim_order_during_wait(void)
+void sim_adversary_during_wait(void)
 {
     if (order == RANDOM)
         random_moment(1, true);
