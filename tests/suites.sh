@@ -75,6 +75,9 @@ for order in late random; do
 done
 suite shim-seeds tap tests/shim/seeds.sh "$build" 200
 suite shim-faults tap tests/shim/faults.sh "$build"
+for order in late random; do
+    suite "torch-$order" sum $sim env SIMCUDA_ORDER=$order SIMCUDA_SEED=7 "$python" tests/torch/run.py
+done
 for environment in ${OTHER_TORCH_ENVS:-}; do
     name=${environment##*/}
     suite "$name" sum $sim "$environment/bin/python" tests/torch/run.py

@@ -1,5 +1,6 @@
 """Streams and events: order is kept where it is asked for, and memory in use is not handed out again."""
 
+import pytest
 import torch
 from bits import random_bits, same_bits
 
@@ -92,3 +93,68 @@ def test_streams_of_both_devices(second_device):
     torch.cuda.synchronize("cuda:0")
     torch.cuda.synchronize(second_device)
     assert all(same_bits(copy, random_bits(1 << 20, seed=n)) for n, copy in enumerate(copies))
+
+
+def test_an_event_that_was_never_recorded_is_done_and_keeps_nobody_waiting():
+    event, stream = torch.cuda.Event(), torch.cuda.Stream()
+    assert event.query()
+    stream.wait_event(event)
+    event.synchronize()
+    stream.synchronize()
+
+
+def test_times_are_asked_of_events_with_timing_only():
+    first, last = torch.cuda.Event(), torch.cuda.Event()
+    first.record()
+    last.record()
+    last.synchronize()
+    with pytest.raises((RuntimeError, ValueError)):
+        first.elapsed_time(last)
+
+
+def test_an_event_may_be_recorded_again():
+    """A wait means the recording before it: the second one comes too late for it."""
+    source = random_bits(1 << 20, seed=5, pin=True)
+    upload, reader = torch.cuda.Stream(), torch.cuda.Stream()
+    device, copy = (torch.zeros(1 << 20, dtype=torch.uint8).cuda() for _ in range(2))
+    torch.cuda.synchronize()
+    event = torch.cuda.Event()
+    for n in range(3):
+        with torch.cuda.stream(upload):
+            upload.wait_stream(reader)
+            source.copy_(random_bits(1 << 20, seed=n))
+            device.copy_(source, non_blocking=True)
+            event.record(upload)
+        reader.wait_event(event)
+        with torch.cuda.stream(reader):
+            copy.copy_(device, non_blocking=True)
+        reader.synchronize()
+        assert same_bits(copy, random_bits(1 << 20, seed=n))
+
+
+def test_the_current_stream_is_the_one_of_the_innermost_block():
+    outer, inner = torch.cuda.Stream(), torch.cuda.Stream(priority=-1)
+    default = torch.cuda.default_stream()
+    assert torch.cuda.current_stream() == default
+    with torch.cuda.stream(outer):
+        with torch.cuda.stream(inner):
+            assert torch.cuda.current_stream() == inner
+        assert torch.cuda.current_stream() == outer
+    assert torch.cuda.current_stream() == default
+
+
+def test_priorities_are_the_devices():
+    least, greatest = torch.cuda.Stream.priority_range()
+    assert greatest < least == 0
+    assert torch.cuda.Stream(priority=greatest).priority == greatest
+    assert torch.cuda.Stream(priority=0).priority == 0
+
+
+def test_a_stream_from_elsewhere_is_the_same_stream():
+    stream = torch.cuda.Stream()
+    same = torch.cuda.ExternalStream(stream.cuda_stream)
+    with torch.cuda.stream(same):
+        block = random_bits(1 << 20, seed=6, pin=True).to("cuda:0", non_blocking=True)
+    stream.synchronize()
+    assert same.query()
+    assert same_bits(block, random_bits(1 << 20, seed=6))
