@@ -3,8 +3,8 @@
  *     describe-machine [MACHINE...]
  *
  * MACHINE is what SIMCUDA_MACHINE may hold: a short form, the name of a shipped file, or a path. Without one: the
- * default. The reader of descriptions is the simulated driver's own, so that a machine that is described here can also be
- * started, and a bad one is refused with the same sentence. */
+ * default. The reader of descriptions is the simulated driver's own, so that a machine that is described here can also
+ * be started, and a bad one is refused with the same sentence. */
 #include "driver/machine.h"
 
 #include <stdio.h>
@@ -34,7 +34,9 @@ static void print_devices(const struct sim_machine *machine)
         printf("%s%d x %s (", first > 0 ? " + " : "", next - first, device->name);
         print_size(device->memory_bytes);
         printf(", capability %d.%d%s)", device->major, device->minor,
-            !device->vmm ? ", no VMM" : !device->host_vmm ? ", no VMM of host memory" : "");
+            !device->vmm        ? ", no VMM"
+            : !device->host_vmm ? ", no VMM of host memory"
+                                : "");
     }
 }
 

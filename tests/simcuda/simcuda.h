@@ -37,8 +37,8 @@ SIMCUDA_API void simcudaMark(const char *name);
 /* How often the driver function `symbol` (for example "cuMemCreate") was entered since the process began. */
 SIMCUDA_API uint64_t simcudaCalls(const char *symbol);
 
-/* How many launches of kernels were executed whose demangled name contains `part` ("" for all), and how many of them were
- * computed. Names are without the namespaces at::native, c10 and their like (kernels/pattern.h). */
+/* How many launches of kernels were executed whose demangled name contains `part` ("" for all), and how many of them
+ * were computed. Names are without the namespaces at::native, c10 and their like (kernels/pattern.h). */
 SIMCUDA_API uint64_t simcudaLaunches(const char *part);
 SIMCUDA_API uint64_t simcudaLaunchesComputed(const char *part);
 /* How many pointers there were among the arguments of those launches, and how many of them could be judged. */

@@ -1,8 +1,8 @@
 /* bar1.h: the window through which other devices reach a device's memory (`bar1` in the machine file).
  *
  * Enabled peer access maps all that is allocated on the peer; mappings and pools take what other devices were given
- * access to. What does not fit is refused: cuCtxEnablePeerAccess with CUDA_ERROR_TOO_MANY_PEERS (cuda.h: "hardware
- * resources required for peer access have been exhausted"), the others with CUDA_ERROR_OUT_OF_MEMORY (assumed). */
+ * access to. What does not fit is refused: cuCtxEnablePeerAccess with CUDA_ERROR_TOO_MANY_PEERS (cuda.h tells that
+ * the hardware's resources for it can run out), the others with CUDA_ERROR_OUT_OF_MEMORY (assumed). */
 #ifndef SIM_BAR1_H
 #define SIM_BAR1_H
 

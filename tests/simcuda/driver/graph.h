@@ -10,7 +10,7 @@
 struct CUgraph_st {
     struct sim_op *first, *last;
     size_t count;
-    bool being_captured; /* belongs to the capture until that ends (cuda.h, cuStreamGetCaptureInfo) */
+    bool being_captured;   /* belongs to the capture until that ends (cuda.h, cuStreamGetCaptureInfo) */
     struct sim_held *held; /* user objects, or NULL */
 };
 

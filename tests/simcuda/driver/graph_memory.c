@@ -210,7 +210,7 @@ CUresult sim_cuDeviceGetGraphMemAttribute(CUdevice device, CUgraphMem_attribute 
     return CUDA_SUCCESS;
 }
 
-/* Only high-water marks are set, and only to 0 (cuda.h, CUgraphMem_attribute); they begin again at what there is now. */
+/* Only high-water marks are set, and only to 0 (cuda.h, CUgraphMem_attribute); they start at what there is now. */
 CUresult sim_cuDeviceSetGraphMemAttribute(CUdevice device, CUgraphMem_attribute attribute, void *value)
 {
     uint64_t wanted;

@@ -1,5 +1,5 @@
-/* logs.c: functions of the program that want to hear the driver's log of errors (cuda.h, cuLogsRegisterCallback). There is
- * no such log here, so they are registered and never called. */
+/* logs.c: functions of the program that want to hear the driver's log of errors (cuda.h, cuLogsRegisterCallback). There
+ * is no such log here, so they are registered and never called. */
 #include "api.h"
 #include "objects.h"
 

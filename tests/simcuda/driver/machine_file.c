@@ -83,7 +83,8 @@ static bool read_device(
     *device =
         (struct sim_device_description){.major = 8, .minor = 6, .vmm = true, .host_vmm = true, .pci.bus = default_bus};
     if (node->type != YAML_MAPPING_NODE)
-        return complain(reader, node, "a device is a mapping with name, memory, capability, vmm, host-vmm, bar1, pci", NULL);
+        return complain(
+            reader, node, "a device is a mapping with name, memory, capability, vmm, host-vmm, bar1, pci", NULL);
     for (yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top; pair++) {
         yaml_node_t *key_node = yaml_document_get_node(&reader->document, pair->key);
         yaml_node_t *value = yaml_document_get_node(&reader->document, pair->value);

@@ -55,7 +55,7 @@ struct CUctx_st {
     CUstream streams; /* all of the context, linked by next_in_context */
     size_t limits[CU_LIMIT_MAX];
     CUfunc_cache cache_config;
-    size_t library_bytes; /* charged for the kernels of libraries */
+    size_t library_bytes;       /* charged for the kernels of libraries */
     struct sim_clock *departed; /* of ordering.c: what its streams did that are gone */
     CUcontext next;
 };
