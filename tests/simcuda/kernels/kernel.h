@@ -31,6 +31,7 @@
 #ifndef SIM_KERNEL_H
 #define SIM_KERNEL_H
 
+#include "../driver/wide.h"
 #include "type.h"
 
 #include <cuda.h>
@@ -39,13 +40,6 @@
 #include <stdint.h>
 
 #define SIM_MAX_HOLES 8
-
-/* A loop that is worth wider vectors: compiled twice, chosen by the processor when the library is loaded. */
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define SIM_WIDE __attribute__((target_clones("default", "arch=x86-64-v3")))
-#else
-#define SIM_WIDE
-#endif
 
 /* A loop over a block of values of an element-wise kernel; see elementwise.h. */
 struct sim_block;

@@ -1,7 +1,6 @@
-/* type.c: conversion between element types and the classes that they are computed in; see type.h.
- *
- * 16-bit formats are converted on their bits, without branches, so that the compiler makes vectors of it. */
+/* type.c: conversion between element types and the classes that they are computed in; see type.h. */
 #include "type.h"
+#include "../driver/float16.h"
 #include "float8.h"
 #include "kernel.h"
 
@@ -71,61 +70,6 @@ enum sim_type sim_type_opmath(enum sim_type type)
     return types[type].class == SIM_F32 ? SIM_TYPE_F32 : type;
 }
 
-static inline float float_of(uint32_t bits)
-{
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-static inline uint32_t bits_of(float value)
-{
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return bits;
-}
-
-/* binary16 to binary32. Subnormals count units of 2^-24. Nothing here is a subnormal float, so the thread's mode for
- * them (PyTorch can switch flushing on) does not matter. */
-static inline float half_to_float(uint16_t half)
-{
-    uint32_t magnitude = (uint32_t)(half & 0x7fffu) << 13, sign = (uint32_t)(half & 0x8000u) << 16;
-    uint32_t subnormal = bits_of((float)(int32_t)(half & 0x3ffu) * 0x1p-24f);
-    uint32_t special = magnitude | 0x7f800000u | (magnitude > 0x0f800000u ? 0x400000u : 0);
-    uint32_t result = magnitude + (112u << 23);
-
-    result = magnitude < 0x00800000u ? subnormal : result;
-    result = magnitude >= 0x0f800000u ? special : result;
-    return float_of(sign | result);
-}
-
-/* binary32 to binary16, to nearest even. Results below 2^-14 are rounded by an addition: the sum with 0.5 has the
- * subnormal's unit, 2^-24, as its last place. */
-static inline uint16_t float_to_half(float value)
-{
-    uint32_t bits = bits_of(value), sign = bits >> 16 & 0x8000u, magnitude = bits & 0x7fffffffu;
-    uint32_t normal = (magnitude - (112u << 23) + 0xfffu + (magnitude >> 13 & 1u)) >> 13;
-    uint32_t small = bits_of(float_of(magnitude) + 0.5f) - bits_of(0.5f);
-    uint32_t nan = 0x7e00u | (magnitude >> 13 & 0x3ffu);
-    uint32_t result = magnitude < 0x38800000u ? small : normal;
-
-    result = magnitude >= 0x477ff000u ? 0x7c00u : result; /* 65520 and above */
-    result = magnitude > 0x7f800000u ? nan : result;
-    return (uint16_t)(sign | result);
-}
-
-static inline float bfloat16_to_float(uint16_t value)
-{
-    return float_of((uint32_t)value << 16);
-}
-
-static inline uint16_t float_to_bfloat16(float value)
-{
-    uint32_t bits = bits_of(value);
-    uint32_t rounded = (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16;
-    return (uint16_t)((bits & 0x7fffffffu) > 0x7f800000u ? bits >> 16 | 0x40u : rounded);
-}
-
 static inline int64_t to_bool(int64_t value)
 {
     return value != 0;
@@ -168,8 +112,8 @@ static inline int64_t to_bool(int64_t value)
 
 /* A(id, stored as, class's C type, load, store) */
 #define ALL_TYPES(A)                                                                                                   \
-    A(F16, uint16_t, float, half_to_float, float_to_half)                                                              \
-    A(BF16, uint16_t, float, bfloat16_to_float, float_to_bfloat16)                                                     \
+    A(F16, uint16_t, float, sim_half_to_float, sim_float_to_half)                                                      \
+    A(BF16, uint16_t, float, sim_bfloat16_to_float, sim_float_to_bfloat16)                                             \
     A(F32, float, float, , )                                                                                           \
     A(F64, double, double, , )                                                                                         \
     A(E4M3, uint8_t, float, sim_e4m3_to_float, sim_float_to_e4m3)                                                      \

@@ -1,5 +1,5 @@
 /* gemm_types_test.c: the number formats of matrices against their definition; all 65536 values of each. */
-#include "../gemm_types.h"
+#include "../float16.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
