@@ -20,6 +20,9 @@ export LD_LIBRARY_PATH=$build/simcuda VRAMSPAN_TEST_PROGRAMS=$build/tests/progra
 export shim=$build/libvramspan.so
 sim="tests/simcuda/vramspan-sim --quiet --machine 2x24gb"
 export BUILD=$build VRAMSPAN_LIBRARY=$shim
+# What Python imports is compiled once, not in each of forty processes, and not beside the packages' own files.
+unset PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX=$build/pycache
 running=
 trap '[ -z "$running" ] || kill -- "-$running" 2>/dev/null; echo; echo "interrupted"; exit 130' INT TERM
 

@@ -20,6 +20,9 @@ suite simcuda-cudart-13 criterion "$build/tests/cudart13_translation_test"
 suite simcuda-cudart-12 criterion "$build/tests/cudart12_translation_test"
 suite conformance tap "$build/tests/conformance"
 suite conformance-cudart-12 tap "$build/tests/conformance-12"
+for order in late random; do
+    suite "conformance-$order" tap env SIMCUDA_ORDER=$order SIMCUDA_SEED=7 "$build/tests/conformance"
+done
 
 seeds=10
 [ "$depth" != full ] || seeds=200
@@ -43,7 +46,8 @@ suite simcuda-stubs unittest python3 -m unittest discover tests/simcuda/stubs
 pytest="$python -m pytest -q -p no:cacheprovider"
 under_the_library="env LD_PRELOAD=$shim VRAMSPAN_POLICY=$PWD/tests/torch/policy.yaml VRAMSPAN_LOG=warn"
 suite torch sum $sim "$python" tests/torch/run.py
-suite torch-preloaded sum $sim $under_the_library "$python" tests/torch/run.py
+suite torch-preloaded sum $sim $under_the_library "$python" tests/torch/run.py native cudaMallocAsync
+suite torch-waits pytest $sim env SIMCUDA_ORDER=late $pytest tests/torch/test_streams.py tests/torch/test_pinned_cache.py
 every=4
 [ "$depth" != full ] || every=1
 suite torch-kernels pytest $sim $pytest tests/torch/kernels --every $every
@@ -75,6 +79,7 @@ for order in late random; do
 done
 suite shim-seeds tap tests/shim/seeds.sh "$build" 200
 suite shim-faults tap tests/shim/faults.sh "$build"
+suite torch-preloaded-expandable sum $sim $under_the_library "$python" tests/torch/run.py expandable_segments
 for order in late random; do
     suite "torch-$order" sum $sim env SIMCUDA_ORDER=$order SIMCUDA_SEED=7 "$python" tests/torch/run.py
 done

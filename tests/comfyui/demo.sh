@@ -7,6 +7,8 @@ build=$1 python=$2
 policy=examples/sd15-three-devices.yaml
 out=$build/demo
 mkdir -p "$out"
+unset PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX=$build/pycache # not beside the packages' own files
 
 bold() { if [ -t 1 ]; then printf '\033[1m%s\033[0m\n' "$*"; else printf '%s\n' "$*"; fi; }
 

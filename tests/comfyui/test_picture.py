@@ -73,6 +73,12 @@ def test_every_kernel_of_a_picture_is_computed(render, allocator):
     assert kernels["pointers_judged"] > 0.9 * kernels["pointers"]
 
 
+@pytest.mark.skipif(SIZE > 128, reason="the limit is for 128 pixels")
+def test_a_picture_takes_a_minute_at_most(render):
+    seconds = render(False, ALLOCATORS[0])[0]["seconds"]
+    assert seconds["encode"] + seconds["sample"] + seconds["decode"] <= 60, seconds
+
+
 def test_a_picture_is_not_one_colour(render):
     _, latent, picture = render(False, ALLOCATORS[0])
     assert numpy.isfinite(latent).all() and numpy.isfinite(picture).all()

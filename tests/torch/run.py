@@ -1,7 +1,7 @@
 """Runs the tests of this folder once per allocator, each in a process of its own, and adds the results up. Those of
 kernels/ are left out: what kernels compute does not depend on the allocator.
 
-    tests/simcuda/vramspan-sim --machine 2x24gb python tests/torch/run.py [pytest's arguments]
+    tests/simcuda/vramspan-sim --machine 2x24gb python tests/torch/run.py [allocator...]
 
 The last line is "N passed, N failed[, N skipped]"; the exit status is 0 where nothing failed and something passed.
 """
@@ -14,18 +14,27 @@ import re
 import subprocess
 import sys
 
+FOLDER = pathlib.Path(__file__).parent
 ALLOCATORS = ("native", "cudaMallocAsync", "expandable_segments")
 
 
-def run(allocator: str, arguments: list[str]) -> collections.Counter:
-    folder = pathlib.Path(__file__).parent
-    command = [sys.executable, "-m", "pytest", str(folder), f"--ignore={folder / 'kernels'}", "-q", "-p", "no:cacheprovider", "--allocator", allocator]
+def parts() -> list[tuple[list[str], dict[str, str]]]:
+    """What pytest is called with, and variables for it."""
+    everything, graphs = str(FOLDER), str(FOLDER / "test_graphs.py")
+    kernels = f"--ignore={FOLDER / 'kernels'}"
+    if not importlib.metadata.version("torch").startswith("2.6."):
+        return [([everything, kernels], {})]
+    # Its CUDAGraph fills its seed in another stream than it was allocated in, without a wait (ATen/cuda/CUDAGraph.cpp).
+    return [
+        ([everything, kernels, f"--ignore={graphs}"], {}),
+        ([graphs], {"SIMCUDA_WEAK": "pool_use_behind_allocation"}),
+    ]
+
+
+def run(allocator: str, selection: list[str], variables: dict[str, str]) -> collections.Counter:
+    command = [sys.executable, "-m", "pytest", *selection, "-q", "-p", "no:cacheprovider", "--allocator", allocator]
     print(f"tests/torch with the allocator {allocator}", flush=True)
-    environment = dict(os.environ)
-    if importlib.metadata.version("torch").startswith("2.6."):
-        # Its CUDAGraph fills its seed in another stream than it was allocated in, without a wait (ATen/cuda/CUDAGraph.cpp).
-        environment["SIMCUDA_WEAK"] = "pool_use_behind_allocation"
-    child = subprocess.Popen(command + arguments, stdout=subprocess.PIPE, text=True, env=environment)
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | variables)
     last = ""
     for line in child.stdout:
         sys.stdout.write(line)
@@ -42,8 +51,9 @@ def run(allocator: str, arguments: list[str]) -> collections.Counter:
 
 def main() -> int:
     total: collections.Counter = collections.Counter()
-    for allocator in ALLOCATORS:
-        total += run(allocator, sys.argv[1:])
+    for allocator in sys.argv[1:] or ALLOCATORS:
+        for selection, variables in parts():
+            total += run(allocator, selection, variables)
     skipped = f", {total['skipped']} skipped" if total["skipped"] else ""
     print(f"{total['passed']} passed, {total['failed']} failed{skipped}")
     return 0 if total["passed"] and not total["failed"] else 1

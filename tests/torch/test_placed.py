@@ -22,11 +22,13 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture
-def weights(tmp_path, account):
+def weights(tmp_path, account, allocator):
     """Three weights on the CPU and, placed by the policy, on the GPU."""
     from safetensors.torch import load_file, save_file
 
     assert account, "the simulated CUDA tells where bytes are"
+    if allocator == "expandable_segments":
+        pytest.skip("the library does not place what the program maps itself")
     torch.manual_seed(7)
     path = tmp_path / "three.safetensors"
     save_file({f"layer.{n}.weight": torch.randn(SHAPE) for n in range(3)}, path)

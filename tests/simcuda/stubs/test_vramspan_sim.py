@@ -219,6 +219,13 @@ class NvidiaWheels(Pretended):
         code = "import sys; sys.path.insert(0, 'modules'); import torch"
         self.assertEqual(self.sim(sys.executable, "-I", "-c", code).stdout, "wheel's\nwheel's\n")
 
+    def test_a_python_that_no_hook_reaches_is_told_of(self):
+        for options in (("-I",), ("-B", "-S"), ("-bE",)):
+            done = self.sim(sys.executable, *options, "-c", "")
+            self.assertEqual((done.returncode, done.stderr.count("--preload prevents it")), (0, 1), options)
+        for command in ((sys.executable, "-c", "-I"), ("echo", "-I"), ("--preload", sys.executable, "-I", "-c", "")):
+            self.assertNotIn("--preload prevents it", self.sim(*command).stderr, command)
+
     def test_preload_serves_programs_that_no_hook_reaches(self):
         code = "import os, sys; sys.path.insert(0, 'modules'); import torch; print(os.environ['LD_PRELOAD'])"
         done = self.sim("--preload", sys.executable, "-I", "-c", code, LD_PRELOAD="libc.so.6")
