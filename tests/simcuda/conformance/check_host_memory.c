@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 /* More than any machine has on which the checks of too large requests run. */
@@ -79,6 +80,29 @@ CHECK(register_nothing, "[header: cuMemHostRegister, CUDA_ERROR_INVALID_VALUE]",
     void *memory = aligned_alloc(4096, MIB);
     use_device(0);
     FAILS_SOMEHOW(cudaHostRegister(memory, 0, cudaHostRegisterDefault));
+}
+
+CHECK(register_hole, "[assumed]", "memory with a hole in it cannot be registered", "register_mapped")
+{
+    char *memory = mmap(NULL, 2 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    use_device(0);
+    mprotect(memory + MIB, 4096, PROT_NONE);
+    FAILS_SOMEHOW(cudaHostRegister(memory, 2 * MIB, cudaHostRegisterDefault));
+    OK(cudaHostRegister(memory, MIB, cudaHostRegisterDefault));
+    OK(cudaHostUnregister(memory));
+}
+
+CHECK(register_read_only, "[header: CU_MEMHOSTREGISTER_READ_ONLY]",
+    "memory that the program can only read is registered with the flag that says so", "register_read_only")
+{
+    void *memory = mmap(NULL, MIB, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    SKIP_UNLESS(device_attribute(0, CU_DEVICE_ATTRIBUTE_READ_ONLY_HOST_REGISTER_SUPPORTED) &&
+                    !device_attribute(0, CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS_USES_HOST_PAGE_TABLES),
+        "needs a device that registers read-only memory, and has page tables of its own");
+    use_device(0);
+    FAILS_SOMEHOW(cudaHostRegister(memory, MIB, cudaHostRegisterDefault));
+    OK(cudaHostRegister(memory, MIB, cudaHostRegisterReadOnly));
+    OK(cudaHostUnregister(memory));
 }
 
 CHECK(unregister_interior, "[header: cuMemHostUnregister]",

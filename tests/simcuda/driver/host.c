@@ -3,12 +3,12 @@
 #include "api.h"
 #include "context.h"
 #include "knowledge.h"
+#include "program_memory.h"
 #include "range.h"
 #include "rules.h"
 #include "schedule.h"
 #include "trace.h"
 
-#include <sys/mman.h>
 #include <unistd.h>
 
 static CUresult allocate(void **pointer, size_t bytes, unsigned flags)
@@ -104,19 +104,17 @@ CUresult sim_cuMemFreeHost(void *pointer)
     return sim_current()->sticky;
 }
 
-/* Whether the program has memory in all of [start, start + bytes), which are whole pages: nothing else can be pinned.
- */
-static bool is_mapped(CUdeviceptr start, size_t bytes, size_t page)
+/* Nothing can be pinned that is not there. What only the device's own page tables protect must be writable, unless the
+ * program says that it will be read only (cuda.h, CU_MEMHOSTREGISTER_READ_ONLY). */
+static CUresult may_be_pinned(CUdeviceptr start, size_t bytes, unsigned flags)
 {
-    unsigned char present[4096];
-    size_t step = sizeof present * page;
+    struct sim_permissions may = sim_program_permissions(start, bytes);
 
-    for (CUdeviceptr at = start; at - start < bytes; at += step) {
-        size_t left = bytes - (at - start);
-        if (mincore((void *)at, left < step ? left : step, present) != 0)
-            return false;
-    }
-    return true;
+    if (!may.read)
+        return SIM_REFUSE(register_mapped, CUDA_ERROR_INVALID_VALUE);
+    if (!may.write && !(flags & CU_MEMHOSTREGISTER_READ_ONLY))
+        return SIM_REFUSE(register_read_only, CUDA_ERROR_INVALID_VALUE);
+    return CUDA_SUCCESS;
 }
 
 CUresult sim_cuMemHostRegister_v2(void *pointer, size_t bytes, unsigned flags)
@@ -141,15 +139,13 @@ CUresult sim_cuMemHostRegister_v2(void *pointer, size_t bytes, unsigned flags)
         return next->kind == SIM_REGISTERED || next->kind == SIM_PINNED
                    ? SIM_REFUSE(register_once, CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED)
                    : CUDA_ERROR_INVALID_VALUE;
-    if (sim_address_is_ours(start))
+    if (sim_address_is_ours(start) || pinned < bytes)
         return CUDA_ERROR_INVALID_VALUE;
     result = sim_physical_charge(SIM_HOST, pinned);
+    if (result == CUDA_SUCCESS && (result = may_be_pinned(start, bytes, flags)) != CUDA_SUCCESS)
+        sim_physical_refund(SIM_HOST, pinned);
     if (result != CUDA_SUCCESS)
         return result;
-    if (pinned < bytes || !is_mapped(start & ~(page - 1), pinned, page)) {
-        sim_physical_refund(SIM_HOST, pinned);
-        return CUDA_ERROR_INVALID_VALUE;
-    }
     range = sim_range_add(start, bytes, SIM_REGISTERED);
     if (range == NULL) {
         sim_physical_refund(SIM_HOST, pinned);
