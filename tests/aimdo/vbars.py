@@ -24,15 +24,21 @@ class Weights:
     def address(self, n):
         return self.weights[n][1]
 
-    def use(self, n):
-        """Faults a weight in and unpins it: "refused", "kept" (its bytes are still there) or "new" (they must be copied)."""
+    def fault(self, n):
+        """Faults a weight in: "refused", "kept" (its bytes are still there) or "new" (they must be copied)."""
         signature = vbar_fault(self.weights[n])
         if signature is None:
             return "refused"
         kept = vbar_signature_compare(signature, self.signatures[n])
         self.signatures[n] = signature
-        vbar_unpin(self.weights[n])
         return "kept" if kept else "new"
+
+    def use(self, n):
+        """The same, and unpins it."""
+        done = self.fault(n)
+        if done != "refused":
+            self.unpin(n)
+        return done
 
     def use_all(self):
         return [self.use(n) for n in range(len(self.weights))]
