@@ -154,6 +154,22 @@ told["used"] = used
     assert told["used"] == [8 * MIB, 0, 8 * MIB, 0]
 
 
+def test_a_device_without_virtual_memory_management_starts_and_has_no_vbar():
+    """As on virtual GPUs: cuMemAddressReserve is not supported there, all else is."""
+    told = process("""
+from comfy_aimdo import model_vbar, vram_buffer
+told["refused"] = []
+for make in (lambda: model_vbar.ModelVBAR(64 * MIB, 0), lambda: vram_buffer.VRAMBuffer(64 * MIB, 0)):
+    try:
+        make()
+    except (MemoryError, RuntimeError) as error:
+        told["refused"].append(str(error))
+driver.free(driver.allocate(8 * MIB))
+""", devices="[0]", SIMCUDA_MACHINE="no-vmm")
+    assert told["started"]
+    assert told["refused"] == ["VBAR allocation failed", "VRAM reservation failed"]
+
+
 def test_everything_comes_back():
     """Pages, buffers of device and host, a foreign allocation; then the contexts: nothing of the machine is in use."""
     told = process("""

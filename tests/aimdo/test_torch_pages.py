@@ -56,7 +56,7 @@ def test_a_tensor_over_pages_holds_its_values(aimdo, account, pinned):
     assert account.bytes_at(tensor.data_ptr(), PAGE) == {"cuda:0": PAGE}
     assert torch.equal(tensor.cpu(), source)
     assert torch.equal(tensor.clone().cpu(), source)
-    assert torch.equal(tensor[5:9, 100:].cpu(), source[5:9, 100:])
+    assert torch.equal(tensor[5:9].cpu(), source[5:9])
     weights.unpin(1)
 
 
