@@ -64,8 +64,8 @@ def driver():
 
 @pytest.fixture
 def aimdo(driver):
-    """comfy_aimdo.control with all devices. Each test has a start of its own: what comfy-aimdo saw of the card in the test
-    before would count for two seconds. The end is that of control.deinit, which would also drop the library."""
+    """comfy_aimdo.control with all devices. Each test has a start of its own: what comfy-aimdo saw of the card in the
+    test before would count for two seconds. The end is that of control.deinit, which would also drop the library."""
     from comfy_aimdo import control
 
     assert control.init_devices(range(len(driver.contexts)))

@@ -1,5 +1,5 @@
-"""The CUDA driver API through ctypes, as far as the tests here call it themselves: sizes and addresses are plain numbers,
-a result other than success is a DriverError."""
+"""The CUDA driver API through ctypes, as far as the tests here call it themselves: sizes and addresses are plain
+numbers, a result other than success is a DriverError."""
 
 import ctypes
 

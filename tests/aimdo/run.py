@@ -1,5 +1,5 @@
-"""Runs the tests of this folder, each part in a process of its own, and adds the results up. A part is an allocator and the
-order in which the simulator does queued work:
+"""Runs the tests of this folder, each part in a process of its own, and adds the results up. A part is an allocator and
+the order in which the simulator does queued work:
 
   - the allocator is one that ComfyUI uses, which PyTorch reads once, or `none`: without PyTorch;
   - `late` shows where a wait is missing, `early` and `random` (by SIMCUDA_SEED) what counts on it.

@@ -1,5 +1,7 @@
 """A full card: whoever allocates through the patched functions, or faults a page, makes pages of lower rank go."""
 
+import time
+
 import pytest
 from driver import MIB, OUT_OF_MEMORY, PAGE, DriverError
 from vbars import Weights, random_bytes
@@ -124,7 +126,7 @@ def test_what_aimdo_cannot_foresee_is_tried_again_with_fewer_pages(aimdo, accoun
 
 @pytest.mark.parametrize("allocate", ALLOCATE_AND_FREE)
 def test_memory_that_is_taken_behind_its_back_makes_pages_go_too(aimdo, account, driver, allocate):
-    """By cuMemCreate, which it does not watch: it learns of it from cuMemGetInfo, every two seconds, or from a refusal."""
+    """By cuMemCreate, which it does not watch: it learns of it from cuMemGetInfo, every two seconds, or a refusal."""
     weights = Weights(20)
     weights.use_all()
     hidden = driver.create(free_bytes(driver, account) - 16 * MIB)
@@ -133,6 +135,20 @@ def test_memory_that_is_taken_behind_its_back_makes_pages_go_too(aimdo, account,
     pages = weights.resident(account)
     assert pages == list(range(len(pages))) and len(pages) < 20
     driver.free(address, ALLOCATE_AND_FREE[allocate])
+    driver.release(hidden)
+
+
+def test_two_seconds_later_it_has_seen_what_others_took(aimdo, account, driver):
+    """Again by cuMemCreate; nothing fails here: cuMemGetInfo tells, and a fault of another weight takes heed."""
+    weights = Weights(20)
+    weights.use_all()
+    hidden = driver.create(free_bytes(driver, account) - 16 * MIB)
+    time.sleep(2.2)
+    failed = account.calls("cuMemCreate")
+    weights.use(0)
+    left = weights.resident(account)
+    assert account.calls("cuMemCreate") == failed
+    assert left == list(range(len(left))) and 0 <= free_bytes(driver, account) - HEADROOM < 2 * PAGE
     driver.release(hidden)
 
 

@@ -1,5 +1,5 @@
-"""comfy-aimdo starts: it finds its functions, patches six of them in place, counts what goes through them, and takes the
-patches away at its end. Each case is a process of its own."""
+"""comfy-aimdo starts: it finds its functions, patches six of them in place, counts what goes through them, and takes
+the patches away at its end. Each case is a process of its own."""
 
 import json
 import os
@@ -174,7 +174,8 @@ def test_everything_comes_back():
     """Pages, buffers of device and host, a foreign allocation; then the contexts: nothing of the machine is in use."""
     told = process("""
 from comfy_aimdo import host_buffer, model_vbar, vram_buffer
-vbar, buffer, pins = model_vbar.ModelVBAR(256 * MIB, 0), vram_buffer.VRAMBuffer(64 * MIB, 1), host_buffer.HostBuffer(8 * MIB)
+vbar, buffer = model_vbar.ModelVBAR(256 * MIB, 0), vram_buffer.VRAMBuffer(64 * MIB, 1)
+pins = host_buffer.HostBuffer(8 * MIB)
 page = vbar.alloc(40 * MIB)
 assert model_vbar.vbar_fault(page) is not None
 there = buffer.get(20 * MIB)[1]
@@ -191,5 +192,6 @@ control.deinit()
 driver.release_contexts()
 told["left"], told["live"] = account.bytes_used(), account.live_allocations()
 """)
-    assert told["used"]["cuda:0"] > (64 + 8) * MIB and told["used"]["cuda:1"] > 32 * MIB and told["used"]["host"] >= 8 * MIB
+    used = told["used"]
+    assert used["cuda:0"] > (64 + 8) * MIB and used["cuda:1"] > 32 * MIB and used["host"] >= 8 * MIB
     assert told["left"] == {} and told["live"] == 0

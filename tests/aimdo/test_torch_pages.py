@@ -1,5 +1,5 @@
-"""PyTorch in the same process, as in ComfyUI: tensors over pages, allocations of PyTorch's that make pages go, and a model
-that is larger than the card, with its refused weights passed through a buffer."""
+"""PyTorch in the same process, as in ComfyUI: tensors over pages, allocations of PyTorch's that make pages go, and a
+model that is larger than the card, with its refused weights passed through a buffer."""
 
 import ctypes
 import gc
@@ -157,8 +157,8 @@ def test_out_of_memory_where_all_pages_are_in_use_and_none_after_that(full, acco
 
 
 class Offloaded:
-    """ComfyUI's way with a layer, in short: a weight is faulted in, and copied in when it is new; a refused one comes by a
-    buffer at each use, in one of two streams, which the buffer's next user waits for."""
+    """ComfyUI's way with a layer, in short: a weight is faulted in, and copied in when it is new; a refused one comes
+    by a buffer at each use, in one of two streams, which the buffer's next user waits for."""
 
     def __init__(self, count, device):
         self.device = torch.device("cuda", device)
@@ -210,8 +210,9 @@ def kept(told):
 
 
 def test_a_model_larger_than_the_card_runs_right(aimdo, account):
-    """18 weights of a page for a card with room for about 11; then PyTorch needs room in the middle of things. Every two
-    seconds comfy-aimdo looks at the card itself, sees what it has not counted (contexts, kernels), and may lower its mark."""
+    """18 weights of a page for a card with room for about 11; then PyTorch needs room in the middle of things. Every
+    two seconds comfy-aimdo looks at the card itself, sees what it has not counted (contexts, kernels), and may lower its
+    watermark."""
     with torch.cuda.device(1):
         model = Offloaded(18, device=1)
         xs = [values(4, SHAPE[1], seed=100 + n) for n in range(2)]

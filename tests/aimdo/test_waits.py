@@ -1,5 +1,6 @@
-"""Pages are taken away while work that uses them is queued. comfy-aimdo waits for its context first, in each way to take
-pages; the simulator breaks the context where it does not (rule unmap_pending; cuda.h promises no wait in cuMemUnmap).
+"""Pages are taken away while work that uses them is queued. comfy-aimdo waits for the current context first, in each
+way to take pages; the simulator breaks the context where it does not (rule unmap_pending; cuda.h promises no wait in
+cuMemUnmap).
 
 In the order `late` (run.py) the work is really undone at that moment; the last tests show that, by what aimdo lacks."""
 
