@@ -1,5 +1,5 @@
 """comfy-aimdo's plan of a loop's memory (comfy_aimdo.malloc_graph, for ComfyUI's compiler): what PyTorch allocates in
-stream order inside a recording lies at addresses of comfy-aimdo's own, in mapped memory, at the same places each turn."""
+stream order inside a recording lies in mapped memory of comfy-aimdo's own, at the same places in each turn."""
 
 import gc
 

@@ -211,8 +211,8 @@ def kept(told):
 
 def test_a_model_larger_than_the_card_runs_right(aimdo, account):
     """18 weights of a page for a card with room for about 11; then PyTorch needs room in the middle of things. Every
-    two seconds comfy-aimdo looks at the card itself, sees what it has not counted (contexts, kernels), and may lower its
-    watermark."""
+    two seconds comfy-aimdo looks at the card itself, sees what it has not counted (contexts, kernels), and may lower
+    the watermark."""
     with torch.cuda.device(1):
         model = Offloaded(18, device=1)
         xs = [values(4, SHAPE[1], seed=100 + n) for n in range(2)]
