@@ -50,7 +50,7 @@ suite torch-kernels pytest $sim $pytest tests/torch/kernels --every $every
 suite torch-nvml pytest $sim $pytest tests/simcuda/nvml/tests/test_torch_devices.py
 suite torch-cudnn pytest $sim $pytest tests/simcuda/cudnn/tests/test_torch_convolutions.py
 # comfy-aimdo is not in PyTorch's environments. Two small cards, which are filled quickly.
-with_aimdo="env PYTHONPATH=$(echo ${AIMDO_ENV:-}/lib/python3.*/site-packages) $sim --machine 2gb+1gb"
+with_aimdo="env PYTHONPATH=$(echo ${AIMDO_ENV:-}/lib/python3.*/site-packages) $sim --machine 2gb+1536mb"
 suite aimdo sum $with_aimdo "$python" tests/aimdo/run.py --parts none:late
 suite aimdo-preloaded sum $with_aimdo $under_the_library "$python" tests/aimdo/run.py \
     --parts none:late,cudaMallocAsync:early

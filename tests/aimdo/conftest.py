@@ -1,7 +1,7 @@
 """comfy-aimdo, the offloader inside ComfyUI, on the simulated CUDA: an unmodified wheel, driven through its own Python
 modules in the order in which ComfyUI does it (comfy_aimdo.control.init before torch, the devices after it).
 
-    tests/simcuda/vramspan-sim --machine 2gb+1gb python tests/aimdo/run.py
+    tests/simcuda/vramspan-sim --machine 2gb+1536mb python tests/aimdo/run.py
 
 The simulator's account tells where bytes are; comfy-aimdo's own figures are compared with it, never believed. The tests
 need the machine above: two small cards are filled quickly. run.py says why each part runs in a process of its own.

@@ -4,7 +4,7 @@ the order in which the simulator does queued work:
   - the allocator is one that ComfyUI uses, which PyTorch reads once, or `none`: without PyTorch;
   - `late` shows where a wait is missing, `early` and `random` (by SIMCUDA_SEED) what counts on it.
 
-    PYTHONPATH=<site-packages with comfy_aimdo> tests/simcuda/vramspan-sim --machine 2gb+1gb \\
+    PYTHONPATH=<site-packages with comfy_aimdo> tests/simcuda/vramspan-sim --machine 2gb+1536mb \\
         python tests/aimdo/run.py [--parts none:late,native:early,...] [pytest's arguments]
 
 The last line is "N passed, N failed[, N skipped]"; the exit status is 0 where nothing failed and something passed.

@@ -210,18 +210,18 @@ def kept(told):
 
 
 def test_a_model_larger_than_the_card_runs_right(aimdo, account):
-    """18 weights of a page for a card with room for about 11; then PyTorch needs room in the middle of things. Every
+    """28 weights of a page for a card with room for about 20; then PyTorch needs room in the middle of things. Every
     two seconds comfy-aimdo looks at the card itself, sees what it has not counted (contexts, kernels), and may lower
     the watermark."""
     with torch.cuda.device(1):
-        model = Offloaded(18, device=1)
+        model = Offloaded(28, device=1)
         xs = [values(4, SHAPE[1], seed=100 + n) for n in range(2)]
         expected = [[torch.nn.functional.linear(x, source[::ROWS_APART]) for x in xs] for source in model.sources]
         first = model.run(xs, expected)
         assert first.count("new") >= 4 and first == ["new"] * first.count("new") + ["refused"] * first.count("refused")
         before = kept(model.run(xs, expected))
         there = model.model.resident(account)
-        assert 4 <= before <= 12 and there == list(range(len(there))) and len(there) <= before
+        assert 8 <= before <= 26 and there == list(range(len(there))) and len(there) <= before
         block = torch.empty(100 * MIB, dtype=torch.uint8, device="cuda:1")
         assert account.bytes_at(block.data_ptr(), 100 * MIB) == {"cuda:1": 100 * MIB}
         fewer = len(model.model.resident(account))
