@@ -7,11 +7,12 @@ include tests/bench/module.mk
 CHECK_READY := $(BUILD)/libvramspan.so $(SIMCUDA_LIBRARIES) $(TEST_PROGRAMS) $(SETUP)/debian-check
 
 .PHONY: check check-full
-check: $(CHECK_READY) simcuda-nvidia ## every test once, at small size (20 minutes at most)
-	$(Q)BUILD=$(BUILD) TORCH_ENV=$(TORCH_ENV) tests/check.sh quick
+check: $(CHECK_READY) simcuda-nvidia aimdo-environment ## every test once, at small size (20 minutes at most)
+	$(Q)BUILD=$(BUILD) TORCH_ENV=$(TORCH_ENV) AIMDO_ENV=$(AIMDO_ENV) tests/check.sh quick
 
-check-full: $(CHECK_READY) simcuda-nvidia other-python-environments ## the same with all matrices, versions, seeds and fault sweeps
-	$(Q)BUILD=$(BUILD) TORCH_ENV=$(TORCH_ENV) OTHER_TORCH_ENVS="$(OTHER_TORCH_ENVS)" tests/check.sh full
+check-full: $(CHECK_READY) simcuda-nvidia aimdo-environment other-python-environments ## the same with all matrices, versions, seeds and fault sweeps
+	$(Q)BUILD=$(BUILD) TORCH_ENV=$(TORCH_ENV) AIMDO_ENV=$(AIMDO_ENV) OTHER_TORCH_ENVS="$(OTHER_TORCH_ENVS)" \
+		tests/check.sh full
 
 .PHONY: lint
 lint: $(SETUP)/debian-lint $(BUILD_READY) $(SHIM_GENERATED)/hooks_generated.h ## layout, static analysis, arrows between folders

@@ -53,6 +53,11 @@ every=4
 suite torch-kernels pytest $sim $pytest tests/torch/kernels --every $every
 suite torch-nvml pytest $sim $pytest tests/simcuda/nvml/tests/test_torch_devices.py
 suite torch-cudnn pytest $sim $pytest tests/simcuda/cudnn/tests/test_torch_convolutions.py
+# comfy-aimdo is not in PyTorch's environments. Two small cards, which are filled quickly.
+with_aimdo="env PYTHONPATH=$(echo ${AIMDO_ENV:-}/lib/python3.*/site-packages) $sim --machine 2gb+1536mb"
+suite aimdo sum $with_aimdo "$python" tests/aimdo/run.py --parts none:late
+suite aimdo-preloaded sum $with_aimdo $under_the_library "$python" tests/aimdo/run.py \
+    --parts none:late,cudaMallocAsync:early
 suite comfyui-checkpoint pytest $pytest tests/comfyui/test_checkpoint.py
 suite comfyui-spread pytest $sim $pytest tests/comfyui/test_spread.py
 suite comfyui-picture pytest $sim $pytest tests/comfyui/test_picture.py
@@ -87,6 +92,12 @@ for environment in ${OTHER_TORCH_ENVS:-}; do
     name=${environment##*/}
     suite "$name" sum $sim "$environment/bin/python" tests/torch/run.py
     suite "$name-preloaded" sum $sim $under_the_library "$environment/bin/python" tests/torch/run.py
+done
+for environment in "${TORCH_ENV:-}" ${OTHER_TORCH_ENVS:-}; do
+    name=${environment##*/}
+    [ "$name" != torch-2.6.0 ] || continue # ComfyUI uses comfy-aimdo from PyTorch 2.8 on
+    suite "aimdo-$name" sum $with_aimdo "$environment/bin/python" tests/aimdo/run.py
+    suite "aimdo-$name-preloaded" sum $with_aimdo $under_the_library "$environment/bin/python" tests/aimdo/run.py
 done
 suite comfyui-picture-128 pytest $sim env PICTURE_SIZE=128 $pytest tests/comfyui/test_picture.py
 suite comfyui-drive pytest $sim $pytest tests/comfyui/test_drive.py

@@ -24,3 +24,10 @@ OTHER_TORCH_ENVS := $(addprefix $(CACHE)/envs/,$(OTHER_TORCH_ENV_NAMES))
 .PHONY: other-python-environments
 other-python-environments: | $(SETUP)/debian-build python-environment
 	$(Q)set -e; for name in $(OTHER_TORCH_ENV_NAMES); do tests/env/python.sh $$name; done
+
+# comfy-aimdo, for tests/aimdo: a small environment, whose packages are added to PyTorch's.
+AIMDO_ENV_NAME := aimdo-0.6.0
+AIMDO_ENV := $(CACHE)/envs/$(AIMDO_ENV_NAME)
+.PHONY: aimdo-environment
+aimdo-environment: | $(SETUP)/debian-build
+	$(Q)tests/env/python.sh $(AIMDO_ENV_NAME)

@@ -16,7 +16,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/common.sh"
 
 readonly pip_version=25.3           # the oldest that may come with Python 3.11 reads a whole wheel into memory
-readonly space_wanted_mib=4000      # wheels 0.8 GB at most, environment 1.8 GB, and room to unpack
+space_wanted_mib=4000               # wheels 0.8 GB at most, environment 1.8 GB, and room to unpack
+download_size="0.5 to 0.8 GB"
 
 print_only=
 if [ "${1:-}" = --print ]; then
@@ -37,6 +38,9 @@ if [ -n "$print_only" ]; then
     exit 0
 fi
 wanted=$(sha256sum <"$requirements")
+if ! grep -q '^torch==' "$requirements"; then
+    space_wanted_mib=1000 download_size="a few MB"
+fi
 
 is_complete() {
     [ -x "$python" ] && [ "$(cat "$environment/complete" 2>/dev/null)" = "$wanted" ]
@@ -119,12 +123,13 @@ scratch=$cache/envs/$name.scratch
 rm -rf "$scratch"
 mkdir -p "$scratch"
 "$interpreter" -m venv "$environment" || fail "$interpreter could not make an environment in $environment (see above)"
-say "  downloading (0.5 to 0.8 GB in all; what is there already is not fetched again)"
+say "  downloading ($download_size in all; what is there already is not fetched again)"
 run_pip download install --quiet "pip==$pip_version"
 download
 say "  installing (about a minute)"
 run_pip install install --quiet --no-deps --no-index --no-compile --find-links "$cache/wheels" -r "$requirements"
-"$python" -c 'import pytest, xxhash, numpy' || fail "the environment $environment does not work (see above)"
+imports=$(sed -nE 's/^(pytest|xxhash|numpy|comfy-aimdo)==.*/import \1/p' "$requirements" | tr - _)
+"$python" -c "$imports" || fail "the environment $environment does not work (see above)"
 rm -rf "$scratch"
 printf '%s\n' "$wanted" >"$environment/complete.new"
 mv "$environment/complete.new" "$environment/complete"

@@ -1,5 +1,5 @@
 /* check_error.c: the runtime's last error. */
-#include "conformance.h"
+#include "vmm.h"
 
 #include <pthread.h>
 #include <stdint.h>
@@ -97,7 +97,7 @@ CHECK(last_error_sticky, "[doc: error handling, cudaErrorIllegalAddress]",
 {
     CUdeviceptr nowhere;
     void *memory;
-    use_device(0);
+    need_vmm();
     CUfunction kernel = store_kernel();
     OK(cuMemAddressReserve(&nowhere, 64 * MIB, 0, 0, 0)); /* an address that nothing is mapped to */
     OK(launch_store(kernel, nowhere, 1, NULL));

@@ -15,6 +15,17 @@ CHECK(vmm_absent, "[doc: programming guide, virtual memory management, query for
     FAILS_SOMEHOW(cuMemCreate(&handle, 2 * MIB, &properties, 0));
 }
 
+CHECK(vmm_absent_addresses, "[observed: ppl.nn 8, comfy-aimdo 25: not supported]",
+    "a machine without virtual memory management reserves no addresses", "vmm_absent_addresses")
+{
+    CUdeviceptr address;
+    for (int device = 0; device < device_count(); device++)
+        SKIP_UNLESS(!device_attribute(device, CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED),
+            "needs a machine without virtual memory management");
+    use_device(0);
+    FAILS_SOMEHOW(cuMemAddressReserve(&address, 2 * MIB, 0, 0, 0));
+}
+
 CHECK(vmm_size_multiple, "[header: cuMemCreate]", "a size that is no multiple of the granularity is refused",
     "create_granularity")
 {

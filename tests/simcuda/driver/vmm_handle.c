@@ -35,6 +35,16 @@ struct sim_reservation *sim_reservation_find(CUdeviceptr address)
     return index < reservation_count && reservations[index].start <= address ? &reservations[index] : NULL;
 }
 
+/* Observed on virtual GPUs (ppl.nn 8, comfy-aimdo 25): where no device has virtual memory management, there are no
+ * addresses to be had either. */
+static bool no_device_has_vmm(void)
+{
+    for (int i = 0; i < sim.machine.device_count; i++)
+        if (sim.devices[i].description.vmm)
+            return false;
+    return true;
+}
+
 CUresult sim_cuMemAddressReserve(
     CUdeviceptr *address, size_t bytes, size_t alignment, CUdeviceptr hint, unsigned long long flags)
 {
@@ -44,6 +54,8 @@ CUresult sim_cuMemAddressReserve(
 
     if (address == NULL || bytes == 0 || hint % page != 0 || flags != 0)
         return CUDA_ERROR_INVALID_VALUE;
+    if (no_device_has_vmm())
+        return SIM_REFUSE(vmm_absent_addresses, CUDA_ERROR_NOT_SUPPORTED);
     if (bytes % page != 0)
         return SIM_REFUSE(reserve_pages, CUDA_ERROR_INVALID_VALUE);
     if ((alignment & (alignment - 1)) != 0)
