@@ -3,7 +3,8 @@
 
 Used by `make gpu-check`. The programs are linked against the simulated CUDA and find NVIDIA's libraries at run time:
 the system's libcuda.so.1, and a libcudart of a toolkit or of a wheel (nvidia-cuda-runtime). Exits with 77 where the
-machine has no GPU or no such library, with 1 where a check failed. --on-simulated is for the tests of this program.
+machine has no GPU or no such library (make shows that as "Error 77" and itself ends with 2, as it always does), with 1
+where a check failed. --on-simulated is for the tests of this program.
 """
 import argparse
 import glob
