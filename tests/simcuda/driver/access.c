@@ -4,6 +4,7 @@
 #include "knowledge.h"
 #include "ordering.h"
 #include "rules.h"
+#include "threads.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -274,7 +275,7 @@ bool sim_copy_bytes(struct sim_place to, struct sim_place from, size_t bytes, en
         if (target == NULL || source == NULL)
             return false;
         piece = to_bytes < from_bytes ? to_bytes : from_bytes;
-        memmove(target, source, piece);
+        sim_move(target, source, piece);
         if (to.address != 0 && is_programs_own(from))
             sim_knowledge_set((uintptr_t)target, piece, SIM_FROM_HOST);
         else if (to.address != 0)

@@ -31,6 +31,7 @@
 #ifndef SIM_KERNEL_H
 #define SIM_KERNEL_H
 
+#include "../driver/threads.h"
 #include "../driver/wide.h"
 #include "type.h"
 
@@ -89,9 +90,5 @@ bool sim_call_is_ready(const struct sim_call *call);
 void sim_call_give_up(struct sim_call *call);
 /* Host memory for the length of the call, freed by the framework; NULL (and the call fails) where there is none. */
 void *sim_call_scratch(struct sim_call *call, size_t bytes);
-
-/* Calls work(state, first, last) for parts of [0, count), each of at least `grain` items, on a few threads; returns
- * when all are done. Parts must be independent. Workers must not call the simulator. (threads.c; SIMCUDA_THREADS.) */
-void sim_parallel(size_t count, size_t grain, void (*work)(void *state, size_t first, size_t last), void *state);
 
 #endif

@@ -1,16 +1,18 @@
-/* threads.c: the threads that share out large computations (kernel.h, sim_parallel).
+/* threads.c: see threads.h.
  *
  * They are started at the first use and wait for work until the process ends; the caller works with them. Calls come
  * one at a time, under the simulator's lock; the workers themselves take only the lock below. A child of fork has none
  * of them, and computes nothing (its CUDA calls are refused). */
-#include "kernel.h"
+#include "threads.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define MAX_THREADS 16
@@ -126,4 +128,29 @@ void sim_parallel(size_t count, size_t grain, void (*work)(void *state, size_t f
     while (busy > 0)
         pthread_cond_wait(&work_is_done, &lock);
     pthread_mutex_unlock(&lock);
+}
+
+/* One thread moves a megabyte in less time than it takes to wake another. */
+#define MOVE_GRAIN ((size_t)1 << 20)
+
+struct move {
+    char *to;
+    const char *from;
+};
+
+static void move_part(void *state, size_t first, size_t last)
+{
+    const struct move *move = state;
+    memcpy(move->to + first, move->from + first, last - first);
+}
+
+void sim_move(void *to, const void *from, size_t bytes)
+{
+    struct move move = {to, from};
+    uintptr_t gap = (uintptr_t)to > (uintptr_t)from ? (uintptr_t)to - (uintptr_t)from : (uintptr_t)from - (uintptr_t)to;
+
+    if (gap >= bytes)
+        sim_parallel(bytes, MOVE_GRAIN, move_part, &move);
+    else
+        memmove(to, from, bytes);
 }
