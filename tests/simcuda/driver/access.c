@@ -245,6 +245,20 @@ bool sim_device_write(int device, CUdeviceptr address, const void *in, size_t by
     return true;
 }
 
+bool sim_device_writes_are_lost(int device, CUdeviceptr address, size_t bytes)
+{
+    const struct sim_range *range;
+
+    for (size_t piece; bytes > 0 && (range = sim_range_find(address)) != NULL; address += piece, bytes -= piece) {
+        if (sim_reads_garbage(device, range))
+            return true;
+        piece = range->start + range->bytes - address;
+        if (piece > bytes)
+            piece = bytes;
+    }
+    return false;
+}
+
 static void advance(struct sim_place *place, size_t bytes)
 {
     if (place->address != 0)
