@@ -18,10 +18,13 @@ static uint32_t device_bit(int device)
     return (uint32_t)1 << device;
 }
 
-/* In one direction: what the other device's contexts enabled says nothing. */
+/* In one direction: what the other device's contexts enabled says nothing, nor what other contexts of the same one did.
+ */
 static bool peer_is_enabled(CUcontext context, int device)
 {
     if (context->peer_enabled[device] || !SIM_RULE(peer_enabled_for_kernels))
+        return true;
+    if (!SIM_RULE(peer_per_context) && sim.devices[context->device].primary->peer_enabled[device])
         return true;
     return !SIM_RULE(peer_one_direction) && sim.devices[device].primary->peer_enabled[context->device];
 }
@@ -32,6 +35,12 @@ static bool is_allocated(const struct sim_range *range)
     return (!range->pending &&
                sim_ordering_is_behind(sim_executing_stream, range->begin_slot, range->begin_sequence)) ||
            (range->kind == SIM_POOL_BLOCK && !SIM_RULE(pool_use_behind_allocation));
+}
+
+/* Of a mapping, by the rule that makes reading and writing two things for who asks. */
+static uint32_t granted(const struct sim_range *range, bool write, bool rule)
+{
+    return write && rule ? range->writable : range->readable;
 }
 
 static bool pool_grants(CUcontext context, const struct sim_range *range, bool write)
@@ -61,7 +70,7 @@ bool sim_reaches(CUcontext context, const struct sim_range *range, bool write)
     case SIM_ALLOCATION:
         return !range->pending && (range->location == context->device || peer_is_enabled(context, range->location));
     case SIM_MAPPING:
-        return ((write ? range->writable : range->readable) & device_bit(context->device)) != 0 ||
+        return (granted(range, write, SIM_RULE(kernel_read_only)) & device_bit(context->device)) != 0 ||
                !SIM_RULE(mapping_access);
     case SIM_POOL_BLOCK:
         return is_allocated(range) && pool_grants(context, range, write);
@@ -81,14 +90,14 @@ static bool engine_reaches(CUcontext context, const struct sim_range *range, boo
     if (sim.machine.peer_copies && range->location != SIM_HOST)
         devices |= device_bit(range->location);
     if (range->kind == SIM_MAPPING && SIM_RULE(peer_copy_needs_access))
-        return ((write ? range->writable : range->readable) & devices) != 0;
+        return (granted(range, write, SIM_RULE(copy_read_only)) & devices) != 0;
     return is_allocated(range);
 }
 
 static bool cpu_reaches(const struct sim_range *range, bool write)
 {
     if (range->kind == SIM_MAPPING && SIM_RULE(copy_cpu_access))
-        return ((write ? range->writable : range->readable) & SIM_ACCESS_CPU) != 0;
+        return (granted(range, write, SIM_RULE(cpu_read_only)) & SIM_ACCESS_CPU) != 0;
     return sim_range_is_host(range);
 }
 

@@ -69,9 +69,10 @@ struct sim_thread {
     bool per_thread_default; /* during a _ptsz or _ptds call: stream 0 is the thread's own */
     CUstream own_streams[SIM_MAX_DEVICES * 2];
     uint64_t own_context_ids[SIM_MAX_DEVICES * 2];
-    unsigned api;  /* the call that is being served */
-    unsigned seat; /* turns.h: 1 + its number; 0: takes no turns */
-    bool in_turns; /* inside turns.c */
+    CUresult refused; /* the last error that a call returned */
+    unsigned api;     /* the call that is being served */
+    unsigned seat;    /* turns.h: 1 + its number; 0: takes no turns */
+    bool in_turns;    /* inside turns.c */
     uint64_t id;
 };
 extern _Thread_local struct sim_thread sim_thread;
