@@ -123,6 +123,31 @@ CHECK(register_nothing, "[header: cuMemHostRegister, CUDA_ERROR_INVALID_VALUE]",
     FAILS_SOMEHOW(cudaHostRegister(memory, 0, cudaHostRegisterDefault));
 }
 
+static void *mapped_with(int protection)
+{
+    void *memory = mmap(NULL, MIB, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    EXPECT(memory != MAP_FAILED);
+    return memory;
+}
+
+CHECK(register_read_only, "[header: CU_MEMHOSTREGISTER_READ_ONLY]",
+    "memory that the CPU may only read is registered only with the flag that says so", "register_accessible")
+{
+    SKIP_UNLESS(!device_attribute(0, CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS_USES_HOST_PAGE_TABLES) &&
+                    device_attribute(0, CU_DEVICE_ATTRIBUTE_READ_ONLY_HOST_REGISTER_SUPPORTED),
+        "needs a device that asks for the flag");
+    use_device(0);
+    void *memory = mapped_with(PROT_READ);
+    FAILS_SOMEHOW(cudaHostRegister(memory, MIB, cudaHostRegisterDefault));
+    OK(cudaHostRegister(memory, MIB, cudaHostRegisterReadOnly));
+}
+
+CHECK(register_hidden, "[assumed]", "memory that the CPU may not even read is not registered", "register_accessible")
+{
+    use_device(0);
+    FAILS_SOMEHOW(cudaHostRegister(mapped_with(PROT_NONE), MIB, cudaHostRegisterDefault));
+}
+
 CHECK(unregister_interior, "[header: cuMemHostUnregister]",
     "registered memory is unregistered by the address that was registered", "unregister_base")
 {

@@ -8,7 +8,7 @@
 #include "schedule.h"
 #include "trace.h"
 
-#include <sys/mman.h>
+#include <stdio.h>
 #include <unistd.h>
 
 static CUresult allocate(void **pointer, size_t bytes, unsigned flags)
@@ -104,19 +104,26 @@ CUresult sim_cuMemFreeHost(void *pointer)
     return sim_current()->sticky;
 }
 
-/* Whether the program has memory in all of [start, start + bytes), which are whole pages: nothing else can be pinned.
- */
-static bool is_mapped(CUdeviceptr start, size_t bytes, size_t page)
+/* Whether the program has memory in all of [start, start + bytes) that the CPU can read and, if asked for, write:
+ * nothing else can be pinned (cuda.h, CU_MEMHOSTREGISTER_READ_ONLY). */
+static bool is_accessible(CUdeviceptr start, size_t bytes, bool writable)
 {
-    unsigned char present[4096];
-    size_t step = sizeof present * page;
+    FILE *maps = fopen("/proc/self/maps", "re");
+    CUdeviceptr at = start;
+    char line[512], permissions[8];
+    unsigned long from, to;
 
-    for (CUdeviceptr at = start; at - start < bytes; at += step) {
-        size_t left = bytes - (at - start);
-        if (mincore((void *)at, left < step ? left : step, present) != 0)
-            return false;
+    while (maps != NULL && at - start < bytes && fgets(line, sizeof line, maps) != NULL) {
+        if (sscanf(line, "%lx-%lx %7s", &from, &to, permissions) != 3 || to <= at)
+            continue; /* also the rest of a line that is long */
+        if (from > at ||
+            (SIM_RULE(register_accessible) && (permissions[0] != 'r' || (writable && permissions[1] != 'w'))))
+            break;
+        at = to;
     }
-    return true;
+    if (maps != NULL)
+        fclose(maps);
+    return at - start >= bytes;
 }
 
 CUresult sim_cuMemHostRegister_v2(void *pointer, size_t bytes, unsigned flags)
@@ -147,7 +154,7 @@ CUresult sim_cuMemHostRegister_v2(void *pointer, size_t bytes, unsigned flags)
     result = sim_physical_charge(SIM_HOST, charged);
     if (result != CUDA_SUCCESS)
         return result;
-    if (pinned < bytes || !is_mapped(start & ~(page - 1), pinned, page)) {
+    if (pinned < bytes || !is_accessible(start & ~(page - 1), pinned, !(flags & CU_MEMHOSTREGISTER_READ_ONLY))) {
         sim_physical_refund(SIM_HOST, charged);
         return CUDA_ERROR_INVALID_VALUE;
     }
