@@ -74,10 +74,20 @@ int born_as(int result, enum kind kind, struct object object)
     return result;
 }
 
+/* A later stream may have the same handle: nothing orders it behind what this one allocated. */
+static void disown_blocks(CUstream stream)
+{
+    for (size_t i = 0; i < kinds[BLOCK].live_count; i++)
+        if (kinds[BLOCK].live[i].stream == stream)
+            kinds[BLOCK].live[i].stream = NULL;
+}
+
 static void bury(enum kind kind, struct object *object)
 {
     size_t slot = kinds[kind].stale_count < STALE_LIMIT ? kinds[kind].stale_count++ : below(STALE_LIMIT);
     kinds[kind].stale[slot] = object->value;
+    if (kind == STREAM)
+        disown_blocks((CUstream)object->value);
     *object = kinds[kind].live[--kinds[kind].live_count];
 }
 
