@@ -101,6 +101,23 @@ CHECK(peer_per_context, "[header: cuCtxEnablePeerAccess]",
     FAILS(cuCtxSynchronize(), CUDA_ERROR_ILLEGAL_ADDRESS);
 }
 
+CHECK(peer_one_context, "[header: cuCtxEnablePeerAccess; assumed: the error]",
+    "peer access to one context does not let a kernel use what another context of that device allocated",
+    "peer_one_context")
+{
+    CUcontext other;
+    CUdeviceptr memory;
+    need_peers(0, 1, true);
+    use_device(1);
+    other = new_context(1);
+    OK(cuMemAlloc(&memory, MIB));
+    OK(cuCtxPopCurrent(&other));
+    use_device(0);
+    OK(cudaDeviceEnablePeerAccess(1, 0));
+    OK(launch_store(store_kernel(), memory, 1, NULL));
+    FAILS(cuCtxSynchronize(), CUDA_ERROR_ILLEGAL_ADDRESS);
+}
+
 CHECK(peer_mapped, "[doc: programming guide, virtual memory management]",
     "memory of a peer is mapped and used by setting access, without enabling peer access")
 {

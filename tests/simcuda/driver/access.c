@@ -18,15 +18,19 @@ static uint32_t device_bit(int device)
     return (uint32_t)1 << device;
 }
 
-/* In one direction: what the other device's contexts enabled says nothing, nor what other contexts of the same one did.
- */
-static bool peer_is_enabled(CUcontext context, int device)
+/* In one direction, from this context, to what that one allocated: what other contexts enabled says nothing, on
+ * whichever device they are. */
+static bool peer_is_enabled(CUcontext context, const struct sim_range *range)
 {
-    if (context->peer_enabled[device] || !SIM_RULE(peer_enabled_for_kernels))
-        return true;
-    if (!SIM_RULE(peer_per_context) && sim.devices[context->device].primary->peer_enabled[device])
-        return true;
-    return !SIM_RULE(peer_one_direction) && sim.devices[device].primary->peer_enabled[context->device];
+    int device = range->location;
+    CUcontext peer = context->peers[device];
+
+    if (!SIM_RULE(peer_per_context) && peer == NULL)
+        peer = sim.devices[context->device].primary->peers[device];
+    if (!SIM_RULE(peer_one_direction) && peer == NULL)
+        peer = sim.devices[device].primary->peers[context->device] != NULL ? range->context : NULL;
+    return !SIM_RULE(peer_enabled_for_kernels) ||
+           (peer != NULL && (peer == range->context || !SIM_RULE(peer_one_context)));
 }
 
 /* Allocated as far as the stream that executes is concerned: it is not enough that the allocation happened. */
@@ -48,7 +52,7 @@ static bool pool_grants(CUcontext context, const struct sim_range *range, bool w
     if (((write ? range->writable : range->readable) & device_bit(context->device)) != 0)
         return true;
     return !SIM_RULE(pool_access_kernels) ||
-           (!SIM_RULE(pool_access_not_by_peers) && context->peer_enabled[range->location]);
+           (!SIM_RULE(pool_access_not_by_peers) && context->peers[range->location] != NULL);
 }
 
 /* Memory of another device, through a path that is worth less than what is reported of it. */
@@ -68,7 +72,7 @@ bool sim_reaches(CUcontext context, const struct sim_range *range, bool write)
         return false;
     switch (range->kind) {
     case SIM_ALLOCATION:
-        return !range->pending && (range->location == context->device || peer_is_enabled(context, range->location));
+        return !range->pending && (range->location == context->device || peer_is_enabled(context, range));
     case SIM_MAPPING:
         return (granted(range, write, SIM_RULE(kernel_read_only)) & device_bit(context->device)) != 0 ||
                !SIM_RULE(mapping_access);

@@ -49,8 +49,8 @@ struct CUctx_st {
     bool primary, active;
     unsigned flags, references;
     uint64_t id;
-    CUresult sticky; /* the error that every later call returns */
-    bool peer_enabled[SIM_MAX_DEVICES];
+    CUresult sticky;                  /* the error that every later call returns */
+    CUcontext peers[SIM_MAX_DEVICES]; /* whose allocations its kernels reach, by device; NULL: none */
     CUstream legacy_stream;
     CUstream streams; /* all of the context, linked by next_in_context */
     size_t limits[CU_LIMIT_MAX];
