@@ -89,6 +89,9 @@ struct simcuda_internals {
     size_t (*bytes_used)(const CUuuid *device);
     /* Queues a library's own kernel; else as launch_gemm. */
     CUresult (*launch_kernel)(CUstream stream, const struct simcuda_kernel *kernel);
+    /* The last error that a call of this thread returned. For a runtime that takes it for its own, as no real one does
+     * (SIMCUDA_WEAK=last_error_not_of_driver). */
+    CUresult (*last_refused)(void);
 };
 
 #endif

@@ -199,18 +199,19 @@ static void expect_no_function(const char *name, int version, CUdriverProcAddres
     CUdriverProcAddressQueryResult found = CU_GET_PROC_ADDRESS_SUCCESS;
     CUresult result = cuGetProcAddress(name, &function, version, CU_GET_PROC_ADDRESS_DEFAULT, &found);
     EXPECT(result == CUDA_SUCCESS || result == CUDA_ERROR_NOT_FOUND);
-    EXPECT(function == NULL);
+    NEVER(function != NULL);
     EXPECT(found == why);
 }
 
-CHECK(entry_point_unknown, "[header: cuGetProcAddress]", "a look-up of an unknown name gives no function")
+CHECK(entry_point_unknown, "[header: cuGetProcAddress]", "a look-up of an unknown name gives no function",
+    "entry_point_known")
 {
     OK(cuInit(0));
     expect_no_function("cuNoSuchFunction", 12000, CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND);
 }
 
 CHECK(entry_point_unknown_to_runtime, "[doc: cudaGetDriverEntryPointByVersion]",
-    "the runtime's look-up of an unknown name succeeds and gives no function")
+    "the runtime's look-up of an unknown name succeeds and gives no function", "entry_point_known")
 {
     void *function = (void *)1;
     enum cudaDriverEntryPointQueryResult status;
@@ -219,7 +220,8 @@ CHECK(entry_point_unknown_to_runtime, "[doc: cudaGetDriverEntryPointByVersion]",
 #else
     OK(cudaGetDriverEntryPoint("cuNoSuchFunction", &function, cudaEnableDefault, &status));
 #endif
-    EXPECT(function == NULL && status == cudaDriverEntryPointSymbolNotFound);
+    NEVER(function != NULL);
+    EXPECT(status == cudaDriverEntryPointSymbolNotFound);
 }
 
 CHECK(entry_point_version, "[header: cuGetProcAddress]",

@@ -1,8 +1,12 @@
 /* check_error.c: the runtime's last error. */
+#include "context.h"
 #include "vmm.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
+#include <string.h>
+#include <unistd.h>
 
 CHECK(last_error_cleared, "[doc: cudaGetLastError, cudaPeekAtLastError]",
     "cudaGetLastError returns the last error once, cudaPeekAtLastError leaves it", "last_error_recorded",
@@ -27,12 +31,14 @@ CHECK(last_error_kept, "[doc: cudaGetLastError]", "a call that succeeds does not
     FAILS(cudaGetLastError(), cudaErrorInvalidDevice);
 }
 
-CHECK(last_error_driver, "[doc: cudaGetLastError]", "a failing driver call is not the runtime's last error")
+CHECK(last_error_driver, "[doc: cudaGetLastError]", "a failing driver call is not the runtime's last error",
+    "last_error_not_of_driver")
 {
     CUdeviceptr memory;
     use_device(0);
     OK(cudaGetLastError());
     EXPECT(cuMemAlloc(&memory, 0) != CUDA_SUCCESS);
+    NEVER(cudaPeekAtLastError() != cudaSuccess);
     OK(cudaGetLastError());
 }
 
@@ -106,6 +112,51 @@ CHECK(last_error_sticky, "[doc: error handling, cudaErrorIllegalAddress]",
     FAILS(cudaGetLastError(), cudaErrorIllegalAddress);
     FAILS(cudaMalloc(&memory, 4096), cudaErrorIllegalAddress);
     FAILS(cuCtxSynchronize(), CUDA_ERROR_ILLEGAL_ADDRESS);
+}
+
+/* Queues a kernel that breaks the context of device 0. */
+static CUstream broken_stream(void)
+{
+    CUdeviceptr nowhere;
+    CUstream stream = stream_of(0);
+    CUfunction kernel = store_kernel();
+    OK(cuMemAddressReserve(&nowhere, 64 * MIB, 0, 0, 0));
+    OK(launch_store(kernel, nowhere, 1, stream));
+    return stream;
+}
+
+/* What is queued behind the error is queued, or the call tells the error already. */
+static void queued_or_told(CUresult result)
+{
+    EXPECT(result == CUDA_SUCCESS || result == CUDA_ERROR_ILLEGAL_ADDRESS);
+}
+
+CHECK(error_stops_work, "[assumed]", "work that is queued behind an illegal address is not done", "error_stops_work")
+{
+    unsigned char *host;
+    use_device(0);
+    OK(cuMemHostAlloc((void **)&host, MIB, 0));
+    memset(host, 1, MIB);
+    CUstream stream = broken_stream();
+    queued_or_told(cuMemsetD8Async((CUdeviceptr)host, 2, MIB, stream));
+    FAILS(cuStreamSynchronize(stream), CUDA_ERROR_ILLEGAL_ADDRESS);
+    NEVER(host[0] == 2 || host[MIB - 1] == 2);
+}
+
+static void CUDA_CB set_flag(void *flag)
+{
+    atomic_store((atomic_int *)flag, 1);
+}
+
+CHECK(host_function_not_after_error, "[header: cuLaunchHostFunc]",
+    "a host function is not called after an error of its context", "host_function_not_after_error")
+{
+    static atomic_int called;
+    CUstream stream = broken_stream();
+    queued_or_told(cuLaunchHostFunc(stream, set_flag, &called));
+    FAILS(cuStreamSynchronize(stream), CUDA_ERROR_ILLEGAL_ADDRESS);
+    usleep(50000);
+    NEVER(atomic_load(&called));
 }
 
 CHECK(launch_unknown_function, "[doc: cudaLaunchKernel]", "launching what is no kernel is an error of its own",

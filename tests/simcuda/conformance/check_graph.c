@@ -5,11 +5,12 @@
 #include <string.h>
 
 CHECK(graph_replay, "[doc: programming guide, CUDA graphs]",
-    "captured work is done at each launch of the graph, and not before")
+    "captured work is done at each launch of the graph, and not before", "capture_runs_nothing")
 {
     cudaStream_t stream;
     cudaGraph_t graph;
     cudaGraphExec_t exec;
+    unsigned char byte = 0;
     void *memory;
     use_device(0);
     OK(cudaMalloc(&memory, MIB));
@@ -17,6 +18,8 @@ CHECK(graph_replay, "[doc: programming guide, CUDA graphs]",
     stream = capturing(cudaStreamCaptureModeGlobal);
     OK(cudaMemsetAsync(memory, 2, MIB, stream));
     OK(cudaStreamEndCapture(stream, &graph));
+    OK(cudaMemcpy(&byte, memory, 1, cudaMemcpyDeviceToHost));
+    NEVER(byte != 1);
     expect_filled((CUdeviceptr)memory, 1, MIB);
     OK(cudaGraphInstantiateWithFlags(&exec, graph, 0));
     for (int i = 0; i < 2; i++) {

@@ -29,6 +29,47 @@ CHECK(pinned_too_large, "[doc: cudaHostAlloc]",
     expect_filled((CUdeviceptr)memory, 1, MIB);
 }
 
+/* More than the one limit that the check below fills, and less than the machines without it have. */
+#define NOT_FOR_LIMITED ((size_t)12 << 30)
+
+/* Registers memory that nobody touched, in pieces that get smaller, until no 2 MiB more are possible. Returns how much.
+ */
+static size_t register_all(char *memory, size_t most_bytes)
+{
+    size_t taken = 0;
+    for (size_t bytes = (size_t)1 << 30; bytes >= 2 * MIB; bytes /= 2)
+        while (taken + bytes <= most_bytes && cudaHostRegister(memory + taken, bytes, 0) == cudaSuccess)
+            taken += bytes;
+    return taken;
+}
+
+CHECK(host_budget_shared, "[assumed]",
+    "pinned, registered and host-located memory come out of one budget, and give back to it", "host_budget_shared")
+{
+    size_t unit;
+    void *pinned;
+    need_simulator(); /* a real machine without free memory is no place for a check */
+    int node = need_host_vmm(&unit);
+    CUmemAllocationProp properties = memory_at(CU_MEM_LOCATION_TYPE_HOST_NUMA, node);
+    CUmemGenericAllocationHandle handle;
+    SKIP_UNLESS(cudaHostAlloc(&pinned, NOT_FOR_LIMITED, 0) != cudaSuccess, "needs a machine with little memory");
+    char *memory =
+        mmap(NULL, NOT_FOR_LIMITED, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    EXPECT(memory != MAP_FAILED);
+    NEVER(register_all(memory, NOT_FOR_LIMITED) + 1024 * MIB > NOT_FOR_LIMITED);
+    FAILS(cudaHostAlloc(&pinned, 2 * MIB, 0), cudaErrorMemoryAllocation);
+    FAILS_SOMEHOW(cuMemCreate(&handle, unit, &properties, 0));
+    OK(cudaHostUnregister(memory)); /* 1 GiB */
+    OK(cudaHostAlloc(&pinned, 256 * MIB, 0));
+    OK(cuMemCreate(&handle, 256 * MIB, &properties, 0));
+    FAILS(cudaHostRegister(memory, 1024 * MIB, 0), cudaErrorMemoryAllocation);
+    OK(cudaFreeHost(pinned));
+    FAILS(cudaHostRegister(memory, 1024 * MIB, 0), cudaErrorMemoryAllocation);
+    OK(cuMemRelease(handle));
+    OK(cudaHostRegister(memory, 1024 * MIB, 0));
+    FAILS_SOMEHOW(cuMemCreate(&handle, unit, &properties, 0));
+}
+
 CHECK(pinned_memory, "[doc: cudaHostAlloc]", "pinned memory has one address for the CPU and the device")
 {
     struct cudaPointerAttributes attributes;

@@ -1,4 +1,5 @@
 /* check_launch_memory.c: memory that is taken without being asked for, and a device filled to the brim. */
+#include "blas.h"
 #include "context.h"
 #include "vmm.h"
 
@@ -11,6 +12,33 @@ CHECK(context_takes_memory, "[observed: pytorch/pytorch 107667]", "a context tak
     EXPECT(available < total);
     new_context(0);
     EXPECT(free_bytes() < available);
+}
+
+CHECK(module_memory, "[assumed; doc: programming guide, lazy loading]",
+    "modules take memory of the device when a kernel of theirs is launched first, at least five hundred do",
+    "module_memory")
+{
+    enum { MODULES = 512 };
+    CUdeviceptr memory;
+    use_device(0);
+    OK(cuMemAlloc(&memory, MIB));
+    OK(launch_store(store_kernel(), memory, 1, NULL));
+    OK(cuCtxSynchronize());
+    size_t available = free_bytes();
+    for (int i = 0; i < MODULES; i++)
+        OK(launch_store(store_kernel(), memory, 1, NULL));
+    OK(cuCtxSynchronize());
+    NEVER(free_bytes() >= available);
+}
+
+CHECK(library_memory, "[observed: NVIDIA/TensorRT-LLM 8533, which logs it]",
+    "a handle of cuBLAS takes memory of its device", "library_memory")
+{
+    blas_function("cublasCreate_v2");
+    use_device(0);
+    size_t available = free_bytes();
+    blas_handle();
+    NEVER(free_bytes() >= available);
 }
 
 enum { LARGEST = 64 };

@@ -1,4 +1,5 @@
 /* check_peer.c: several devices. */
+#include "context.h"
 #include "vmm.h"
 
 #include <string.h>
@@ -80,6 +81,40 @@ CHECK(peer_direction, "[doc: cudaDeviceEnablePeerAccess, access is unidirectiona
     OK(cudaDeviceEnablePeerAccess(1, 0));
     use_device(1);
     OK(launch_store(store_kernel(), (CUdeviceptr)memory, 1, NULL));
+    FAILS(cuCtxSynchronize(), CUDA_ERROR_ILLEGAL_ADDRESS);
+}
+
+CHECK(peer_per_context, "[header: cuCtxEnablePeerAccess]",
+    "peer access that one context enabled does not let another context of its device use the memory",
+    "peer_per_context")
+{
+    void *memory;
+    need_peers(0, 1, true);
+    use_device(1);
+    OK(cudaMalloc(&memory, MIB));
+    use_device(0);
+    OK(cudaDeviceEnablePeerAccess(1, 0));
+    OK(launch_store(store_kernel(), (CUdeviceptr)memory, 1, NULL));
+    OK(cuCtxSynchronize());
+    new_context(0);
+    OK(launch_store(store_kernel(), (CUdeviceptr)memory, 1, NULL));
+    FAILS(cuCtxSynchronize(), CUDA_ERROR_ILLEGAL_ADDRESS);
+}
+
+CHECK(peer_one_context, "[header: cuCtxEnablePeerAccess; assumed: the error]",
+    "peer access to one context does not let a kernel use what another context of that device allocated",
+    "peer_one_context")
+{
+    CUcontext other;
+    CUdeviceptr memory;
+    need_peers(0, 1, true);
+    use_device(1);
+    other = new_context(1);
+    OK(cuMemAlloc(&memory, MIB));
+    OK(cuCtxPopCurrent(&other));
+    use_device(0);
+    OK(cudaDeviceEnablePeerAccess(1, 0));
+    OK(launch_store(store_kernel(), memory, 1, NULL));
     FAILS(cuCtxSynchronize(), CUDA_ERROR_ILLEGAL_ADDRESS);
 }
 

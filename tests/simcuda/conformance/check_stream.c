@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 CHECK(stream_order, "[doc: programming guide, streams]", "work in one stream happens in the order of its submission")
@@ -109,8 +110,39 @@ CHECK(
     }
 }
 
-CHECK(stream_destroyed_busy, "[header: cuStreamDestroy]", "destroying a stream does not drop the work in it")
+/* Whether the stream says within two seconds, without being waited for, that its work is done. */
+static bool ends_when_asked(CUstream stream)
 {
+    struct timespec now, end;
+    CUresult state;
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    end.tv_sec += 2;
+    do {
+        state = cuStreamQuery(stream);
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    } while (state == CUDA_ERROR_NOT_READY && now.tv_sec <= end.tv_sec);
+    EXPECT(state == CUDA_SUCCESS || state == CUDA_ERROR_NOT_READY);
+    return state == CUDA_SUCCESS;
+}
+
+CHECK(query_progress, "[doc: cudaStreamQuery]", "a stream that is only asked whether it is done gets its work done",
+    "query_progress")
+{
+    CUdeviceptr memory;
+    CUstream stream;
+    use_device(0);
+    OK(cuMemAlloc(&memory, MIB));
+    OK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+    for (unsigned char i = 1; i <= 20; i++)
+        OK(cuMemsetD8Async(memory, i, MIB, stream));
+    NEVER(!ends_when_asked(stream));
+    expect_filled(memory, 20, MIB);
+}
+
+CHECK(stream_destroyed_busy, "[header: cuStreamDestroy]", "destroying a stream does not drop the work in it",
+    "stream_destroy_keeps_work")
+{
+    unsigned char byte = 0;
     CUdeviceptr memory;
     CUstream stream;
     use_device(0);
@@ -119,6 +151,8 @@ CHECK(stream_destroyed_busy, "[header: cuStreamDestroy]", "destroying a stream d
     OK(cuMemsetD8Async(memory, 9, MIB, stream));
     OK(cuStreamDestroy(stream));
     OK(cuCtxSynchronize());
+    OK(cuMemcpyDtoH(&byte, memory, 1));
+    NEVER(byte != 9);
     expect_filled(memory, 9, MIB);
 }
 

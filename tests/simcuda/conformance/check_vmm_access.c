@@ -118,6 +118,22 @@ CHECK(vmm_access_unknown_kind, "[header: CUmemAccess_flags]", "access is none, r
     FAILS_SOMEHOW(set_access(address, unit, &access));
 }
 
+CHECK(vmm_access_all_or_none, "[assumed]", "of several descriptions of access none acts where one is refused",
+    "access_all_or_none")
+{
+    size_t unit = need_vmm();
+    CUmemGenericAllocationHandle handle;
+    CUmemLocation here = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = 0};
+    unsigned long long flags = 99;
+    CUdeviceptr address = reserve_and_map(unit, &handle);
+    CUmemAccessDesc access[2] = {{.location = here, .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE},
+        {.location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = device_count()},
+            .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE}};
+    EXPECT(cuMemSetAccess(address, unit, access, 2) != CUDA_SUCCESS);
+    OK(cuMemGetAccess(&flags, &here, address));
+    NEVER(flags != CU_MEM_ACCESS_FLAGS_PROT_NONE);
+}
+
 CHECK(vmm_access_told, "[header: cuMemGetAccess]", "unmapped addresses have no access to tell of", "get_access_mapped")
 {
     size_t unit = need_vmm();

@@ -116,6 +116,24 @@ CHECK(host_cpu_access_on_device, "[header: cuMemSetAccess]", "the host cannot be
     FAILS_SOMEHOW(allow(CU_MEM_LOCATION_TYPE_HOST_NUMA, node, address, unit));
 }
 
+CHECK(host_cpu_access_in_part, "[header: cuMemSetAccess]",
+    "the host cannot be given access to a range of which a part is device memory, and gets none to the rest",
+    "access_of_each_mapping")
+{
+    size_t unit;
+    int node = need_host_vmm(&unit);
+    CUmemAllocationProp properties = memory_at(CU_MEM_LOCATION_TYPE_HOST_NUMA, node);
+    CUmemGenericAllocationHandle handle;
+    CUdeviceptr address = reserve(2 * unit);
+    OK(cuMemCreate(&handle, unit, &properties, 0));
+    OK(cuMemMap(address, unit, 0, handle, 0));
+    OK(cuMemMap(address + unit, unit, 0, create_on(0, unit), 0));
+    FAILS_SOMEHOW(allow(CU_MEM_LOCATION_TYPE_HOST_NUMA, node, address, 2 * unit));
+    NEVER(cpu_can_read(address));
+    OK(allow(CU_MEM_LOCATION_TYPE_HOST_NUMA, node, address, unit));
+    EXPECT(cpu_can_read(address));
+}
+
 CHECK(host_beside_device, "[header: cuMemMap]", "device and host memory may lie beside each other in one reservation")
 {
     size_t unit;

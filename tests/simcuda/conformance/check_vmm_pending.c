@@ -2,6 +2,7 @@
  * calls wait; a program must. What it may count on: work is either done with the memory that it was meant for, or the
  * error tells. */
 #include "context.h"
+#include "gate.h"
 #include "vmm.h"
 
 #include <unistd.h>
@@ -70,6 +71,25 @@ CHECK(vmm_unmap_pending_on_peer, "[assumed; observed: vllm 43020, 45615: illegal
     CUstream stream = stream_of(1);
     use_device(0);
     replace_under_work(&twice, 1, stream);
+}
+
+CHECK(vmm_withdraw_pending, "[assumed; header: cuMemSetAccess does not say what it waits for]",
+    "access that is withdrawn under queued work breaks the context, also where it is given again before the work is "
+    "done",
+    "withdraw_pending")
+{
+    static struct gate gate;
+    CUmemAccessDesc none = {
+        .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = 0}, .flags = CU_MEM_ACCESS_FLAGS_PROT_NONE};
+    need_simulator(); /* a call that waits makes it work, and no program can count on that */
+    struct twice twice = map_twice(need_vmm());
+    CUstream stream = stream_of(0);
+    gate_into(stream, &gate);
+    OK(cuMemsetD8Async(twice.first, 2, twice.bytes, stream));
+    broken(set_access(twice.first, twice.bytes, &none));
+    broken(allow_device(0, twice.first, twice.bytes));
+    gate_open(&gate);
+    FAILS(cuStreamSynchronize(stream), CUDA_ERROR_ILLEGAL_ADDRESS);
 }
 
 CHECK(vmm_unmap_drained, "[header: cuMemUnmap]", "memory that no queued work uses is replaced without harm")

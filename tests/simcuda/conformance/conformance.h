@@ -52,7 +52,9 @@ struct conformance_check {
 #define OK(call)            conformance_expect((int)(call), 0, #call, __FILE__, __LINE__)
 #define FAILS(call, error)  conformance_expect((int)(call), (int)(error), #call, __FILE__, __LINE__)
 #define FAILS_SOMEHOW(call) conformance_expect_failure((int)(call), #call, __FILE__, __LINE__)
-#define EXPECT(condition)   conformance_require((condition), #condition, __FILE__, __LINE__)
+/* What must not be: as with FAILS, the check names the rule that it would miss. */
+#define NEVER(condition)  conformance_forbid((condition), #condition, __FILE__, __LINE__)
+#define EXPECT(condition) conformance_require((condition), #condition, __FILE__, __LINE__)
 #define SKIP_UNLESS(condition, reason)                                                                                 \
     do {                                                                                                               \
         if (!(condition))                                                                                              \
@@ -61,6 +63,7 @@ struct conformance_check {
 
 void conformance_expect(int result, int expected, const char *call, const char *file, int line);
 void conformance_expect_failure(int result, const char *call, const char *file, int line);
+void conformance_forbid(bool condition, const char *text, const char *file, int line);
 void conformance_require(bool condition, const char *text, const char *file, int line);
 __attribute__((noreturn)) void conformance_skip(const char *reason);
 

@@ -4,7 +4,9 @@
 
 #include "conformance.h"
 
-/* Whether the CPU can read the byte at an address. Catches SIGSEGV and SIGBUS from then on. */
+/* Whether the CPU can read the byte at an address, or write it (it keeps its value). They catch SIGSEGV and SIGBUS from
+ * then on. */
 bool cpu_can_read(CUdeviceptr address);
+bool cpu_can_write(CUdeviceptr address);
 
 #endif

@@ -21,7 +21,7 @@ static void require_rules(const char *call)
     char text[512];
     if (!rules_required || running->rules[0] != NULL)
         return;
-    snprintf(text, sizeof text, "%s must fail, and the check names no rule of rules.def that it would miss", call);
+    snprintf(text, sizeof text, "%s must not be, and the check names no rule of rules.def that it would miss", call);
     apart_fail(text);
 }
 
@@ -65,6 +65,16 @@ void conformance_require(bool condition, const char *condition_text, const char 
         return;
     char text[512];
     snprintf(text, sizeof text, "%s:%d: not true: %s", base_name(file), line, condition_text);
+    apart_fail(text);
+}
+
+void conformance_forbid(bool condition, const char *condition_text, const char *file, int line)
+{
+    require_rules(condition_text);
+    if (!condition)
+        return;
+    char text[512];
+    snprintf(text, sizeof text, "%s:%d: true and must not be: %s", base_name(file), line, condition_text);
     apart_fail(text);
 }
 

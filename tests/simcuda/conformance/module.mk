@@ -14,8 +14,10 @@ endef
 $(eval $(call conformance,conformance,13,$(CUDA_INCLUDE)))
 $(eval $(call conformance,conformance-12,12,$(CUDA12_INCLUDE)))
 
-# On each simulated machine that has a file, and in each order in which simulated streams may work; TAP.
-CONFORMANCE_MACHINES := $(basename $(notdir $(wildcard tests/simcuda/machines/*.yaml)))
+# On each simulated machine that has a file, and in each order in which simulated streams may work; TAP. One machine does
+# not keep what it reports, and is found out.
+CONFORMANCE_FAULTY := 2x24gb-peer-faults
+CONFORMANCE_MACHINES := $(filter-out $(CONFORMANCE_FAULTY),$(basename $(notdir $(wildcard tests/simcuda/machines/*.yaml))))
 CONFORMANCE_ORDERS := early late random
 .PHONY: conformance-check
 conformance-check: simcuda $(BUILD)/tests/conformance $(BUILD)/tests/conformance-12
@@ -25,6 +27,8 @@ conformance-check: simcuda $(BUILD)/tests/conformance $(BUILD)/tests/conformance
 		SIMCUDA_MACHINE=$$machine SIMCUDA_ORDER=$$order SIMCUDA_SEED=1 SIMCUDA_FRESH=poison LD_LIBRARY_PATH=$(SIMCUDA_DIR) \
 			$(BUILD)/tests/$$program || exit 1; \
 	done; done; done
+	$(Q)echo "# machine $(CONFORMANCE_FAULTY): peer_store fails"; \
+		! SIMCUDA_MACHINE=$(CONFORMANCE_FAULTY) LD_LIBRARY_PATH=$(SIMCUDA_DIR) $(BUILD)/tests/conformance --only peer_store
 TEST_PROGRAMS += $(BUILD)/tests/conformance $(BUILD)/tests/conformance-12
 
 .PHONY: conformance-weak

@@ -9,7 +9,7 @@ conformance=$1
 shift
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 rules=$here/../rules/rules.def
-machines=(2x24gb 1x12gb 2x24gb-no-peer no-vmm)
+machines=(2x24gb 1x12gb 2x24gb-no-peer no-vmm host-limit)
 orders=(late early random)
 
 # notices ID RULE: prints where the check notices, and is true; false where it does not anywhere.

@@ -19,12 +19,19 @@ static uint32_t device_bit(int device)
     return (uint32_t)1 << device;
 }
 
-/* In one direction: what the other device's contexts enabled says nothing. */
-static bool peer_is_enabled(CUcontext context, int device)
+/* In one direction, from this context, to what that one allocated: what other contexts enabled says nothing, on
+ * whichever device they are. */
+static bool peer_is_enabled(CUcontext context, const struct sim_range *range)
 {
-    if (context->peer_enabled[device] || !SIM_RULE(peer_enabled_for_kernels))
-        return true;
-    return !SIM_RULE(peer_one_direction) && sim.devices[device].primary->peer_enabled[context->device];
+    int device = range->location;
+    CUcontext peer = context->peers[device];
+
+    if (!SIM_RULE(peer_per_context) && peer == NULL)
+        peer = sim.devices[context->device].primary->peers[device];
+    if (!SIM_RULE(peer_one_direction) && peer == NULL)
+        peer = sim.devices[device].primary->peers[context->device] != NULL ? range->context : NULL;
+    return !SIM_RULE(peer_enabled_for_kernels) ||
+           (peer != NULL && (peer == range->context || !SIM_RULE(peer_one_context)));
 }
 
 /* Allocated as far as the stream that executes is concerned: it is not enough that the allocation happened. */
@@ -35,12 +42,18 @@ static bool is_allocated(const struct sim_range *range)
            (range->kind == SIM_POOL_BLOCK && !SIM_RULE(pool_use_behind_allocation));
 }
 
+/* Of a mapping, by the rule that makes reading and writing two things for who asks. */
+static uint32_t granted(const struct sim_range *range, bool write, bool rule)
+{
+    return write && rule ? range->writable : range->readable;
+}
+
 static bool pool_grants(CUcontext context, const struct sim_range *range, bool write)
 {
     if (((write ? range->writable : range->readable) & device_bit(context->device)) != 0)
         return true;
     return !SIM_RULE(pool_access_kernels) ||
-           (!SIM_RULE(pool_access_not_by_peers) && context->peer_enabled[range->location]);
+           (!SIM_RULE(pool_access_not_by_peers) && context->peers[range->location] != NULL);
 }
 
 /* Memory of another device, through a path that is worth less than what is reported of it. */
@@ -60,9 +73,9 @@ bool sim_reaches(CUcontext context, const struct sim_range *range, bool write)
         return false;
     switch (range->kind) {
     case SIM_ALLOCATION:
-        return !range->pending && (range->location == context->device || peer_is_enabled(context, range->location));
+        return !range->pending && (range->location == context->device || peer_is_enabled(context, range));
     case SIM_MAPPING:
-        return ((write ? range->writable : range->readable) & device_bit(context->device)) != 0 ||
+        return (granted(range, write, SIM_RULE(kernel_read_only)) & device_bit(context->device)) != 0 ||
                !SIM_RULE(mapping_access);
     case SIM_POOL_BLOCK:
         return is_allocated(range) && pool_grants(context, range, write);
@@ -82,14 +95,14 @@ static bool engine_reaches(CUcontext context, const struct sim_range *range, boo
     if (sim.machine.peer_copies && range->location != SIM_HOST)
         devices |= device_bit(range->location);
     if (range->kind == SIM_MAPPING && SIM_RULE(peer_copy_needs_access))
-        return ((write ? range->writable : range->readable) & devices) != 0;
+        return (granted(range, write, SIM_RULE(copy_read_only)) & devices) != 0;
     return is_allocated(range);
 }
 
 static bool cpu_reaches(const struct sim_range *range, bool write)
 {
     if (range->kind == SIM_MAPPING && SIM_RULE(copy_cpu_access))
-        return ((write ? range->writable : range->readable) & SIM_ACCESS_CPU) != 0;
+        return (granted(range, write, SIM_RULE(cpu_read_only)) & SIM_ACCESS_CPU) != 0;
     return sim_range_is_host(range);
 }
 
@@ -244,6 +257,20 @@ bool sim_device_write(int device, CUdeviceptr address, const void *in, size_t by
             memcpy(to, from, piece);
     }
     return true;
+}
+
+bool sim_device_writes_are_lost(int device, CUdeviceptr address, size_t bytes)
+{
+    const struct sim_range *range;
+
+    for (size_t piece; bytes > 0 && (range = sim_range_find(address)) != NULL; address += piece, bytes -= piece) {
+        if (sim_reads_garbage(device, range))
+            return true;
+        piece = range->start + range->bytes - address;
+        if (piece > bytes)
+            piece = bytes;
+    }
+    return false;
 }
 
 static void advance(struct sim_place *place, size_t bytes)

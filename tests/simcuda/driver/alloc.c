@@ -222,17 +222,25 @@ CUresult sim_cuMemFree_v2(CUdeviceptr address)
     if (range->start != address)
         return SIM_REFUSE(free_base, CUDA_ERROR_INVALID_VALUE);
     if (range->kind == SIM_POOL_BLOCK) {
+        if (!SIM_RULE(pool_free_waits_for_nothing)) {
+            sim_drain_all();
+            range = sim_range_find(address);
+            if (range == NULL || range->start != address)
+                return CUDA_ERROR_INVALID_VALUE;
+        }
         /* For pool memory this call waits for nothing (cuda.h, cuMemFreeAsync): what is pending will fault. */
         sim_trace_memory("free", address, range->bytes, range->location, NULL);
         sim_pool_block_free(range, NULL);
         return CUDA_SUCCESS;
     }
-    /* "May perform implicit synchronization" (cuda.h): real drivers wait for the work that uses the memory, and some
-     * for all work. */
-    if (sim_adversary_choice(true, false))
-        sim_drain_all();
-    else
-        sim_drain_uses(address, range->bytes);
+    /* cuda.h leaves open whether this call synchronises. Real drivers wait at least for the work that uses the memory,
+     * and some for all work. */
+    if (SIM_RULE(free_waits)) {
+        if (sim_adversary_choice(true, false))
+            sim_drain_all();
+        else
+            sim_drain_uses(address, range->bytes);
+    }
     range = sim_range_find(address); /* host functions ran meanwhile */
     if (range == NULL || range->start != address)
         return CUDA_ERROR_INVALID_VALUE;

@@ -216,6 +216,7 @@ static CUresult enter(enum api api, enum rules rules, bool per_thread_default)
     if (result == CUDA_SUCCESS)
         result = check(rules);
     if (result != CUDA_SUCCESS) {
+        sim_thread.refused = result;
         if (sim_trace_is_on() && result != CUDA_ERROR_NOT_READY)
             sim_trace_error(symbols[api], result);
         sim_unlock();
@@ -225,6 +226,8 @@ static CUresult enter(enum api api, enum rules rules, bool per_thread_default)
 
 static CUresult leave(enum api api, CUresult result)
 {
+    if (result != CUDA_SUCCESS)
+        sim_thread.refused = result;
     if (sim_trace_is_on() && result != CUDA_SUCCESS && result != CUDA_ERROR_NOT_READY)
         sim_trace_error(symbols[api], result);
     sim_unlock();

@@ -6,7 +6,7 @@
 static bool has_enabled_peer(int device)
 {
     for (CUcontext context = sim.contexts; context != NULL; context = context->next)
-        if (context->active && context->device != device && context->peer_enabled[device])
+        if (context->active && context->device != device && context->peers[device] != NULL)
             return true;
     return false;
 }

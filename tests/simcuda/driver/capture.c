@@ -1,6 +1,7 @@
 /* capture.c: stream capture and what it forbids; see capture.h. The rules are those of cuda.h at cuStreamBeginCapture
  * and cuThreadExchangeStreamCaptureMode. */
 #include "capture.h"
+#include "access.h"
 #include "api.h"
 #include "graph.h"
 #include "objects.h"
@@ -23,6 +24,18 @@ static void note_captured(CUstream stream)
     stream->joined_to = NULL;
 }
 
+/* While it is captured, as no real driver does (SIMCUDA_WEAK=capture_runs_nothing). */
+static void execute_now(struct sim_op *op)
+{
+    if (op->class->runs_unlocked || op->class->runs_after_error)
+        return;
+    sim_executing = op->context;
+    sim_executing_stream = op->stream;
+    op->class->execute(op);
+    sim_executing = NULL;
+    sim_executing_stream = NULL;
+}
+
 CUresult sim_capture_op(struct sim_capture *capture, struct sim_op *op)
 {
     if (is_invalid(capture) || op->class->clone == NULL) {
@@ -31,6 +44,8 @@ CUresult sim_capture_op(struct sim_capture *capture, struct sim_op *op)
         sim_op_destroy(op);
         return was_invalid ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED : CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
     }
+    if (!SIM_RULE(capture_runs_nothing))
+        execute_now(op);
     note_captured(op->stream);
     sim_graph_append(capture->graph, op);
     return CUDA_SUCCESS;

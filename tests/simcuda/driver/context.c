@@ -44,7 +44,7 @@ CUresult sim_context_activate(CUcontext context)
     context->legacy_stream->is_legacy = true;
     context->active = true;
     context->sticky = sim.devices[context->device].poison;
-    memset(context->peer_enabled, 0, sizeof context->peer_enabled);
+    memset(context->peers, 0, sizeof context->peers);
     context->limits[CU_LIMIT_STACK_SIZE] = 1024;
     context->limits[CU_LIMIT_PRINTF_FIFO_SIZE] = SIM_MIB;
     context->limits[CU_LIMIT_MALLOC_HEAP_SIZE] = 8 * SIM_MIB;
@@ -68,6 +68,9 @@ void sim_context_deactivate(CUcontext context)
     context->legacy_stream = NULL;
     while (context->streams != NULL)
         sim_stream_retire(context->streams);
+    for (CUcontext other = sim.contexts; other != NULL; other = other->next)
+        if (other->peers[context->device] == context)
+            other->peers[context->device] = NULL;
     context->active = false;
     sim_physical_refund(context->device, context_bytes() + context->library_bytes);
     context->library_bytes = 0;

@@ -149,11 +149,13 @@ CUresult sim_cuCtxEnablePeerAccess(CUcontext peer, unsigned flags)
         return SIM_RULE(peer_is_another) ? CUDA_ERROR_INVALID_CONTEXT : CUDA_SUCCESS;
     if (!sim.machine.peer_access[context->device][peer->device] && SIM_RULE(peer_possible))
         return CUDA_ERROR_PEER_ACCESS_UNSUPPORTED;
-    if (context->peer_enabled[peer->device] && SIM_RULE(peer_enabled_once))
+    if (context->peers[peer->device] == peer && SIM_RULE(peer_enabled_once))
         return CUDA_ERROR_PEER_ACCESS_ALREADY_ENABLED;
-    context->peer_enabled[peer->device] = true; /* maps all that is allocated there */
+    if (context->peers[peer->device] != NULL && context->peers[peer->device] != peer)
+        return CUDA_ERROR_TOO_MANY_PEERS; /* a context has room for one of each device here */
+    context->peers[peer->device] = peer;  /* maps all that is allocated there */
     if (sim_bar1_is_exceeded(peer->device)) {
-        context->peer_enabled[peer->device] = false;
+        context->peers[peer->device] = NULL;
         return CUDA_ERROR_TOO_MANY_PEERS;
     }
     return CUDA_SUCCESS;
@@ -165,9 +167,9 @@ CUresult sim_cuCtxDisablePeerAccess(CUcontext peer)
 
     if (!sim_object_is(peer, SIM_OBJECT_CONTEXT) || !peer->active)
         return CUDA_ERROR_INVALID_CONTEXT;
-    if (!context->peer_enabled[peer->device] && SIM_RULE(peer_disabled_once))
+    if (context->peers[peer->device] != peer && SIM_RULE(peer_disabled_once))
         return CUDA_ERROR_PEER_ACCESS_NOT_ENABLED;
     sim_drain_context(context);
-    context->peer_enabled[peer->device] = false;
+    context->peers[peer->device] = NULL;
     return CUDA_SUCCESS;
 }

@@ -5,6 +5,7 @@
 #include "api.h"
 #include "capture.h"
 #include "handles.h"
+#include "ipc.h"
 #include "objects.h"
 #include "ordering.h"
 #include "rules.h"
@@ -98,6 +99,16 @@ CUresult sim_cuEventCreate(CUevent *event, unsigned flags)
     (*event)->context = sim_current();
     (*event)->context_id = sim_current()->id;
     (*event)->flags = flags;
+    return CUDA_SUCCESS;
+}
+
+CUresult sim_cuIpcGetEventHandle(CUipcEventHandle *handle, CUevent event)
+{
+    if (!sim_object_is(event, SIM_OBJECT_EVENT))
+        return CUDA_ERROR_INVALID_HANDLE;
+    if (handle == NULL || !(event->flags & CU_EVENT_INTERPROCESS))
+        return CUDA_ERROR_INVALID_VALUE;
+    sim_ipc_write_event(handle, (uintptr_t)event);
     return CUDA_SUCCESS;
 }
 

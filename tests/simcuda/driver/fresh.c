@@ -8,8 +8,9 @@
 #include <unistd.h>
 
 #define POISON        0xFF
-#define WRITTEN_WHOLE (64 * SIM_MIB)
-#define WRITTEN_ENDS  SIM_MIB
+#define WRITTEN_WHOLE (1024 * SIM_MIB)
+#define SPREAD_PAGES  ((size_t)32768)
+#define SPREAD_BYTES  ((size_t)4096)
 
 static int poison_fd = -1; /* -1: zeros */
 
@@ -58,12 +59,16 @@ bool sim_fresh_map(char *start, size_t bytes)
 
 void sim_fresh_write(char *start, size_t bytes)
 {
+    size_t step;
+
     if (poison_fd < 0)
         return;
     if (bytes <= WRITTEN_WHOLE) {
         memset(start, POISON, bytes);
         return;
     }
-    memset(start, POISON, WRITTEN_ENDS);
-    memset(start + bytes - WRITTEN_ENDS, POISON, WRITTEN_ENDS);
+    step = bytes / SPREAD_PAGES / SPREAD_BYTES * SPREAD_BYTES;
+    for (size_t at = 0; at < bytes; at += step)
+        memset(start + at, POISON, SPREAD_BYTES);
+    memset(start + bytes - SPREAD_BYTES, POISON, SPREAD_BYTES);
 }

@@ -273,7 +273,7 @@ bool sim_gemm_execute(int device, const struct simcuda_gemm *gemm, uint64_t oper
             "simcuda: %s of %lld x %lld was not computed: the host has too little memory for its operands\n",
             gemm->symbol ? gemm->symbol : "a GEMM", (long long)gemm->d.rows, (long long)gemm->d.columns);
     if (*computed)
-        sim_operand_know_computed(&execution.operands[OPERAND_D]);
+        sim_operand_know_computed(device, &execution.operands[OPERAND_D]);
     else
         sim_operand_forget(&execution.operands[OPERAND_D]);
     return true;

@@ -12,6 +12,9 @@ bool sim_device_read(int device, CUdeviceptr address, void *out, size_t bytes, c
 bool sim_device_write(int device, CUdeviceptr address, const void *in, size_t bytes, const char *what);
 /* Checks reachability only: same errors, moves nothing. */
 bool sim_device_check(int device, CUdeviceptr address, size_t bytes, const char *what);
+/* Whether what the device writes does not arrive at some of the bytes (`peer-kernels: garbage`): they are no results.
+ */
+bool sim_device_writes_are_lost(int device, CUdeviceptr address, size_t bytes);
 
 /* What is known of bytes in device memory (knowledge.c). Bytes are *known* when they were last written by a copy from
  * the host, a memset, or a computed operation over known bytes; a kernel that is not computed makes its outputs

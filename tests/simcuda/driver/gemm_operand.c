@@ -82,9 +82,17 @@ bool sim_operand_known_from_host(const struct sim_operand *operand)
     return true;
 }
 
-void sim_operand_know_computed(const struct sim_operand *operand)
+static void know_run(int device, CUdeviceptr address, size_t bytes)
 {
-    FOR_EACH_RUN(operand, address, bytes, sim_know_computed(address, bytes););
+    if (sim_device_writes_are_lost(device, address, bytes))
+        sim_forget(address, bytes);
+    else
+        sim_know_computed(address, bytes);
+}
+
+void sim_operand_know_computed(int device, const struct sim_operand *operand)
+{
+    FOR_EACH_RUN(operand, address, bytes, know_run(device, address, bytes););
 }
 
 void sim_operand_forget(const struct sim_operand *operand)

@@ -21,7 +21,8 @@ bool sim_operand_check(int device, const struct sim_operand *operand);
 /* What is known of all its bytes (gemm.h). */
 bool sim_operand_known(const struct sim_operand *operand);
 bool sim_operand_known_from_host(const struct sim_operand *operand);
-void sim_operand_know_computed(const struct sim_operand *operand);
+/* `device` has written it. */
+void sim_operand_know_computed(int device, const struct sim_operand *operand);
 void sim_operand_forget(const struct sim_operand *operand);
 
 /* XXH3-64 of the runs' bytes in the order of their addresses: for an operand without gaps, that of the whole range.

@@ -123,7 +123,7 @@ CUresult sim_cuMemHostRegister_v2(void *pointer, size_t bytes, unsigned flags)
                            CU_MEMHOSTREGISTER_READ_ONLY;
     CUdeviceptr start = (CUdeviceptr)pointer;
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    size_t pinned = ((start + bytes + page - 1) & ~(page - 1)) - (start & ~(page - 1));
+    size_t pinned = ((start + bytes + page - 1) & ~(page - 1)) - (start & ~(page - 1)), charged;
     const struct sim_range *next;
     struct sim_range *range;
     CUresult result;
@@ -141,21 +141,22 @@ CUresult sim_cuMemHostRegister_v2(void *pointer, size_t bytes, unsigned flags)
                    : CUDA_ERROR_INVALID_VALUE;
     if (sim_address_is_ours(start) || pinned < bytes)
         return CUDA_ERROR_INVALID_VALUE;
-    result = sim_physical_charge(SIM_HOST, pinned);
+    charged = SIM_RULE(host_budget_shared) ? pinned : 0;
+    result = sim_physical_charge(SIM_HOST, charged);
     if (result == CUDA_SUCCESS && (result = may_be_pinned(start, bytes, flags)) != CUDA_SUCCESS)
-        sim_physical_refund(SIM_HOST, pinned);
+        sim_physical_refund(SIM_HOST, charged);
     if (result != CUDA_SUCCESS)
         return result;
     range = sim_range_add(start, bytes, SIM_REGISTERED);
     if (range == NULL) {
-        sim_physical_refund(SIM_HOST, pinned);
+        sim_physical_refund(SIM_HOST, charged);
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
     range->alias = pointer;
     range->location = SIM_HOST;
     range->context = sim_current();
     range->host_flags = flags | CU_MEMHOSTREGISTER_DEVICEMAP;
-    range->charged_bytes = pinned;
+    range->charged_bytes = charged;
     sim_trace_memory("register", start, bytes, SIM_HOST, NULL);
     return CUDA_SUCCESS;
 }

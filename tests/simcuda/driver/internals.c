@@ -241,6 +241,7 @@ static CUresult charge_library(const char *owner, size_t bytes)
         if (charged[i].context_id == sim_current()->id && strcmp(charged[i].owner, owner) == 0)
             break;
     if (i == count && count < sizeof charged / sizeof *charged) {
+        bytes = SIM_RULE(library_memory) ? bytes : 0;
         result = sim_physical_charge(sim_current()->device, bytes);
         if (result == CUDA_SUCCESS) {
             sim_current()->library_bytes += bytes; /* given back with the context */
@@ -269,11 +270,17 @@ static size_t bytes_used(const CUuuid *device)
     return bytes;
 }
 
+static CUresult last_refused(void)
+{
+    return sim_thread.refused;
+}
+
 static const struct simcuda_internals internals = {.struct_bytes = sizeof internals,
     .launch_gemm = launch_gemm,
     .charge_library = charge_library,
     .bytes_used = bytes_used,
-    .launch_kernel = sim_launch_library_kernel};
+    .launch_kernel = sim_launch_library_kernel,
+    .last_refused = last_refused};
 
 CUresult sim_cuGetExportTable(const void **table, const CUuuid *id)
 {

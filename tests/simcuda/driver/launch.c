@@ -13,6 +13,7 @@
 #include "api.h"
 #include "knowledge.h"
 #include "module.h"
+#include "packed.h"
 #include "rules.h"
 #include "schedule.h"
 #include "stream.h"
@@ -183,6 +184,10 @@ static bool take_arguments(struct launch_op *launch, const struct sim_signature 
     for (size_t i = 0; i < signature->count; i++) {
         const struct sim_parameter *parameter = &signature->parameters[i];
         const CUdeviceptr *values = parameters[parameter->index];
+        if (values == NULL) { /* somewhere in a buffer */
+            sim.pointers_unknown += parameter->pointers;
+            continue;
+        }
         for (unsigned j = 0; j < parameter->pointers; j++) {
             struct argument *argument = &launch->arguments[launch->count++];
             *argument = (struct argument){.written = parameter->writes && j == 0};
@@ -192,13 +197,37 @@ static bool take_arguments(struct launch_op *launch, const struct sim_signature 
     return true;
 }
 
+static bool has_layout(const struct launch_op *launch)
+{
+    return launch->match != NULL && launch->match->key != NULL && sim_computes_kernels();
+}
+
 static bool take(struct launch_op *launch, const struct sim_signature *signature, void **parameters)
 {
     if (parameters == NULL)
         return true;
-    if (launch->match != NULL && launch->match->key != NULL && sim_computes_kernels())
+    if (has_layout(launch))
         return take_parameters(launch, parameters);
     return signature == NULL || take_arguments(launch, signature, parameters);
+}
+
+/* The same out of one buffer. */
+static bool take_packed(
+    struct launch_op *launch, const struct sim_signature *signature, const struct sim_packed *packed)
+{
+    bool all, good;
+    void **parameters;
+
+    if (packed->buffer == NULL || !SIM_RULE(launch_packed_judged))
+        return true;
+    parameters = sim_packed_unpack(packed, signature, has_layout(launch) ? &launch->match->layout : NULL, &all);
+    good = parameters != NULL;
+    if (good && all)
+        good = take_parameters(launch, parameters);
+    else if (good && signature != NULL)
+        good = take_arguments(launch, signature, parameters);
+    free(parameters);
+    return good;
 }
 
 static bool is_legal_shape(const CUlaunchConfig *config, CUfunction function)
@@ -211,9 +240,27 @@ static bool is_legal_shape(const CUlaunchConfig *config, CUfunction function)
            config->sharedMemBytes <= (unsigned)function->max_dynamic_shared_bytes;
 }
 
+/* What is wrong with the arguments themselves. Fills `packed` from `extra`. */
+static CUresult check_arguments(
+    const struct sim_signature *signature, void **parameters, void **extra, struct sim_packed *packed)
+{
+    CUresult result;
+
+    *packed = (struct sim_packed){0};
+    if (parameters != NULL && extra != NULL)
+        return SIM_REFUSE(launch_arguments_once, CUDA_ERROR_INVALID_VALUE);
+    if (parameters != NULL)
+        return CUDA_SUCCESS;
+    result = extra != NULL ? sim_packed_read(extra, packed) : CUDA_SUCCESS;
+    if (result == CUDA_SUCCESS && !sim_packed_is_complete(packed, signature))
+        return SIM_REFUSE(launch_arguments_given, CUDA_ERROR_INVALID_VALUE);
+    return result;
+}
+
 static CUresult launch_kernel(const CUlaunchConfig *config, CUfunction handle, void **parameters, void **extra)
 {
     const struct sim_signature *signature;
+    struct sim_packed packed;
     struct launch_op *launch;
     CUfunction function;
     CUstream stream;
@@ -223,8 +270,12 @@ static CUresult launch_kernel(const CUlaunchConfig *config, CUfunction handle, v
         result = sim_stream_for_work(config->hStream, &stream);
     if (result != CUDA_SUCCESS)
         return result;
-    if (!is_legal_shape(config, function) || (parameters != NULL && extra != NULL))
+    if (!is_legal_shape(config, function))
         return CUDA_ERROR_INVALID_VALUE;
+    signature = sim_function_signature(function);
+    result = check_arguments(signature, parameters, extra, &packed);
+    if (result != CUDA_SUCCESS)
+        return result;
     if (function->module->context != stream->context && SIM_RULE(launch_own_context))
         return CUDA_ERROR_INVALID_HANDLE;
     result = sim_module_charge(function->module);
@@ -233,12 +284,11 @@ static CUresult launch_kernel(const CUlaunchConfig *config, CUfunction handle, v
     launch = sim_op_new(&launch_class, sizeof *launch);
     if (launch == NULL)
         return CUDA_ERROR_OUT_OF_MEMORY;
-    signature = parameters != NULL ? sim_function_signature(function) : NULL;
     launch->name = strdup(function->name);
     launch->match = function->match;
     memcpy(launch->grid, (unsigned[]){config->gridDimX, config->gridDimY, config->gridDimZ}, sizeof launch->grid);
     memcpy(launch->block, (unsigned[]){config->blockDimX, config->blockDimY, config->blockDimZ}, sizeof launch->block);
-    if (launch->name == NULL || !take(launch, signature, parameters)) {
+    if (launch->name == NULL || !take(launch, signature, parameters) || !take_packed(launch, signature, &packed)) {
         sim_op_destroy(&launch->op);
         return CUDA_ERROR_OUT_OF_MEMORY;
     }

@@ -106,6 +106,7 @@ static void write_operands(const struct kernel_op *op, const char *what, char **
             continue;
         /* What lies between the elements of an operand with gaps stays what it was. */
         known = computed && operand->use & SIMCUDA_WRITES &&
+                !sim_device_writes_are_lost(op->op.context->device, operand->address, operand->bytes) &&
                 (operand->use & SIMCUDA_DENSE || sim_known(operand->address, operand->bytes));
         if (computed && operand->use & SIMCUDA_WRITES)
             sim_device_write(op->op.context->device, operand->address, buffers[i], operand->bytes, what);

@@ -84,8 +84,11 @@ CUresult sim_cuGetProcAddress_v2(
     sort_once();
     end = sorted + sorted_count;
     entry = find(name);
+    if (entry == NULL && SIM_RULE(entry_point_known))
+        return CUDA_SUCCESS; /* cuda.h: no error, no function, and the status tells why */
     if (entry == NULL)
-        return CUDA_SUCCESS; /* "CUDA_SUCCESS and NULL": the status tells why (cuda.h) */
+        entry = sorted;
+    name = (*entry)->name;
     for (; entry < end && strcmp((*entry)->name, name) == 0; entry++)
         if ((*entry)->version <= version || !SIM_RULE(entry_point_version))
             best = *entry;

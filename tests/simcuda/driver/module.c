@@ -8,6 +8,7 @@
 #include "api.h"
 #include "context.h"
 #include "objects.h"
+#include "rules.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -80,7 +81,7 @@ CUresult sim_module_charge(CUmodule module)
 {
     CUresult result;
 
-    if (module->charged)
+    if (module->charged || !SIM_RULE(module_memory))
         return CUDA_SUCCESS;
     result = sim_physical_charge(module->context->device, SIM_MODULE_BYTES);
     module->charged = result == CUDA_SUCCESS;

@@ -54,7 +54,7 @@ static bool grow(CUmemoryPool pool, size_t bytes)
     chunk->next = pool->chunks;
     pool->chunks = chunk;
     pool->reserved += chunk->block.bytes;
-    if (pool->reserved > pool->reserved_high)
+    if (pool->reserved > pool->reserved_high && SIM_RULE(pool_reserved_high))
         pool->reserved_high = pool->reserved;
     return true;
 }
@@ -257,8 +257,20 @@ CUmemoryPool sim_pool_of_block(const struct sim_range *range)
     return ((const struct sim_chunk *)range->owner)->pool;
 }
 
+/* Takes away what is handed out, as no real driver does (SIMCUDA_WEAK=pool_trim_spares_live). */
+static void free_blocks(CUmemoryPool pool)
+{
+    for (struct sim_range *range = sim_range_from(0), *after; range != NULL; range = after) {
+        after = sim_range_after(range);
+        if (range->kind == SIM_POOL_BLOCK && sim_pool_of_block(range) == pool)
+            sim_pool_block_free(range, NULL);
+    }
+}
+
 void sim_pool_trim(CUmemoryPool pool, uint64_t keep)
 {
+    if (!SIM_RULE(pool_trim_spares_live))
+        free_blocks(pool);
     trim(pool, keep, false);
 }
 

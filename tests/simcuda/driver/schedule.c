@@ -167,6 +167,17 @@ static void end_first(CUstream stream)
     sim_op_destroy(op);
 }
 
+/* The device stopped at an error: what was queued behind it never runs. */
+static bool is_dropped(CUstream stream, const struct sim_op *op)
+{
+    if (op->class->runs_after_error)
+        return false;
+    if (stream->destroyed && !SIM_RULE(stream_destroy_keeps_work))
+        return true;
+    return op->context->sticky != CUDA_SUCCESS &&
+           (op->class->runs_unlocked ? SIM_RULE(host_function_not_after_error) : SIM_RULE(error_stops_work));
+}
+
 void sim_execute_first(CUstream stream)
 {
     struct sim_op *op = stream->first;
@@ -175,8 +186,8 @@ void sim_execute_first(CUstream stream)
     unsigned api_before = sim_thread.api;
 
     sim_ordering_begin(stream, op);
-    if (op->context->sticky != CUDA_SUCCESS && !op->class->runs_after_error) {
-        end_first(stream); /* the device stopped: what was queued behind the error never runs */
+    if (is_dropped(stream, op)) {
+        end_first(stream);
         return;
     }
     if (op->class->runs_unlocked) {
@@ -362,7 +373,7 @@ CUresult sim_query(CUstream stream, uint64_t sequence, unsigned *refusals)
         sim_ordering_host_saw_stream(stream);
         return stream->context->sticky;
     }
-    if (++*refusals <= REFUSALS)
+    if (++*refusals <= REFUSALS || !SIM_RULE(query_progress))
         return CUDA_ERROR_NOT_READY;
     *refusals = 0;
     sim_stream_hold(stream);

@@ -108,10 +108,47 @@ static bool read_parameter(const char *text, size_t length, struct sim_parameter
     return true;
 }
 
+/* Sizes of the types that a name spells out, each its own alignment; 0: not known. */
+static size_t size_of_type(const char *text, size_t length)
+{
+    static const struct {
+        const char *name;
+        size_t bytes;
+    } types[] = {{"bool", 1}, {"char", 1}, {"signed char", 1}, {"unsigned char", 1}, {"short", 2},
+        {"unsigned short", 2}, {"__half", 2}, {"__nv_bfloat16", 2}, {"c10::Half", 2}, {"c10::BFloat16", 2}, {"int", 4},
+        {"unsigned int", 4}, {"float", 4}, {"long", 8}, {"unsigned long", 8}, {"long long", 8},
+        {"unsigned long long", 8}, {"double", 8}};
+
+    while (length > 0 && *text == ' ') {
+        text++;
+        length--;
+    }
+    if (length > 6 && memcmp(text + length - 6, " const", 6) == 0)
+        length -= 6;
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (strlen(types[i].name) == length && memcmp(types[i].name, text, length) == 0)
+            return types[i].bytes;
+    return 0;
+}
+
+/* Moves `*offset` behind the parameter and returns where it lies. */
+static size_t place(size_t *offset, size_t bytes, size_t alignment)
+{
+    size_t at;
+
+    if (*offset == SIM_UNPLACED || bytes == 0)
+        return *offset = SIM_UNPLACED;
+    at = (*offset + alignment - 1) / alignment * alignment;
+    *offset = at + bytes;
+    return at;
+}
+
 struct sim_signature *sim_signature_parse(const char *demangled)
 {
     const char *at = parameter_list(demangled);
     struct sim_signature *signature = at != NULL ? calloc(1, sizeof *signature) : NULL;
+
+    size_t offset = 0;
 
     if (signature == NULL)
         return NULL;
@@ -127,8 +164,14 @@ struct sim_signature *sim_signature_parse(const char *demangled)
                 return NULL;
             }
             signature->parameters = grown;
+            parameter.offset = place(&offset, parameter.pointers * sizeof(void *), sizeof(void *));
             signature->parameters[signature->count++] = parameter;
+        } else {
+            size_t bytes = size_of_type(at, (size_t)(end - at));
+            place(&offset, bytes, bytes);
         }
+        if (offset != SIM_UNPLACED)
+            signature->packed_bytes = offset;
         signature->parameter_count++;
         at = *end == ',' ? end + 1 : end;
     }

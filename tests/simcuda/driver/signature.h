@@ -4,16 +4,21 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
-/* One parameter that holds pointers. All others are of no interest. */
+#define SIM_UNPLACED SIZE_MAX
+
+/* One parameter that holds pointers. Of others only the size matters. */
 struct sim_parameter {
     unsigned index;    /* among the kernel's parameters */
     unsigned pointers; /* how many: 1, or N for std::array<char*, N> */
     bool writes;       /* the first of them is written: a non-const T*, or an array's element 0 */
+    size_t offset;     /* where all parameters lie in one buffer; SIM_UNPLACED behind one whose size is not known */
 };
 
 struct sim_signature {
     unsigned parameter_count;
+    size_t packed_bytes; /* of such a buffer, up to the last parameter whose place is known */
     size_t count;
     struct sim_parameter *parameters;
 };

@@ -49,8 +49,8 @@ struct CUctx_st {
     bool primary, active;
     unsigned flags, references;
     uint64_t id;
-    CUresult sticky; /* the error that every later call returns */
-    bool peer_enabled[SIM_MAX_DEVICES];
+    CUresult sticky;                  /* the error that every later call returns */
+    CUcontext peers[SIM_MAX_DEVICES]; /* whose allocations its kernels reach, by device; NULL: none */
     CUstream legacy_stream;
     CUstream streams; /* all of the context, linked by next_in_context */
     size_t limits[CU_LIMIT_MAX];
@@ -69,9 +69,10 @@ struct sim_thread {
     bool per_thread_default; /* during a _ptsz or _ptds call: stream 0 is the thread's own */
     CUstream own_streams[SIM_MAX_DEVICES * 2];
     uint64_t own_context_ids[SIM_MAX_DEVICES * 2];
-    unsigned api;  /* the call that is being served */
-    unsigned seat; /* turns.h: 1 + its number; 0: takes no turns */
-    bool in_turns; /* inside turns.c */
+    CUresult refused; /* the last error that a call returned */
+    unsigned api;     /* the call that is being served */
+    unsigned seat;    /* turns.h: 1 + its number; 0: takes no turns */
+    bool in_turns;    /* inside turns.c */
     uint64_t id;
 };
 extern _Thread_local struct sim_thread sim_thread;

@@ -167,6 +167,8 @@ static CUresult check_descriptor(const CUmemAccessDesc *descriptor, CUdeviceptr 
         CUresult result = bit_for(&descriptor->location, range->location, &bit);
         if (result != CUDA_SUCCESS)
             return result;
+        if (!SIM_RULE(access_of_each_mapping))
+            break;
         address += range->bytes;
     }
     return CUDA_SUCCESS;
@@ -180,7 +182,8 @@ static CUresult apply(struct sim_range *range, const CUmemAccessDesc *descriptor
     uint32_t bit = 0;
 
     bit_for(&descriptor->location, range->location, &bit);
-    if (descriptor->flags == CU_MEM_ACCESS_FLAGS_PROT_NONE && (readable & bit & ~SIM_ACCESS_CPU) != 0)
+    if (descriptor->flags == CU_MEM_ACCESS_FLAGS_PROT_NONE && (readable & bit & ~SIM_ACCESS_CPU) != 0 &&
+        SIM_RULE(withdraw_pending))
         judge_pending_work(range->start, range->bytes, bit);
     range->readable &= ~bit;
     range->writable &= ~bit;
@@ -190,13 +193,29 @@ static CUresult apply(struct sim_range *range, const CUmemAccessDesc *descriptor
         range->writable |= bit;
     if (((readable ^ range->readable) | (writable ^ range->writable)) & SIM_ACCESS_CPU) {
         bool good = range->readable & SIM_ACCESS_CPU
-                        ? sim_physical_expose(&mapped, range->start, (range->writable & SIM_ACCESS_CPU) != 0)
+                        ? sim_physical_expose(&mapped, range->start,
+                              (range->writable & SIM_ACCESS_CPU) != 0 || !SIM_RULE(cpu_read_only))
                         : sim_physical_hide(range->start, range->bytes);
         if (!good) {
             range->readable = readable;
             range->writable = writable;
             return CUDA_ERROR_OUT_OF_MEMORY;
         }
+    }
+    return CUDA_SUCCESS;
+}
+
+/* Of each mapping of [address, end). */
+static CUresult apply_all(CUdeviceptr address, CUdeviceptr end, const CUmemAccessDesc *descriptors, size_t count)
+{
+    while (address < end) {
+        struct sim_range *range = sim_range_find(address);
+        for (size_t i = 0; i < count; i++) {
+            CUresult result = apply(range, &descriptors[i]);
+            if (result != CUDA_SUCCESS)
+                return result;
+        }
+        address += range->bytes;
     }
     return CUDA_SUCCESS;
 }
@@ -215,6 +234,8 @@ CUresult sim_cuMemSetAccess(CUdeviceptr address, size_t bytes, const CUmemAccess
         return SIM_REFUSE(access_whole, CUDA_ERROR_INVALID_VALUE);
     for (size_t i = 0; i < count; i++) {
         CUresult result = check_descriptor(&descriptors[i], address, end);
+        if (result != CUDA_SUCCESS && !SIM_RULE(access_all_or_none))
+            apply_all(address, end, descriptors, i);
         if (result != CUDA_SUCCESS)
             return result;
     }
@@ -222,16 +243,7 @@ CUresult sim_cuMemSetAccess(CUdeviceptr address, size_t bytes, const CUmemAccess
         return CUDA_ERROR_OUT_OF_MEMORY;
     if (sim_access_is_not_ready())
         return CUDA_ERROR_NOT_READY;
-    while (address < end) {
-        struct sim_range *range = sim_range_find(address);
-        for (size_t i = 0; i < count; i++) {
-            CUresult result = apply(range, &descriptors[i]);
-            if (result != CUDA_SUCCESS)
-                return result;
-        }
-        address += range->bytes;
-    }
-    return CUDA_SUCCESS;
+    return apply_all(address, end, descriptors, count);
 }
 
 CUresult sim_cuMemGetAccess(unsigned long long *flags, const CUmemLocation *location, CUdeviceptr address)

@@ -2,6 +2,7 @@
 #include "fuzz.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 CALL_OF(cuMemAlloc, 16, false)
@@ -164,6 +165,16 @@ CALL(cuIpcGetMemHandle)
     CUipcMemHandle handle;
     size_t follow;
     return cuIpcGetMemHandle(OUT(&handle), any_memory(NULL, &follow));
+}
+
+RARE_CALL(cuIpcOpenMemHandle)
+{
+    CUipcMemHandle handle;
+    CUdeviceptr address;
+    size_t follow;
+    memset(&handle, 0, sizeof handle);
+    (void)cuIpcGetMemHandle(&handle, any_memory(NULL, &follow));
+    return cuIpcOpenMemHandle(OUT(&address), handle, one_in(4) ? 0 : CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS);
 }
 
 RARE_CALL(cuIpcCloseMemHandle)

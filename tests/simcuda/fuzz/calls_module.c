@@ -250,17 +250,25 @@ CALL_OF(cuLaunchKernel, 16, false)
         one_in(16) ? 1 << 30 : 0, stream, parameters, NULL);
 }
 
+/* One buffer for the arguments, now and then too small, of no size, or named wrongly. */
 CALL(cuLaunchKernelEx)
 {
+    struct {
+        CUdeviceptr to;
+        unsigned value;
+    } packed = {.value = (unsigned)chance()};
+    size_t bytes = one_in(12) ? below(12) : 12;
+    void *extra[] = {one_in(16) ? (void *)(1 + below(3)) : CU_LAUNCH_PARAM_BUFFER_POINTER, &packed,
+        CU_LAUNCH_PARAM_BUFFER_SIZE, &bytes, CU_LAUNCH_PARAM_END};
     CUlaunchConfig config = {
         .gridDimX = 1, .gridDimY = 1, .gridDimZ = !one_in(16), .blockDimX = 1, .blockDimY = 1, .blockDimZ = 1};
-    CUdeviceptr pointer;
-    unsigned value = (unsigned)chance();
-    void *parameters[] = {&pointer, &value};
+    void *parameters[] = {&packed.to, &packed.value};
+    bool with_buffer = one_in(2), with_pointers = one_in(12) ? one_in(2) : !with_buffer;
     config.hStream = any_stream();
-    if (!launch_arguments(config.hStream, &pointer))
+    if (!launch_arguments(config.hStream, &packed.to))
         return NOT_MADE;
-    return cuLaunchKernelEx(OUT(&config), any_function(), parameters, NULL);
+    return cuLaunchKernelEx(
+        OUT(&config), any_function(), with_pointers ? parameters : NULL, with_buffer ? extra : NULL);
 }
 
 CALL(cuLaunchCooperativeKernel)

@@ -75,8 +75,8 @@ void tally_print_failure(const struct call *calls, size_t count)
  * only refuse, or that are called with wrong arguments only. */
 static const char *const always_succeed[] = {"cuProfilerStart", "cuProfilerStop", "cuCtxResetPersistingL2Cache",
     "cuCtxGetStreamPriorityRange", "cuCtxPopCurrent_v2", "cudaGetLastError", "cudaPeekAtLastError"};
-static const char *const always_fail[] = {"cuIpcGetMemHandle", "cuIpcCloseMemHandle", "cuDeviceGetLuid",
-    "cuGetExportTable", "cuDevicePrimaryCtxRelease_v2", "cuModuleLoadFatBinary", "cudaLaunchKernel"};
+static const char *const always_fail[] = {"cuIpcOpenMemHandle_v2", "cuIpcOpenEventHandle", "cuIpcCloseMemHandle",
+    "cuDeviceGetLuid", "cuGetExportTable", "cuDevicePrimaryCtxRelease_v2", "cuModuleLoadFatBinary", "cudaLaunchKernel"};
 
 static bool is_in(const char *const *names, size_t count, const char *name)
 {

@@ -74,8 +74,8 @@ int born_as(int result, enum kind kind, struct object object)
     return result;
 }
 
-/* Its handle may be another stream's one day. */
-static void stream_died(CUstream stream)
+/* A later stream may have the same handle: nothing orders it behind what this one allocated. */
+static void disown_blocks(CUstream stream)
 {
     for (size_t i = 0; i < kinds[BLOCK].live_count; i++)
         if (kinds[BLOCK].live[i].stream == stream)
@@ -84,10 +84,10 @@ static void stream_died(CUstream stream)
 
 static void bury(enum kind kind, struct object *object)
 {
-    if (kind == STREAM)
-        stream_died((CUstream)object->value);
     size_t slot = kinds[kind].stale_count < STALE_LIMIT ? kinds[kind].stale_count++ : below(STALE_LIMIT);
     kinds[kind].stale[slot] = object->value;
+    if (kind == STREAM)
+        disown_blocks((CUstream)object->value);
     *object = kinds[kind].live[--kinds[kind].live_count];
 }
 

@@ -64,6 +64,26 @@ static bool read_version(const char *path, char version[64])
     return found;
 }
 
+/* What kernels.def was made from was recorded with devices of this compute capability. On others PyTorch may launch
+ * other kernels, which are named when they are launched, or the same ones with other parameters, which nothing tells.
+ */
+#define KNOWN_MAJOR 8
+#define KNOWN_MINOR 6
+
+static void say_where_capabilities_differ(void)
+{
+    for (int i = 0; i < sim.machine.device_count; i++) {
+        const struct sim_device_description *device = &sim.devices[i].description;
+        if (device->major == KNOWN_MAJOR && device->minor == KNOWN_MINOR)
+            continue;
+        sim_say(
+            "cuda:%d has compute capability %d.%d, and the kernels that are computed are known for %d.%d: results of "
+            "others may be wrong (SIMCUDA_COMPUTE=gemm computes no kernels)",
+            i, device->major, device->minor, KNOWN_MAJOR, KNOWN_MINOR);
+        return;
+    }
+}
+
 /* 0: not loaded (it may be yet), 1: the known version, -1: another one. */
 static int pytorch(void)
 {
@@ -81,6 +101,8 @@ static int pytorch(void)
         sim_say("kernels are not computed: this is PyTorch %s, and their layouts are known for %s only", version,
             version_known);
         known = -1;
+    } else if (wanted == ALL) {
+        say_where_capabilities_differ();
     }
     return known;
 }

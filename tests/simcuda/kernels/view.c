@@ -133,6 +133,8 @@ static bool find_alias(struct sim_call *call, struct sim_view *view)
             piece = left;
         alias = range->alias + (address - range->start);
         if (sim_reads_garbage(call->context->device, range))
+            view->lost = true;
+        if (view->lost)
             view->flat = NULL; /* not what is there */
         else if (address == view->address)
             view->flat = alias;
@@ -147,7 +149,7 @@ void sim_view_close(const struct sim_call *call, struct sim_view *view, bool kno
     if (view->writes && view->gathered != NULL && known)
         sim_device_write(call->context->device, view->address, view->gathered, view->bytes, call->what);
     if (view->writes)
-        set_known(view, known);
+        set_known(view, known && !view->lost);
     free(view->gathered);
     free((void *)view->shape);
     free(view);

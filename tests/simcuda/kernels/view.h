@@ -9,6 +9,7 @@ struct sim_view {
     CUdeviceptr address;
     size_t bytes;
     bool reads, writes;
+    bool lost;                     /* what a kernel writes there does not arrive, in part at least */
     const struct sim_shape *shape; /* NULL: all bytes; owned */
     char *flat;                    /* the memory's alias, or `gathered` */
     char *gathered;                /* NULL where the alias is in one piece and is what a kernel loads */

@@ -142,10 +142,18 @@ Test(machine, a_lying_peer_passes_copies_and_gives_kernels_garbage)
     cr_assert_neq(float_at(result), 15, "kernels load something else");
     SUCCEEDS(multiply(local, local, there));
     cr_assert_eq(float_at(there), 7, "and store nothing");
+    float garbage = float_at(result);
+    SUCCEEDS(multiply(there, local, result));
+    cr_assert_eq(float_at(result), garbage, "nothing is computed over old bytes where a result should be");
     SUCCEEDS(negate(peer, result));
     cr_assert_neq(float_at(result), -3);
     SUCCEEDS(negate(local, there));
     cr_assert_eq(float_at(there), 7);
+    SUCCEEDS(cuMemcpyHtoD(there, &(float){7}, sizeof(float)));
+    SUCCEEDS(negate(local, there));
+    CUdeviceptr other = local_memory(6);
+    SUCCEEDS(negate(there, other));
+    cr_assert_eq(float_at(other), 6, "nor by kernels");
     SUCCEEDS(multiply(local, local, result));
     cr_assert_eq(float_at(result), 25, "their own memory is fine");
     SUCCEEDS(negate(local, result));
