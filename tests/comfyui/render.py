@@ -3,8 +3,9 @@
     python render.py --output picture.npz [--size 128] [--lora FILE] [--change TENSOR] ...
 
 The latent (fp32) and the picture (fp32, 0 to 1, height x width x 3) are saved as arrays `latent` and `picture`; two
-runs can be compared bit for bit. Prints one JSON object: how the time went, where the UNet's weights lay when the
-sampler had ended, and how many kernels the simulated CUDA computed and did not (null elsewhere).
+runs can be compared bit for bit. Prints one JSON object: how the time went (also that of all processors), where the
+UNet's weights lay when the sampler had ended, and how many kernels the simulated CUDA computed and did not (null
+elsewhere).
 
 --change names a tensor of the UNet of which one element is changed after the load: the picture must then be another
 one, which is how a test of equal pictures proves that it looks.
@@ -46,13 +47,15 @@ class Render(drive.Drive):
         import numpy
 
         seconds, began = {}, time.monotonic()
+        cpu_seconds, cpu_began = {}, time.process_time()
 
         def timed(name: str) -> None:
-            nonlocal began
+            nonlocal began, cpu_began
             if not self.options.cpu:
                 self.torch.cuda.synchronize()
             seconds[name] = round(time.monotonic() - began, 2)
-            began = time.monotonic()
+            cpu_seconds[name] = round(time.process_time() - cpu_began, 2)
+            began, cpu_began = time.monotonic(), time.process_time()
 
         self.import_comfy()
         with self.torch.inference_mode():
@@ -71,7 +74,7 @@ class Render(drive.Drive):
             picture = self.vae.decode(self.latent)[0]
             timed("decode")
         numpy.savez(self.options.output, latent=self.latent.numpy(), picture=picture.cpu().float().numpy())
-        facts = sampled | {"seconds": seconds, "weights_at": places}
+        facts = sampled | {"seconds": seconds, "cpu_seconds": cpu_seconds, "weights_at": places}
         facts["kernels"] = self.account.kernels() if self.account else None
         print(json.dumps(facts), flush=True)
         return 0
