@@ -102,7 +102,8 @@ for environment in "${TORCH_ENV:-}" ${OTHER_TORCH_ENVS:-}; do
     suite "aimdo-$name-preloaded" sum $with_aimdo $under_the_library "$environment/bin/python" tests/aimdo/run.py
 done
 suite comfyui-picture-128 pytest $sim env PICTURE_SIZE=128 $pytest tests/comfyui/test_picture.py
-suite comfyui-drive pytest $sim $pytest tests/comfyui/test_drive.py
-suite comfyui-drive-preloaded pytest $sim env LD_PRELOAD="$shim" \
+# Where bytes are is asked here; comfyui-picture asks what is made of them.
+suite comfyui-drive pytest $sim --compute gemm $pytest tests/comfyui/test_drive.py
+suite comfyui-drive-preloaded pytest $sim --compute gemm env LD_PRELOAD="$shim" \
     VRAMSPAN_POLICY="$PWD/examples/sd15-three-devices.yaml" $pytest tests/comfyui/test_drive.py
 suite comfyui-server pytest $sim $pytest tests/comfyui/test_server.py
