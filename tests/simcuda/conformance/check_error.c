@@ -105,7 +105,6 @@ CHECK(last_error_sticky, "[doc: error handling, cudaErrorIllegalAddress]",
     void *memory;
     need_vmm();
     CUfunction kernel = store_kernel();
-    need_vmm(); /* reserved addresses have no memory for certain */
     OK(cuMemAddressReserve(&nowhere, 64 * MIB, 0, 0, 0)); /* an address that nothing is mapped to */
     OK(launch_store(kernel, nowhere, 1, NULL));
     FAILS(cudaDeviceSynchronize(), cudaErrorIllegalAddress);
@@ -121,6 +120,7 @@ static CUstream broken_stream(void)
     CUdeviceptr nowhere;
     CUstream stream = stream_of(0);
     CUfunction kernel = store_kernel();
+    need_vmm(); /* reserved addresses have no memory for certain */
     OK(cuMemAddressReserve(&nowhere, 64 * MIB, 0, 0, 0));
     OK(launch_store(kernel, nowhere, 1, stream));
     return stream;
