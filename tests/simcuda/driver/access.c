@@ -170,21 +170,34 @@ char *sim_alias_of(CUdeviceptr address, size_t *bytes)
     return range->alias + (address - range->start);
 }
 
-/* The next piece of [address, address + bytes) behind one range; NULL, and the error raised, where it is out of reach.
- */
-static char *next_piece(enum sim_agent agent, CUcontext context, CUdeviceptr address, size_t bytes, bool write,
-    const char *what, size_t *piece_bytes)
+/* How much of [address, address + bytes) lies in the range that begins it. */
+static size_t bytes_in(const struct sim_range *range, CUdeviceptr address, size_t bytes)
 {
-    struct sim_range *range = sim_range_find(address);
+    size_t left = range->start + range->bytes - address;
+    return left < bytes ? left : bytes;
+}
+
+/* The range that begins [address, address + bytes), and how much of it; NULL, and the error raised, where that is out
+ * of reach. */
+static const struct sim_range *next_range(enum sim_agent agent, CUcontext context, CUdeviceptr address, size_t bytes,
+    bool write, const char *what, size_t *piece_bytes)
+{
+    const struct sim_range *range = sim_range_find(address);
 
     if (range == NULL || !sim_agent_reaches(agent, context, range, write)) {
         sim_raise_illegal(context, what, address, bytes, write);
         return NULL;
     }
-    *piece_bytes = range->start + range->bytes - address;
-    if (*piece_bytes > bytes)
-        *piece_bytes = bytes;
-    return range->alias + (address - range->start);
+    *piece_bytes = bytes_in(range, address, bytes);
+    return range;
+}
+
+/* The same, as the alias of the first byte. */
+static char *next_piece(enum sim_agent agent, CUcontext context, CUdeviceptr address, size_t bytes, bool write,
+    const char *what, size_t *piece_bytes)
+{
+    const struct sim_range *range = next_range(agent, context, address, bytes, write, what, piece_bytes);
+    return range != NULL ? range->alias + (address - range->start) : NULL;
 }
 
 /* The executing context if it is one of `device`, else that device's primary context. */
@@ -232,11 +245,11 @@ bool sim_device_read(int device, CUdeviceptr address, void *out, size_t bytes, c
     if (is_pageable(address))
         return move_pageable(device, address, out, bytes, false, what);
     for (char *to = out; bytes > 0; address += piece, to += piece, bytes -= piece) {
-        const char *from = next_piece(SIM_KERNEL, context_of(device), address, bytes, false, what, &piece);
-        if (from == NULL)
+        const struct sim_range *range = next_range(SIM_KERNEL, context_of(device), address, bytes, false, what, &piece);
+        if (range == NULL)
             return false;
-        memcpy(to, from, piece);
-        if (sim_reads_garbage(device, sim_range_find(address)))
+        memcpy(to, range->alias + (address - range->start), piece);
+        if (sim_reads_garbage(device, range))
             for (size_t i = 0; i < piece; i++)
                 to[i] ^= 0x55;
     }
@@ -250,11 +263,11 @@ bool sim_device_write(int device, CUdeviceptr address, const void *in, size_t by
     if (is_pageable(address))
         return move_pageable(device, address, (void *)(uintptr_t)in, bytes, true, what);
     for (const char *from = in; bytes > 0; address += piece, from += piece, bytes -= piece) {
-        char *to = next_piece(SIM_KERNEL, context_of(device), address, bytes, true, what, &piece);
-        if (to == NULL)
+        const struct sim_range *range = next_range(SIM_KERNEL, context_of(device), address, bytes, true, what, &piece);
+        if (range == NULL)
             return false;
-        if (!sim_reads_garbage(device, sim_range_find(address)))
-            memcpy(to, from, piece);
+        if (!sim_reads_garbage(device, range))
+            memcpy(range->alias + (address - range->start), from, piece);
     }
     return true;
 }
@@ -263,12 +276,12 @@ bool sim_device_writes_are_lost(int device, CUdeviceptr address, size_t bytes)
 {
     const struct sim_range *range;
 
+    if (sim.machine.peer_kernels != SIM_PEER_GARBAGE)
+        return false; /* asked for each column of a product */
     for (size_t piece; bytes > 0 && (range = sim_range_find(address)) != NULL; address += piece, bytes -= piece) {
         if (sim_reads_garbage(device, range))
             return true;
-        piece = range->start + range->bytes - address;
-        if (piece > bytes)
-            piece = bytes;
+        piece = bytes_in(range, address, bytes);
     }
     return false;
 }
