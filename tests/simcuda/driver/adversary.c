@@ -1,6 +1,7 @@
 /* adversary.c: the adversaries; see adversary.h. */
 #include "adversary.h"
 #include "api.h"
+#include "splitmix64.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -35,13 +36,9 @@ bool sim_adversary_start(void)
     return true;
 }
 
-/* splitmix64: the same numbers everywhere for a seed. */
 uint64_t sim_random(uint64_t limit)
 {
-    uint64_t z = (random_state += 0x9E3779B97F4A7C15ULL);
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
-    return (z ^ (z >> 31)) % limit;
+    return splitmix64(&random_state) % limit;
 }
 
 bool sim_adversary_choice(bool early, bool late)

@@ -2,25 +2,22 @@
  * trying again helped. */
 #include "refusals.h"
 #include "api.h"
+#include "splitmix64.h"
 
 #include <stdlib.h>
 
-/* splitmix64, apart from the scheduler's: what one decides does not move the other. */
+/* Apart from the scheduler's: what one decides does not move the other. */
 static uint64_t random_number(void)
 {
     static uint64_t state;
     static bool seeded;
-    uint64_t z;
 
     if (!seeded) {
         const char *seed = getenv("SIMCUDA_SEED");
         state = (seed != NULL ? strtoull(seed, NULL, 0) : 1) ^ 0x6163636573736573ULL;
         seeded = true;
     }
-    z = (state += 0x9E3779B97F4A7C15ULL);
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
-    return z ^ (z >> 31);
+    return splitmix64(&state);
 }
 
 static uint64_t waits(void)

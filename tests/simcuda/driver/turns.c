@@ -10,6 +10,7 @@
  * the clock, is waited for, but for TIME_LIMIT_MS only; then the turn goes on without it, and a line says so. */
 #include "turns.h"
 #include "../simcuda.h"
+#include "splitmix64.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -40,10 +41,10 @@ static struct seat {
 static pthread_mutex_t table = PTHREAD_MUTEX_INITIALIZER; /* for all below */
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static unsigned enrolled, wanted;
-static bool begun;        /* all that are wanted have enrolled */
-static struct seat *turn; /* was chosen, and has not noticed yet */
-static bool polled;       /* a thread at the gate looks at the others now and then */
-static uint64_t random_state;
+static bool begun;            /* all that are wanted have enrolled */
+static struct seat *turn;     /* was chosen, and has not noticed yet */
+static bool polled;           /* a thread at the gate looks at the others now and then */
+static uint64_t random_state; /* apart from the scheduler's: who comes next does not depend on what is queued */
 static pthread_key_t at_exit;
 static bool at_exit_made;
 
@@ -122,15 +123,6 @@ static bool is_candidate(struct seat *seat)
 
 /* --- choosing ----------------------------------------------------------------------------------------------------- */
 
-/* splitmix64, apart from the scheduler's: which thread comes next does not depend on what is queued. */
-static uint64_t random_number(void)
-{
-    uint64_t z = (random_state += 0x9E3779B97F4A7C15ULL);
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
-    return z ^ (z >> 31);
-}
-
 /* One of the seats that `fit`, by the seed; NULL where none does. */
 static struct seat *choose(bool (*fits)(struct seat *))
 {
@@ -140,7 +132,7 @@ static struct seat *choose(bool (*fits)(struct seat *))
         count += fits(&seats[i]);
     if (count == 0)
         return NULL;
-    chosen = (unsigned)(random_number() % count);
+    chosen = (unsigned)(splitmix64(&random_state) % count);
     for (unsigned i = 0;; i++)
         if (fits(&seats[i]) && chosen-- == 0)
             return &seats[i];

@@ -1,4 +1,5 @@
-/* chance.c: splitmix64. */
+/* chance.c: what the fuzzer leaves to chance, by its seed. */
+#include "../driver/splitmix64.h"
 #include "fuzz.h"
 
 static uint64_t state;
@@ -11,10 +12,7 @@ void chance_seed(uint64_t seed)
 
 uint64_t chance(void)
 {
-    uint64_t z = (state += 0x9E3779B97F4A7C15ULL);
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
-    return z ^ (z >> 31);
+    return splitmix64(&state);
 }
 
 uint64_t below(uint64_t limit)
