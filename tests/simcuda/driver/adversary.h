@@ -5,9 +5,12 @@
  *
  *     early    every operation runs in the call that makes it ready: each stream is as early as it legally can be
  *     late     an operation runs only when a call must wait for it: each stream is as late as it legally can be
- *     random   by SIMCUDA_SEED: each stream has a mood that changes now and then: held (nothing runs unless it is
- * waited for), steady (a step now and then) or eager (all that is ready runs), so that one stream can run far ahead
- * while another is delayed; during waits, streams that nobody waits for go on too */
+ *     random   by SIMCUDA_SEED: each stream has a mood that changes now and then
+ *
+ * A mood is held (nothing runs unless it is waited for), steady (a step now and then) or eager (all that is ready
+ * runs), so that one stream can run far ahead while another is delayed; during waits, streams that nobody waits for go
+ * on too.
+ */
 #ifndef SIM_ADVERSARY_H
 #define SIM_ADVERSARY_H
 

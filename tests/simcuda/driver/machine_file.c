@@ -6,8 +6,8 @@
  *     peer-access: all                # what is reported: all | none | a list of directed pairs: [[0, 1], [1, 0]]
  *     peer-kernels: work              # what kernels get where access is reported: work | garbage | fault
  *     peer-copies: false              # whether copy engines reach mapped memory where no access is reported
- *     set-access-not-ready: 8         # cuMemSetAccess answers CUDA_ERROR_NOT_READY once in so many calls; absent:
- * never devices:
+ *     set-access-not-ready: 8         # cuMemSetAccess answers "not ready" once in so many calls; absent: never
+ *     devices:
  *       - name: Simulated 24 GB GPU
  *         memory: 24gb
  *         capability: 8.6
