@@ -24,12 +24,6 @@ static bool root_is_ours, failed;
 static size_t used;
 static unsigned long long stalled_us;
 
-static size_t limit(void)
-{
-    size_t host = sim.machine.host_bytes, group = sim.machine.host_limit_bytes;
-    return group != 0 && group < host ? group : host;
-}
-
 static size_t left_of(size_t capacity)
 {
     return used < capacity ? capacity - used : 0;
@@ -66,7 +60,7 @@ static void write_machine_pressure(struct text *text)
 
 static void write_group_pressure(struct text *text)
 {
-    write_pressure_of(text, limit());
+    write_pressure_of(text, sim_machine_host_capacity(&sim.machine));
 }
 
 static void write_max(struct text *text)
@@ -177,7 +171,7 @@ void sim_host_files_update(size_t used_bytes)
     if (root[0] == '\0' || failed || used_bytes == used)
         return;
     used = used_bytes;
-    if (pressure_percent(limit()) > 0)
+    if (pressure_percent(sim_machine_host_capacity(&sim.machine)) > 0)
         stalled_us += 10000;
     failed = !write_all(false);
     if (failed)

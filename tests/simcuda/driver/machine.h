@@ -44,6 +44,13 @@ struct sim_machine {
     unsigned access_not_ready; /* one of so many calls of cuMemSetAccess answers "not ready"; 0: none */
 };
 
+/* What the program can have of the host's memory: a control group's limit ends it before the machine does. */
+static inline size_t sim_machine_host_capacity(const struct sim_machine *machine)
+{
+    size_t limit = machine->host_limit_bytes;
+    return limit != 0 && limit < machine->host_bytes ? limit : machine->host_bytes;
+}
+
 /* Fills `machine` from `text` (NULL: the default). On a bad description writes one sentence to `error` and returns
  * false. */
 bool sim_machine_load(struct sim_machine *machine, const char *text, char *error, size_t error_bytes);

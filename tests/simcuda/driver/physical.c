@@ -67,16 +67,9 @@ static bool drop(const struct chip *chip, size_t offset, size_t bytes)
     return fallocate(chip->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)bytes) == 0;
 }
 
-/* A control group's limit ends what can be pinned before the machine does. */
-static size_t host_capacity(void)
-{
-    size_t limit = sim.machine.host_limit_bytes;
-    return limit != 0 && limit < sim.machine.host_bytes ? limit : sim.machine.host_bytes;
-}
-
 bool sim_physical_start(void)
 {
-    bool good = start_chip(SIM_HOST, host_capacity());
+    bool good = start_chip(SIM_HOST, sim_machine_host_capacity(&sim.machine));
     for (int i = 0; good && i < sim.machine.device_count; i++)
         good = start_chip(i, sim.machine.devices[i].memory_bytes);
     if (!good)
