@@ -1,7 +1,6 @@
 /* capture.c: stream capture and what it forbids; see capture.h. The rules are those of cuda.h at cuStreamBeginCapture
  * and cuThreadExchangeStreamCaptureMode. */
 #include "capture.h"
-#include "access.h"
 #include "api.h"
 #include "graph.h"
 #include "objects.h"
@@ -27,13 +26,8 @@ static void note_captured(CUstream stream)
 /* While it is captured, as no real driver does (SIMCUDA_WEAK=capture_runs_nothing). */
 static void execute_now(struct sim_op *op)
 {
-    if (op->class->runs_unlocked || op->class->runs_after_error)
-        return;
-    sim_executing = op->context;
-    sim_executing_stream = op->stream;
-    op->class->execute(op);
-    sim_executing = NULL;
-    sim_executing_stream = NULL;
+    if (!op->class->runs_unlocked && !op->class->runs_after_error)
+        sim_op_execute(op);
 }
 
 CUresult sim_capture_op(struct sim_capture *capture, struct sim_op *op)

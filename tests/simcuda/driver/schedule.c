@@ -178,12 +178,24 @@ static bool is_dropped(CUstream stream, const struct sim_op *op)
            (op->class->runs_unlocked ? SIM_RULE(host_function_not_after_error) : SIM_RULE(error_stops_work));
 }
 
-void sim_execute_first(CUstream stream)
+void sim_op_execute(struct sim_op *op)
 {
-    struct sim_op *op = stream->first;
     CUcontext before = sim_executing;
     CUstream stream_before = sim_executing_stream;
     unsigned api_before = sim_thread.api;
+
+    sim_executing = op->context;
+    sim_executing_stream = op->stream;
+    sim_thread.api = op->api; /* messages and the trace name the call that asked for this, not the one that waits */
+    op->class->execute(op);
+    sim_executing = before;
+    sim_executing_stream = stream_before;
+    sim_thread.api = api_before;
+}
+
+void sim_execute_first(CUstream stream)
+{
+    struct sim_op *op = stream->first;
 
     sim_ordering_begin(stream, op);
     if (is_dropped(stream, op)) {
@@ -196,13 +208,7 @@ void sim_execute_first(CUstream stream)
         sim_host_thread_call(stream);
         return;
     }
-    sim_executing = op->context;
-    sim_executing_stream = stream;
-    sim_thread.api = op->api; /* messages and the trace name the call that asked for this, not the one that waits */
-    op->class->execute(op);
-    sim_executing = before;
-    sim_executing_stream = stream_before;
-    sim_thread.api = api_before;
+    sim_op_execute(op);
     end_first(stream);
 }
 

@@ -92,6 +92,8 @@ void *sim_op_new(const struct sim_op_class *class, size_t bytes);
 /* A copy of the operation's own bytes, for clone functions without pointers of their own. */
 struct sim_op *sim_op_copy(const struct sim_op *op, size_t bytes);
 void sim_op_destroy(struct sim_op *op);
+/* Does the work of one operation in the name of its stream, context and call; its turn is the caller's business. */
+void sim_op_execute(struct sim_op *op);
 
 /* Puts the operation into the stream, or into the graph that the stream is captured into. Takes the operation over,
  * also on failure. May run operations, as the order mode says. */
