@@ -30,7 +30,8 @@ $(eval $(call simcuda_blas_major,12))
 simcuda_gemm_test_CFLAGS := -isystem $(CUDA_INCLUDE) -Itests/simcuda/rules
 simcuda_gemm_test_LIBS := -lcriterion -lxxhash -lm
 $(eval $(call program,simcuda_gemm_test,$(BUILD)/tests/simcuda_gemm_test,\
-	$(wildcard tests/simcuda/driver/tests/gemm*_test.c) $(wildcard tests/simcuda/driver/gemm*.c) $(SIMCUDA_RULES)))
+	$(wildcard tests/simcuda/driver/tests/gemm*_test.c) $(wildcard tests/simcuda/driver/gemm*.c) \
+	tests/simcuda/driver/threads.c $(SIMCUDA_RULES)))
 TEST_PROGRAMS += $(BUILD)/tests/simcuda_gemm_test
 
 # --- cuBLAS and cuBLASLt on a driver that records: tests ---

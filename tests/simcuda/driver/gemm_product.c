@@ -1,8 +1,8 @@
 /* gemm_product.c: matrix product on the CPU (gemm_product.h): splits the columns of the result over threads. */
 #include "gemm_product.h"
+#include "threads.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -30,7 +30,6 @@
 #undef LANES
 #undef NAMED
 
-#define MAX_THREADS 16
 /* Below this many multiplications per thread starting one costs more than it saves. */
 #define MULTIPLICATIONS_PER_THREAD 4e6
 
@@ -52,18 +51,11 @@ static void *compute_share(void *argument)
 
 static size_t threads_for(const struct sim_product *product)
 {
-    const char *limit = getenv("SIMCUDA_THREADS");
-    long threads_wanted = limit ? strtol(limit, NULL, 10) : 0;
-    cpu_set_t set;
-    size_t threads = threads_wanted > 0                            ? (size_t)threads_wanted
-                     : sched_getaffinity(0, sizeof set, &set) == 0 ? (size_t)CPU_COUNT(&set)
-                                                                   : 1;
-    double wanted = (double)product->m * (double)product->n * (double)product->k / MULTIPLICATIONS_PER_THREAD;
+    size_t threads = sim_threads_wanted();
+    double worth = (double)product->m * (double)product->n * (double)product->k / MULTIPLICATIONS_PER_THREAD;
 
-    if (wanted < (double)threads)
-        threads = (size_t)wanted;
-    if (threads > MAX_THREADS)
-        threads = MAX_THREADS;
+    if (worth < (double)threads)
+        threads = (size_t)worth;
     return threads > 1 ? threads : 1;
 }
 
@@ -71,9 +63,9 @@ bool sim_multiply(const struct sim_product *product)
 {
     const size_t real_bytes = product->doubles ? sizeof(double) : sizeof(float);
     const size_t threads = threads_for(product);
-    struct share shares[MAX_THREADS];
-    pthread_t handles[MAX_THREADS];
-    bool started[MAX_THREADS] = {false};
+    struct share shares[SIM_MAX_THREADS];
+    pthread_t handles[SIM_MAX_THREADS];
+    bool started[SIM_MAX_THREADS] = {false};
     sigset_t all, before;
 
     if (product->k == 0) {

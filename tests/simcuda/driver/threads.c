@@ -15,7 +15,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MAX_THREADS 16
 /* Shares per thread: small enough that a thread that was kept waiting does not hold up the rest. */
 #define SHARES 4
 
@@ -62,7 +61,7 @@ static void *worker(void *unused)
     return NULL;
 }
 
-static size_t threads_wanted(void)
+size_t sim_threads_wanted(void)
 {
     const char *text = getenv("SIMCUDA_THREADS");
     long wanted = text != NULL ? strtol(text, NULL, 10) : 0;
@@ -70,12 +69,12 @@ static size_t threads_wanted(void)
 
     if (wanted <= 0)
         wanted = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-    return wanted < MAX_THREADS ? (size_t)wanted : MAX_THREADS;
+    return wanted < SIM_MAX_THREADS ? (size_t)wanted : SIM_MAX_THREADS;
 }
 
 static void start_threads(void)
 {
-    size_t wanted = threads_wanted();
+    size_t wanted = sim_threads_wanted();
     sigset_t all, before;
     Dl_info self;
 

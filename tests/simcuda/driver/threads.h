@@ -4,6 +4,12 @@
 
 #include <stddef.h>
 
+#define SIM_MAX_THREADS 16
+
+/* How many threads may work at a time, the caller among them: SIMCUDA_THREADS, else the processors that the program may
+ * use; SIM_MAX_THREADS at most. */
+size_t sim_threads_wanted(void);
+
 /* Calls work(state, first, last) for parts of [0, count), each of at least `grain` items, on a few threads
  * (SIMCUDA_THREADS); returns when all are done. Parts must be independent. Workers must not call the simulator. One
  * call at a time: the simulator's lock is held. */
