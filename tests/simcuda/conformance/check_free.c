@@ -3,14 +3,6 @@
 #include "gate.h"
 #include "pool.h"
 
-#include <unistd.h>
-
-static void CUDA_CB set_late(void *flag)
-{
-    usleep(50000);
-    atomic_store((atomic_int *)flag, 1);
-}
-
 CHECK(free_waits, "[header: cuMemFree, \"may\"; observed: forums.developer.nvidia.com 110906]",
     "freeing device memory waits for the work that uses it", "free_waits")
 {
@@ -18,7 +10,7 @@ CHECK(free_waits, "[header: cuMemFree, \"may\"; observed: forums.developer.nvidi
     CUdeviceptr memory;
     CUstream stream = stream_of(0);
     OK(cuMemAlloc(&memory, 16 * MIB));
-    OK(cuLaunchHostFunc(stream, set_late, &done));
+    OK(cuLaunchHostFunc(stream, set_flag_late, &done));
     OK(cuMemsetD8Async(memory, 1, 16 * MIB, stream));
     OK(cuMemFree(memory));
     NEVER(atomic_load(&done) == 0);

@@ -1,11 +1,10 @@
 /* check_stream.c: streams, events, host functions. */
-#include "conformance.h"
+#include "gate.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 CHECK(stream_order, "[doc: programming guide, streams]", "work in one stream happens in the order of its submission")
 {
@@ -19,12 +18,6 @@ CHECK(stream_order, "[doc: programming guide, streams]", "work in one stream hap
     OK(cuStreamSynchronize(stream));
     OK(cuStreamQuery(stream));
     expect_filled(memory, 20, MIB);
-}
-
-static void CUDA_CB set_flag_late(void *flag)
-{
-    usleep(20000);
-    atomic_store((atomic_int *)flag, 1);
 }
 
 CHECK(stream_legacy_waits, "[doc: stream synchronization behavior]",

@@ -3,7 +3,7 @@
 
 #include <unistd.h>
 
-enum { STEPS = 2000, STEP_US = 1000 };
+enum { STEPS = 2000, STEP_US = 1000, LATE_US = 50000 };
 
 static void CUDA_CB wait_at(void *data)
 {
@@ -21,4 +21,10 @@ void gate_into(CUstream stream, struct gate *gate)
 void gate_open(struct gate *gate)
 {
     atomic_store(&gate->open, 1);
+}
+
+void CUDA_CB set_flag_late(void *flag)
+{
+    usleep(LATE_US);
+    atomic_store((atomic_int *)flag, 1);
 }
