@@ -147,7 +147,6 @@ struct sim_signature *sim_signature_parse(const char *demangled)
 {
     const char *at = parameter_list(demangled);
     struct sim_signature *signature = at != NULL ? calloc(1, sizeof *signature) : NULL;
-
     size_t offset = 0;
 
     if (signature == NULL)

@@ -287,30 +287,27 @@ Test(machine, handles_of_host_memory_are_never_exportable)
     }
 }
 
-Test(machine, pageable_memory_is_an_operand_with_hmm_only)
+static void check_pageable(const char *machine, bool usable)
 {
     static float pageable = 2;
     CUdeviceptr local;
     int can;
 
-    start_on("hmm");
+    start_on(machine);
     local = local_memory(5);
     SUCCEEDS(cuDeviceGetAttribute(&can, CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS, 0));
-    cr_assert_eq(can, 1);
-    SUCCEEDS(multiply((CUdeviceptr)&pageable, local, local));
+    cr_assert_eq(can, usable);
+    GIVES(usable ? CUDA_SUCCESS : CUDA_ERROR_ILLEGAL_ADDRESS, multiply((CUdeviceptr)&pageable, local, local));
+}
+
+Test(machine, pageable_memory_is_an_operand_with_hmm_only)
+{
+    check_pageable("hmm", true);
 }
 
 Test(machine, pageable_memory_is_no_operand_without_hmm)
 {
-    static float pageable = 2;
-    CUdeviceptr local;
-    int can;
-
-    start_on("1x12gb");
-    local = local_memory(5);
-    SUCCEEDS(cuDeviceGetAttribute(&can, CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS, 0));
-    cr_assert_eq(can, 0);
-    GIVES(CUDA_ERROR_ILLEGAL_ADDRESS, multiply((CUdeviceptr)&pageable, local, local));
+    check_pageable("1x12gb", false);
 }
 
 Test(machine, set_access_is_not_ready_by_the_seed_until_the_program_waits)
