@@ -12,34 +12,16 @@ The last line is "N passed, N failed[, N skipped]"; the exit status is 0 where n
 
 import argparse
 import collections
-import os
 import pathlib
-import re
-import subprocess
 import sys
+
+FOLDER = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(FOLDER.parent))
+
+import pytest_runs  # noqa: E402
 
 ALL_PARTS = ",".join(f"{allocator}:{order}" for allocator in ("none", "native", "cudaMallocAsync")
                      for order in ("early", "late", "random"))
-
-
-def run(allocator: str, order: str, arguments: list[str]) -> collections.Counter:
-    folder = pathlib.Path(__file__).parent
-    command = [sys.executable, "-m", "pytest", str(folder), "-q", "-p", "no:cacheprovider", "--allocator", allocator]
-    print(f"tests/aimdo, allocator {allocator}, order {order}", flush=True)
-    child = subprocess.Popen(command + arguments, stdout=subprocess.PIPE, text=True,
-                             env={**os.environ, "SIMCUDA_ORDER": order})
-    last = ""
-    for line in child.stdout:
-        sys.stdout.write(line)
-        sys.stdout.flush()
-        last = line if line.strip() else last
-    status = child.wait()
-    counts = collections.Counter({word: int(n) for n, word in re.findall(r"(\d+) (passed|failed|skipped|error)", last)})
-    counts["failed"] += counts.pop("error", 0)
-    if status and not counts["failed"]:
-        counts["failed"] += 1  # the process died, or ran nothing: pytest could not say so itself
-        print(f"tests/aimdo: pytest ended with status {status}")
-    return counts
 
 
 def main() -> int:
@@ -48,10 +30,10 @@ def main() -> int:
     options, arguments = parser.parse_known_args()
     total: collections.Counter = collections.Counter()
     for part in options.parts.split(","):
-        total += run(*part.split(":"), arguments)
-    skipped = f", {total['skipped']} skipped" if total["skipped"] else ""
-    print(f"{total['passed']} passed, {total['failed']} failed{skipped}")
-    return 0 if total["passed"] and not total["failed"] else 1
+        allocator, order = part.split(":")
+        total += pytest_runs.run(f"tests/aimdo, allocator {allocator}, order {order}",
+                                 [str(FOLDER), "--allocator", allocator, *arguments], {"SIMCUDA_ORDER": order})
+    return pytest_runs.report(total)
 
 
 if __name__ == "__main__":

@@ -8,13 +8,14 @@ The last line is "N passed, N failed[, N skipped]"; the exit status is 0 where n
 
 import collections
 import importlib.metadata
-import os
 import pathlib
-import re
-import subprocess
 import sys
 
-FOLDER = pathlib.Path(__file__).parent
+FOLDER = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(FOLDER.parent))
+
+import pytest_runs  # noqa: E402
+
 ALLOCATORS = ("native", "cudaMallocAsync", "expandable_segments")
 
 
@@ -31,32 +32,13 @@ def parts() -> list[tuple[list[str], dict[str, str]]]:
     ]
 
 
-def run(allocator: str, selection: list[str], variables: dict[str, str]) -> collections.Counter:
-    command = [sys.executable, "-m", "pytest", *selection, "-q", "-p", "no:cacheprovider", "--allocator", allocator]
-    print(f"tests/torch with the allocator {allocator}", flush=True)
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | variables)
-    last = ""
-    for line in child.stdout:
-        sys.stdout.write(line)
-        sys.stdout.flush()
-        last = line if line.strip() else last
-    status = child.wait()
-    counts = collections.Counter({word: int(n) for n, word in re.findall(r"(\d+) (passed|failed|skipped|error)", last)})
-    counts["failed"] += counts.pop("error", 0)
-    if status not in (0, 1) and not counts["failed"]:
-        counts["failed"] += 1  # the process died: pytest could not say so itself
-        print(f"tests/torch: pytest ended with status {status}")
-    return counts
-
-
 def main() -> int:
     total: collections.Counter = collections.Counter()
     for allocator in sys.argv[1:] or ALLOCATORS:
         for selection, variables in parts():
-            total += run(allocator, selection, variables)
-    skipped = f", {total['skipped']} skipped" if total["skipped"] else ""
-    print(f"{total['passed']} passed, {total['failed']} failed{skipped}")
-    return 0 if total["passed"] and not total["failed"] else 1
+            total += pytest_runs.run(f"tests/torch with the allocator {allocator}",
+                                     [*selection, "--allocator", allocator], variables)
+    return pytest_runs.report(total)
 
 
 if __name__ == "__main__":
