@@ -73,12 +73,27 @@ def second_device() -> str:
     return "cuda:1"
 
 
-@pytest.fixture(autouse=True)
-def nothing_left_behind():
-    """Each test begins without another's memory, and with no error pending from it."""
+def give_back():
+    """What nobody holds any more goes back to the driver, out of PyTorch's cache."""
     import torch
 
-    yield
     gc.collect()
     torch.cuda.synchronize()
     torch.cuda.empty_cache()
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind():
+    """Each test begins without another's memory, and with no error pending from it."""
+    yield
+    give_back()
+
+
+@pytest.fixture
+def nothing_cached():
+    """The device is in use, and the cache is empty: statistics can be compared with those of now."""
+    import torch
+
+    torch.empty(1, device="cuda:0")
+    torch._C._cuda_clearCublasWorkspaces()  # an earlier product's, which would leave room in a segment
+    give_back()

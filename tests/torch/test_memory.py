@@ -15,11 +15,7 @@ def statistics(device=0):
 
 
 @pytest.fixture
-def baseline():
-    torch.empty(1, device="cuda:0")
-    torch.cuda.synchronize()
-    torch._C._cuda_clearCublasWorkspaces()  # an earlier product's, which would leave room in a segment
-    torch.cuda.empty_cache()
+def baseline(nothing_cached):
     return statistics()
 
 

@@ -1,8 +1,6 @@
 """Out of memory as PyTorch's documentation tells it: cached blocks are given back and the request is made again before it
 fails, a failure is counted, and the program goes on. The probe for all that is free is what cudnn.benchmark makes."""
 
-import gc
-
 import pytest
 import torch
 
@@ -10,13 +8,7 @@ MIB = 1 << 20
 GIB = 1 << 30
 
 
-@pytest.fixture(autouse=True)
-def nothing_cached():
-    torch.empty(1, device="cuda:0")
-    gc.collect()
-    torch.cuda.synchronize()
-    torch._C._cuda_clearCublasWorkspaces()
-    torch.cuda.empty_cache()
+pytestmark = pytest.mark.usefixtures("nothing_cached")
 
 
 @pytest.fixture
