@@ -36,14 +36,29 @@ static void report_unknown(const struct vs_schema *schema, const struct vs_yaml_
     vs_text_free(&list);
 }
 
+static void report_no_mapping(const struct vs_schema *schema, const struct vs_yaml_node *node, const char *what,
+    const struct vs_schema_key *keys, size_t key_count)
+{
+    if (node->refused)
+        return;
+    vs_diag_add(schema->diags, VS_ERROR, vs_yaml_place(schema->tree, node), "%s must be a mapping, not %s", what,
+        node->kind == VS_YAML_SCALAR && !node->length ? "nothing" : vs_yaml_kind_name(node->kind));
+    for (size_t i = 0; node->kind == VS_YAML_SCALAR && i < key_count; i++) {
+        size_t length = strlen(keys[i].name);
+        if (strncmp(node->text, keys[i].name, length) != 0 || node->text[length] != ':')
+            continue;
+        vs_diag_hint(schema->diags, "put a blank behind the colon: `%s: ...`", keys[i].name);
+        return;
+    }
+    vs_diag_hint(schema->diags, "write `key: value` lines, beginning with `%s:`", keys[0].name);
+}
+
 void vs_schema_read(const struct vs_schema *schema, const struct vs_yaml_node *node, const char *what,
     const struct vs_schema_key *keys, size_t key_count, void *target)
 {
     const struct vs_yaml_node *seen[VS_SCHEMA_KEYS_MAX] = {NULL};
     if (node->kind != VS_YAML_MAPPING) {
-        vs_diag_add(schema->diags, VS_ERROR, vs_yaml_place(schema->tree, node), "%s must be a mapping, not %s", what,
-            vs_yaml_kind_name(node->kind));
-        vs_diag_hint(schema->diags, "write `key: value` lines, beginning with `%s:`", keys[0].name);
+        report_no_mapping(schema, node, what, keys, key_count);
         return;
     }
     for (const struct vs_yaml_node *name = vs_schema_first(schema, node), *value; name;
@@ -52,15 +67,18 @@ void vs_schema_read(const struct vs_schema *schema, const struct vs_yaml_node *n
         size_t key = 0;
         while (key < key_count && strcmp(keys[key].name, name->text) != 0)
             key++;
-        if (key == key_count) {
+        if (name->refused) {
+            continue;
+        } else if (key == key_count) {
             report_unknown(schema, name, what, keys, key_count);
         } else if (seen[key]) {
             vs_diag_add(schema->diags, VS_ERROR, vs_yaml_place(schema->tree, name),
                 "`%s` is given twice in %s, first in line %zu", keys[key].name, what, seen[key]->line);
             vs_diag_hint(schema->diags, "keep one of the two");
         } else {
-            seen[key] = name;
-            keys[key].read(schema, value, target);
+            struct vs_schema inner = *schema;
+            inner.key = seen[key] = name;
+            keys[key].read(&inner, value, target);
         }
     }
     for (size_t key = 0; key < key_count; key++) {
@@ -76,8 +94,25 @@ const struct vs_yaml_node *vs_schema_word(
 {
     if (node->kind == VS_YAML_SCALAR && node->length)
         return node;
+    if (node->refused)
+        return NULL;
     vs_diag_add(schema->diags, VS_ERROR, vs_yaml_place(schema->tree, node), "%s is expected here, not %s", expected,
         node->kind == VS_YAML_SCALAR ? "nothing" : vs_yaml_kind_name(node->kind));
     vs_diag_hint(schema->diags, "%s", hint);
     return NULL;
+}
+
+struct vs_word vs_schema_text(const struct vs_schema *schema, const struct vs_yaml_node *scalar)
+{
+    return (struct vs_word){scalar->text, scalar->length, vs_yaml_text_place(schema->tree, scalar), scalar->exact};
+}
+
+void vs_schema_no_list(
+    const struct vs_schema *schema, const struct vs_yaml_node *value, const char *key, const char *hint)
+{
+    if (value->refused)
+        return;
+    vs_diag_add(schema->diags, VS_ERROR, vs_yaml_place(schema->tree, value), "`%s` must be a list, not %s", key,
+        value->kind == VS_YAML_SCALAR && !value->length ? "nothing" : vs_yaml_kind_name(value->kind));
+    vs_diag_hint(schema->diags, "%s", hint);
 }

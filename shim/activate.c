@@ -36,6 +36,32 @@ static void leave_child_alone(void)
     vs_resolve_pass_through();
 }
 
+/* Gives up on a policy with something in it that is planned, but not placed yet. False: everything can be placed. */
+static bool refuses_what_is_not_placed_yet(void)
+{
+    for (size_t i = 0; i < policy.section_count; i++) {
+        const struct vs_policy_section *section = &policy.sections[i];
+        const char *what = NULL;
+        if (section->sharing == VS_SHARING_VIRTUAL_VRAM)
+            what = "virtual-vram";
+        else if (section->sharing == VS_SHARING_ON)
+            what = "on";
+        else if (section->tensor_line_count)
+            what = "tensors";
+        else if (section->part != VS_PART_ANY && section->part != VS_PART_DIFFUSION)
+            what = "part";
+        else if (section->sharing == VS_SHARING_DISTORCH && section->order == VS_ORDER_SPREAD)
+            what = "order: spread";
+        if (!what)
+            continue;
+        vs_give_up("%s, line %zu: `%s` is planned by `vramspan plan`, the library does not place it yet; use `distorch` "
+                   "with bytes",
+            section->file, section->line, what);
+        return true;
+    }
+    return false;
+}
+
 static void read_policy(void)
 {
     const char *path = policy_path();
@@ -54,6 +80,8 @@ static void read_policy(void)
         vs_log(VS_LOG_INFO, "policy", "%s names no model: nothing will be placed", path);
         return;
     }
+    if (refuses_what_is_not_placed_yet())
+        return;
     pthread_atfork(NULL, NULL, leave_child_alone);
     __atomic_store_n(&acting, true, __ATOMIC_RELEASE);
     __atomic_store_n(&placing, true, __ATOMIC_RELEASE);

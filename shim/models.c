@@ -63,7 +63,7 @@ static void consider(const char *path, int fd)
     const struct vs_policy *policy = vs_policy_in_force();
     if (!policy)
         return;
-    const struct vs_policy_section *section = vs_policy_match(policy, path);
+    const struct vs_policy_section *section = vs_policy_match(policy, path, VS_PART_DIFFUSION);
     if (!section) {
         vs_stats_model_unmatched(path);
         return;

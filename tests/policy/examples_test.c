@@ -54,7 +54,7 @@ Test(examples, known_models_get_what_the_comments_say)
         struct vs_policy policy;
         snprintf(path, sizeof path, SOURCE_ROOT "/examples/%s.yaml", cases[i].example);
         cr_assert_eq(vs_policy_load(path, &policy, &diags), 0);
-        const struct vs_policy_section *section = vs_policy_match(&policy, cases[i].model);
+        const struct vs_policy_section *section = vs_policy_match(&policy, cases[i].model, VS_PART_DIFFUSION);
         cr_assert_not_null(section, "%s", cases[i].model);
         struct vs_quota quota;
         vs_quota_init(&quota, &section->shares, cases[i].total_bytes, policy.compute);

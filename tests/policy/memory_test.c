@@ -8,13 +8,16 @@
 #include "../../policy/model.h"
 #include "../../policy/summary.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-static const char good_policy[] = "version: 1\ncompute: cuda:0\nmodels:\n"
-                                  "  - match: [\"v1-5-*.safetensors\", b, c]\n"
-                                  "    distorch: \"cuda:0,600mb;cuda:1,500mb;cpu,*\"\n"
-                                  "  - {match: \"*\", distorch: \"cpu,2.5gb\"}\n";
+static const char good_policy[] =
+    "version: 1\ncompute: cuda:0\ndonors: [cuda:1, cpu]\nmodels:\n"
+    "  - match: [\"v1-5-*.safetensors\", \"b*\", \"c*\"]\n"
+    "    distorch: \"cuda:0,600mb;cuda:1,500mb;cpu,*\"\n"
+    "  - {match: \"*\", virtual-vram: 2gb, tensors: [{match: [\"a\", \"b\"], on: cpu}]}\n";
 static const char bad_policy[] = "version: 2\ncompute: cuda\nmodels:\n"
                                  "  - match: [\"a/b\", 'b', b]\n"
                                  "    distorhc: \"cuda:0,600xb;gpu:1,500mb\"\n"
@@ -28,7 +31,9 @@ static int read_policy_text(const char *text, struct vs_diags *diags)
 {
     struct vs_policy policy;
     int result = vs_policy_parse("p.yaml", text, strlen(text), &policy, diags);
-    if (!result && policy.section_count != 2)
+    if (!result &&
+        (policy.section_count != 2 || policy.sections[0].globs.count != 3 ||
+            policy.sections[1].tensor_line_count != 1 || policy.sections[1].tensor_lines[0].globs.count != 2))
         result = 1; /* read, but not whole: worse than an error */
     vs_policy_free(&policy);
     return result;
@@ -88,6 +93,17 @@ static void sweep(int (*read)(const char *, struct vs_diags *), const char *text
     }
 }
 
+/* A folder with two copies of an example, which do not contradict each other. */
+static int load_folder(const char *path, struct vs_diags *diags)
+{
+    struct vs_policy policy;
+    int result = vs_policy_load(path, &policy, diags);
+    if (!result && policy.section_count != 6)
+        result = 1;
+    vs_policy_free(&policy);
+    return result;
+}
+
 TestSuite(memory, .fini = expect_no_leaks);
 
 Test(memory, that_runs_out_under_a_right_policy_is_an_error)
@@ -110,6 +126,16 @@ Test(memory, that_runs_out_while_a_file_is_read_is_an_error)
 {
     sweep(load_missing, "/nowhere/p.yaml", false, 2);
     sweep(load_example, SOURCE_ROOT "/examples/wan-two-gpus.yaml", true, 20);
+    char folder[] = "/tmp/vramspan-memory-XXXXXX", paths[2][64];
+    cr_assert_not_null(mkdtemp(folder));
+    for (int i = 0; i < 2; i++) {
+        snprintf(paths[i], sizeof paths[i], "%s/%d.yaml", folder, i);
+        cr_assert_eq(symlink(SOURCE_ROOT "/examples/wan-two-gpus.yaml", paths[i]), 0);
+    }
+    sweep(load_folder, folder, true, 40);
+    unlink(paths[0]);
+    unlink(paths[1]);
+    rmdir(folder);
 }
 
 Test(memory, that_runs_out_under_a_table_cuts_it_and_says_so)

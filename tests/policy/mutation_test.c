@@ -78,12 +78,41 @@ static char *exact_copy(const char *text, size_t length)
 
 TestSuite(mutation, .fini = expect_no_leaks);
 
+/* What a policy that was accepted has to fulfil, whatever the mutation was. */
+static void check_policy(const struct vs_policy *policy)
+{
+    cr_assert(policy->donor_count >= 1 && policy->donor_count <= VS_DONORS_MAX);
+    cr_assert(policy->has_donors || vs_device_equal(policy->donors[0].device, cpu_device));
+    for (size_t i = 0; i < policy->donor_count; i++) {
+        cr_assert(!policy->has_compute || !vs_device_equal(policy->donors[i].device, policy->compute));
+        for (size_t k = 0; k < i; k++)
+            cr_assert_not(vs_device_equal(policy->donors[i].device, policy->donors[k].device));
+    }
+    for (size_t i = 0; i < policy->section_count; i++) {
+        const struct vs_policy_section *section = &policy->sections[i];
+        cr_assert(section->globs.count && section->part <= VS_PART_VAE && section->order <= VS_ORDER_LISTED);
+        cr_assert(section->sharing != VS_SHARING_DISTORCH || section->shares.count);
+        cr_assert(!section->virtual_vram.is_part || section->virtual_vram.part_billionths <= 1000000000);
+        for (size_t k = 0; k < section->tensor_line_count; k++)
+            cr_assert(section->tensor_lines[k].globs.count);
+        vs_section_tensor_line(section, "model.blocks.1.mlp.weight", "blocks.1.mlp.weight");
+    }
+    vs_policy_match(policy, "flux1-dev.safetensors", VS_PART_DIFFUSION);
+}
+
 Test(mutation, of_a_policy, .timeout = 300)
 {
-    static const char policy_text[] = "# comment\nversion: 1\ncompute: cuda:0\non-error: passthrough\nmodels:\n"
-                                      "  - match: [\"v1-5-*.safetensors\", 'flux[12]-*', x]\n"
-                                      "    distorch: \"cuda:0,600mb;cuda:1,500mb;cpu,*\"\n"
-                                      "  - {match: \"*\", distorch: \"cpu,2.5gb\"}\n";
+    static const char policy_text[] =
+        "# comment\nversion: 1\ncompute: cuda:0\ncompute-reserve: 1.5gb\ndonors: [cuda:1, \"cpu:48gb\"]\n"
+        "on-error: passthrough\nmodels:\n"
+        "  - match: [\"v1-5-*.safetensors\", 'flux[12]-*', \"x*\"]\n"
+        "    distorch: \"cuda:0,600mb;cuda:1,500mb;cpu,*\"\n"
+        "  - match: \"wan*\"\n    part: diffusion\n    virtual-vram: 60.5%\n    order: listed\n    dtype: fp16\n"
+        "    tensors:\n"
+        "      - {match: \"*norm*\", on: compute}\n"
+        "      - {match: [\"blocks.[0-9].*mlp*\", '?'], on: cuda:1}\n"
+        "  - {match: \"t5*\", part: text-encoder, on: cpu}\n"
+        "  - {match: \"*\", distorch: \"cpu,2.5gb\"}\n";
     struct vs_policy whole = expect_policy(policy_text, "");
     vs_policy_free(&whole);
     uint64_t random = 1;
@@ -96,7 +125,7 @@ Test(mutation, of_a_policy, .timeout = 300)
         struct vs_policy policy;
         int result = vs_policy_parse("p.yaml", copy, length, &policy, &diags);
         if (!result)
-            vs_policy_match(&policy, "flux1-dev.safetensors");
+            check_policy(&policy);
         vs_policy_free(&policy);
         judge(result, &diags, &tally);
         free(copy);
