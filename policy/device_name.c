@@ -100,6 +100,12 @@ const char *vs_device_family_what(const char *text, size_t length)
     return i < FAMILY_COUNT ? families[i].what : NULL;
 }
 
+bool vs_device_family_known(const char *text, size_t length)
+{
+    size_t name_length;
+    return family_of(text, length, &name_length) < FAMILY_COUNT;
+}
+
 bool vs_device_family_counts(const char *text, size_t length)
 {
     size_t name_length, i = family_of(text, length, &name_length);

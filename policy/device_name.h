@@ -45,7 +45,8 @@ const char *vs_device_error_hint(enum vs_device_error error);
 
 /* What a name's family is ("an Intel GPU"), or NULL for one that is served or not known. */
 const char *vs_device_family_what(const char *text, size_t length);
-/* Whether devices of the family of this name (without colon) have numbers. */
+/* Whether there is a family of this name (without colon), and whether its devices have numbers. */
+bool vs_device_family_known(const char *text, size_t length);
 bool vs_device_family_counts(const char *text, size_t length);
 /* The device that a name of no family most probably means (`gpu:1`, `CUDA:1`, `cdua:1`); false: no guess. */
 bool vs_device_suggest(const char *text, size_t length, struct vs_device_id *device);

@@ -35,8 +35,11 @@ static void warn_of_glob(const struct vs_schema *schema, const struct vs_yaml_no
         vs_diag_add(schema->diags, VS_WARNING, place,
             "`%s` fits no model file: their names end in .safetensors, .sft or .gguf",
             vs_quote(word->text, word->length).text);
-        vs_diag_hint(schema->diags, "a glob must fit the whole name: match: \"%s*\"",
-            vs_quote(word->text, strcspn(word->text, ".")).text);
+        if (strchr(word->text, '.'))
+            vs_diag_hint(schema->diags, "a glob must fit the whole name, with its ending: \"flux1-*.safetensors\"");
+        else
+            vs_diag_hint(schema->diags, "a glob must fit the whole name, with its ending: \"%s*\"",
+                vs_quote(word->text, word->length).text);
     }
 }
 
@@ -60,8 +63,9 @@ static void read_glob(
             place = vs_place_advance(place, word->text, (size_t)(slash - word->text));
         vs_diag_add(schema->diags, VS_ERROR, place, "`%s` contains a `/`: globs are compared with the file's base name",
             vs_quote(word->text, word->length).text);
-        vs_diag_hint(
-            schema->diags, "leave the folders out: match: \"%s\"", vs_quote_string(strrchr(slash, '/') + 1).text);
+        const char *name = strrchr(slash, '/') + 1;
+        vs_diag_hint(schema->diags, *name ? "leave the folders out: match: \"%s\"" : "%s",
+            *name ? vs_quote_string(name).text : MATCH_HINT);
     } else if (word->length > VS_GLOB_BYTES_MAX) {
         vs_diag_add(schema->diags, VS_ERROR, place, "the glob is longer than %s (%d bytes)",
             names_models ? "any file's name" : "a glob may be", VS_GLOB_BYTES_MAX);

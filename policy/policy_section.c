@@ -28,6 +28,7 @@ struct section_reading {
     const struct vs_yaml_node *order;
     const struct vs_yaml_node *sharing; /* the key that says how the weights are shared out */
     bool has_tensors;
+    bool is_whole; /* it is a mapping whose keys are all known */
 };
 
 static void warn_of_shadowed_section(const struct vs_schema *schema, const struct section_reading *reading)
@@ -225,7 +226,7 @@ static void finish_section(
             "`order` has no effect beside `on`, which puts all weights on one device");
         vs_diag_hint(schema->diags, "remove the line");
     }
-    if (!reading->sharing && !reading->has_tensors && node->kind == VS_YAML_MAPPING) {
+    if (reading->is_whole && !reading->sharing && !reading->has_tensors) {
         vs_diag_add(schema->diags, VS_WARNING, vs_yaml_place(schema->tree, node),
             "this section moves nothing: the models that it fits stay on the compute device");
         vs_diag_hint(
@@ -249,7 +250,8 @@ void vs_policy_read_models(const struct vs_schema *schema, const struct vs_yaml_
         section->file = reader->file;
         section->line = item->line;
         struct section_reading reading = {.reader = reader, .section = section};
-        vs_schema_read(schema, item, "the model's section", section_keys, COUNT(section_keys), &reading);
+        reading.is_whole =
+            vs_schema_read(schema, item, "the model's section", section_keys, COUNT(section_keys), &reading);
         finish_section(schema, &reading, item);
     }
 }

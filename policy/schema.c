@@ -17,7 +17,8 @@ const struct vs_yaml_node *vs_schema_next(const struct vs_schema *schema, const 
     return child->next ? &schema->tree->nodes[child->next] : NULL;
 }
 
-static void report_unknown(const struct vs_schema *schema, const struct vs_yaml_node *name, const char *what,
+/* Returns the index of the key that was probably meant, or key_count. */
+static size_t report_unknown(const struct vs_schema *schema, const struct vs_yaml_node *name, const char *what,
     const struct vs_schema_key *keys, size_t key_count)
 {
     const char *names[VS_SCHEMA_KEYS_MAX];
@@ -34,6 +35,10 @@ static void report_unknown(const struct vs_schema *schema, const struct vs_yaml_
     else if (!list.failed)
         vs_diag_hint(schema->diags, "known here: %s", list.data);
     vs_text_free(&list);
+    size_t key = 0;
+    while (key < key_count && keys[key].name != meant)
+        key++;
+    return key;
 }
 
 static void report_no_mapping(const struct vs_schema *schema, const struct vs_yaml_node *node, const char *what,
@@ -53,13 +58,15 @@ static void report_no_mapping(const struct vs_schema *schema, const struct vs_ya
     vs_diag_hint(schema->diags, "write `key: value` lines, beginning with `%s:`", keys[0].name);
 }
 
-void vs_schema_read(const struct vs_schema *schema, const struct vs_yaml_node *node, const char *what,
+bool vs_schema_read(const struct vs_schema *schema, const struct vs_yaml_node *node, const char *what,
     const struct vs_schema_key *keys, size_t key_count, void *target)
 {
     const struct vs_yaml_node *seen[VS_SCHEMA_KEYS_MAX] = {NULL};
+    bool excused[VS_SCHEMA_KEYS_MAX + 1] = {false}; /* a mistyped key stands for it */
+    bool all_known = true;
     if (node->kind != VS_YAML_MAPPING) {
         report_no_mapping(schema, node, what, keys, key_count);
-        return;
+        return false;
     }
     for (const struct vs_yaml_node *name = vs_schema_first(schema, node), *value; name;
          name = vs_schema_next(schema, value)) {
@@ -70,7 +77,8 @@ void vs_schema_read(const struct vs_schema *schema, const struct vs_yaml_node *n
         if (name->refused) {
             continue;
         } else if (key == key_count) {
-            report_unknown(schema, name, what, keys, key_count);
+            excused[report_unknown(schema, name, what, keys, key_count)] = true;
+            all_known = false;
         } else if (seen[key]) {
             vs_diag_add(schema->diags, VS_ERROR, vs_yaml_place(schema->tree, name),
                 "`%s` is given twice in %s, first in line %zu", keys[key].name, what, seen[key]->line);
@@ -82,11 +90,12 @@ void vs_schema_read(const struct vs_schema *schema, const struct vs_yaml_node *n
         }
     }
     for (size_t key = 0; key < key_count; key++) {
-        if (seen[key] || !keys[key].missing_hint)
+        if (seen[key] || excused[key] || !keys[key].missing_hint)
             continue;
         vs_diag_add(schema->diags, VS_ERROR, vs_yaml_place(schema->tree, node), "%s has no `%s`", what, keys[key].name);
         vs_diag_hint(schema->diags, "%s", keys[key].missing_hint);
     }
+    return all_known;
 }
 
 const struct vs_yaml_node *vs_schema_word(

@@ -25,8 +25,9 @@ struct vs_schema_key {
     const char *missing_hint; /* NULL: the key may be left out */
 };
 
-/* Reads a mapping, which is called `what` in messages ("the policy"), into `target`. */
-void vs_schema_read(const struct vs_schema *schema, const struct vs_yaml_node *node, const char *what,
+/* Reads a mapping, which is called `what` in messages ("the policy"), into `target`. Returns whether all its keys were
+ * known. */
+bool vs_schema_read(const struct vs_schema *schema, const struct vs_yaml_node *node, const char *what,
     const struct vs_schema_key *keys, size_t key_count, void *target);
 
 /* The node if it is a scalar that is not empty, else NULL with an error (or silently, where what stood there was

@@ -9,9 +9,6 @@
 
 #define SMALLEST_SIZE (UINT64_C(1) << 20) /* a number below it without a unit was hardly meant in bytes */
 
-static const char donor_hint[] = "name devices that lend memory, each with the most that it lends if wanted: "
-                                 "`cuda:1`, `cuda:1:20gb`, `cpu`, `cpu:48gb`";
-
 static bool is_blank(char c)
 {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
@@ -39,7 +36,10 @@ static bool refuse_size(
     struct vs_word word, enum vs_size_error error, size_t offset, bool may_be_part, struct vs_diags *diags)
 {
     struct vs_place place = word.exact ? vs_place_advance(word.place, word.text, offset) : word.place;
-    vs_diag_add(diags, VS_ERROR, place, "`%s` is no size: %s", shown(word).text, vs_size_error_text(error));
+    if (error == VS_SIZE_EMPTY)
+        vs_diag_add(diags, VS_ERROR, place, "a size is expected here, and nothing is written");
+    else
+        vs_diag_add(diags, VS_ERROR, place, "`%s` is no size: %s", shown(word).text, vs_size_error_text(error));
     if (error == VS_SIZE_PART_OF_BYTE)
         vs_diag_hint(diags, "write `%sgb` if gigabytes are meant", vs_quote(word.text, offset).text);
     else
@@ -120,8 +120,11 @@ static size_t limit_of(struct vs_word word)
     const char *colon = memchr(word.text, ':', word.length);
     if (!colon)
         return word.length;
-    size_t at = (size_t)(colon - word.text) + 1;
-    if (vs_device_family_counts(word.text, at - 1)) {
+    size_t at = (size_t)(colon - word.text) + 1, end = at;
+    while (end < word.length && word.text[end] >= '0' && word.text[end] <= '9')
+        end++;
+    bool is_mistyped = !vs_device_family_known(word.text, at - 1) && (end == word.length || word.text[end] == ':');
+    if (vs_device_family_counts(word.text, at - 1) || is_mistyped) {
         colon = memchr(word.text + at, ':', word.length - at);
         at = colon ? (size_t)(colon - word.text) + 1 : word.length;
     }
@@ -137,8 +140,7 @@ bool vs_read_donor(struct vs_word word, struct vs_donor *donor, struct vs_diags 
         name.length--;
     enum vs_device_error error = vs_device_parse(name.text, name.length, &read.device);
     if (error != VS_DEVICE_OK)
-        return refuse_device(name, error, "cannot lend memory",
-            error == VS_DEVICE_NO_ORDINAL || error == VS_DEVICE_BAD_ORDINAL ? donor_hint : NULL, diags);
+        return refuse_device(name, error, "cannot lend memory", NULL, diags);
     if (limit < word.length || word.text[word.length - 1] == ':') {
         read.is_limited = true;
         if (!vs_read_size(vs_word_part(word, limit, word.length), &read.limit_bytes, diags))

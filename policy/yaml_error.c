@@ -22,7 +22,7 @@ static const struct explanation explanations[] = {
         "put the same quote at the end of the text"},
     {"quoted scalar", "document indicator", AT_CONTEXT, "the quote that opens here is not closed",
         "put the same quote at the end of the text"},
-    {"double-quoted scalar", "escape", AT_PROBLEM, "there is no such escape as this `\\` and what follows it",
+    {"quoted scalar", "escape character", AT_PROBLEM, "there is no such escape as this `\\` and what follows it",
         "in double quotes write `\\\\` for a backslash, or use single quotes, in which it stands for itself"},
     {"alias", NULL, AT_CONTEXT, "a word that begins with `*` must stand in quotes",
         "put the whole word in quotes: \"*.safetensors\""},

@@ -7,3 +7,10 @@ policy_test_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=str
 policy_test_LIBS := $(POLICY_LIBRARY) -l:libyaml.a -l:libjansson.a -lcriterion
 $(eval $(call program,policy_test,$(POLICY_TEST),$(wildcard tests/policy/*.c)))
 TEST_PROGRAMS += $(POLICY_TEST)
+
+# What is said about a policy, for the stored messages and for the test of the JSON Schema.
+POLICY_CHECK := $(BUILD)/tests/programs/policy_check
+policy_check_LINK_DEPS := $(POLICY_LIBRARY)
+policy_check_LIBS := $(POLICY_LIBRARY) -l:libyaml.a -l:libjansson.a
+$(eval $(call program,policy_check,$(POLICY_CHECK),tests/policy/programs/policy_check.c))
+TEST_PROGRAMS += $(POLICY_CHECK)
