@@ -11,7 +11,7 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
-#include "../policy/plan.h"
+#include "../policy/quota.h"
 #include "../policy/summary.h"
 #include "activate.h"
 #include "arena.h"

@@ -3,7 +3,7 @@
  */
 #include "support.h"
 
-#include "../../policy/plan.h"
+#include "../../policy/quota.h"
 
 #include <glob.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /*
- * Allowances and what was taken of them. See plan.h. Allowances sum up to the model's bytes, so nothing overflows
+ * Allowances and what was taken of them. See quota.h. Allowances sum up to the model's bytes, so nothing overflows
  * there.
  */
-#include "plan.h"
+#include "quota.h"
 
 static const struct vs_device_id cpu = {.family = VS_DEVICE_CPU};
 

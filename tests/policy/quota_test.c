@@ -42,9 +42,9 @@ static uint64_t planned(const struct vs_quota *quota, struct vs_device_id device
     return UINT64_MAX;
 }
 
-TestSuite(plan, .fini = expect_no_leaks);
+TestSuite(quota, .fini = expect_no_leaks);
 
-Test(plan, devices_plan_their_bytes_in_order_and_the_wildcard_the_rest)
+Test(quota, devices_plan_their_bytes_in_order_and_the_wildcard_the_rest)
 {
     struct vs_quota quota = quota_of("cuda:0,600mb;cuda:1,500mb;cpu,*", 1719041928, cuda(0));
     cr_expect_eq(quota.count, 3);
@@ -69,7 +69,7 @@ Test(plan, devices_plan_their_bytes_in_order_and_the_wildcard_the_rest)
     cr_expect_eq(planned(&quota, cuda(1)), UINT64_MAX - 17179869183 * 1024 * MB);
 }
 
-Test(plan, an_allocation_goes_to_the_first_device_that_holds_it)
+Test(quota, an_allocation_goes_to_the_first_device_that_holds_it)
 {
     struct vs_quota quota = quota_of("cuda:0,100b;cuda:1,50b;cpu,*", 1000, cuda(0));
     cr_expect_str_eq(take(&quota, 60), "cuda:0");
@@ -86,14 +86,14 @@ Test(plan, an_allocation_goes_to_the_first_device_that_holds_it)
     cr_expect_eq(quota.entries[2].taken_count, 3);
 }
 
-Test(plan, a_wildcard_written_first_is_asked_last)
+Test(quota, a_wildcard_written_first_is_asked_last)
 {
     struct vs_quota quota = quota_of("cuda:1,*;cuda:0,100b", 1000, cuda(0));
     cr_expect_str_eq(take(&quota, 100), "cuda:0");
     cr_expect_str_eq(take(&quota, 100), "cuda:1");
 }
 
-Test(plan, cpu_without_a_star_takes_its_bytes_in_turn_and_then_the_rest)
+Test(quota, cpu_without_a_star_takes_its_bytes_in_turn_and_then_the_rest)
 {
     struct vs_quota quota = quota_of("cpu,100b;cuda:1,50b", 1000, cuda(0));
     cr_expect_str_eq(take(&quota, 100), "cpu");
@@ -101,7 +101,7 @@ Test(plan, cpu_without_a_star_takes_its_bytes_in_turn_and_then_the_rest)
     cr_expect_str_eq(take(&quota, 50), "cpu");
 }
 
-Test(plan, what_is_given_back_can_be_taken_again)
+Test(quota, what_is_given_back_can_be_taken_again)
 {
     struct vs_quota quota = quota_of("cuda:0,100b;cpu,*", 1000, cuda(0));
     cr_expect_str_eq(take(&quota, 100), "cuda:0");
@@ -114,7 +114,7 @@ Test(plan, what_is_given_back_can_be_taken_again)
     cr_expect_eq(quota.entries[1].taken_bytes, 0);
 }
 
-Test(plan, a_donor_that_cannot_be_mapped_passes_its_rest_to_the_next_one)
+Test(quota, a_donor_that_cannot_be_mapped_passes_its_rest_to_the_next_one)
 {
     struct vs_quota quota = quota_of("cuda:1,100b;cuda:0,30b;cuda:2,50b;cpu,*", 1000, cuda(0));
     cr_expect_str_eq(take(&quota, 40), "cuda:1");
@@ -129,7 +129,7 @@ Test(plan, a_donor_that_cannot_be_mapped_passes_its_rest_to_the_next_one)
     cr_expect_eq(planned(&quota, cuda(1)), 100); /* the plan stays what it was */
 }
 
-Test(plan, at_last_cpu_is_added)
+Test(quota, at_last_cpu_is_added)
 {
     struct vs_quota quota = quota_of("cuda:1,100b;cuda:0,*", 1000, cuda(0));
     cr_expect_eq(quota.count, 2);
@@ -140,14 +140,14 @@ Test(plan, at_last_cpu_is_added)
     cr_expect_str_eq(take(&quota, 1), "cuda:0"); /* cpu got the bytes, not the star */
 }
 
-Test(plan, cpu_before_its_donor_inherits_too)
+Test(quota, cpu_before_its_donor_inherits_too)
 {
     struct vs_quota quota = quota_of("cpu,10b;cuda:1,100b;cuda:0,*", 1000, cuda(0));
     cr_expect_eq(vs_quota_pass_on(&quota, 1), 0);
     cr_expect_eq(remaining(&quota, 0), 110);
 }
 
-Test(plan, a_wildcard_that_cannot_be_mapped_passes_the_star_on)
+Test(quota, a_wildcard_that_cannot_be_mapped_passes_the_star_on)
 {
     struct vs_quota quota = quota_of("cuda:0,10b;cuda:1,*", 1000, cuda(0));
     size_t heir = vs_quota_pass_on(&quota, 1);
@@ -157,7 +157,7 @@ Test(plan, a_wildcard_that_cannot_be_mapped_passes_the_star_on)
     cr_expect_str_eq(take(&quota, 10), "cuda:0");
 }
 
-Test(plan, without_any_donor_everything_goes_to_the_compute_device)
+Test(quota, without_any_donor_everything_goes_to_the_compute_device)
 {
     struct vs_quota quota = quota_of("cuda:1,100b;cpu,*", 1000, cuda(0));
     cr_expect_eq(vs_quota_pass_on(&quota, 0), 1);
@@ -168,7 +168,7 @@ Test(plan, without_any_donor_everything_goes_to_the_compute_device)
 }
 
 /* Two threads took from a donor before either saw that it fails. */
-Test(plan, what_a_second_loser_gives_back_is_passed_on_too)
+Test(quota, what_a_second_loser_gives_back_is_passed_on_too)
 {
     struct vs_quota quota = quota_of("cuda:1,100b;cuda:2,5b;cpu,*", 1000, cuda(0));
     cr_expect_str_eq(take(&quota, 60), "cuda:1");
@@ -185,7 +185,7 @@ Test(plan, what_a_second_loser_gives_back_is_passed_on_too)
 }
 
 /* Many allocations at random: bounded devices never exceed their bytes, and nothing gets lost. */
-Test(plan, no_bounded_device_ever_exceeds_its_allowance)
+Test(quota, no_bounded_device_ever_exceeds_its_allowance)
 {
     uint64_t seed = 20240601;
     for (int round = 0; round < 200; round++) {
