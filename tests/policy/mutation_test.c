@@ -129,7 +129,7 @@ Test(mutation, of_an_allocation_string, .timeout = 300)
 }
 
 /* What a header that was accepted has to fulfil, whatever the mutation was. */
-static void check_model(const struct vs_safetensors *file)
+static void check_model(const struct vs_header *file)
 {
     uint64_t end = 0;
     for (size_t i = 0; i < file->tensor_count; i++) {
@@ -149,8 +149,8 @@ Test(mutation, of_a_header, .timeout = 300)
         "\"model.diffusion_model.b\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[12,16]},"
         "\"c\":{\"dtype\":\"U8\",\"shape\":[4,0],\"data_offsets\":[16,16]},"
         "\"d\":{\"dtype\":\"X\",\"shape\":[9],\"data_offsets\":[16,32]}}  ";
-    struct vs_safetensors whole = expect_header(header, 32);
-    vs_safetensors_free(&whole);
+    struct vs_header whole = expect_header(header, 32);
+    vs_header_free(&whole);
     uint64_t random = 3;
     struct tally tally = {0};
     char text[LONGEST];
@@ -158,7 +158,7 @@ Test(mutation, of_a_header, .timeout = 300)
         size_t length = mutate(header, text, "\"{}[],:0123456789-.e\\u", &random);
         char *copy = exact_copy(text, length);
         struct vs_diags diags = {0};
-        struct vs_safetensors file;
+        struct vs_header file;
         int result = vs_safetensors_parse("m", copy, length, 8 + length + 32, &file, &diags);
         free(copy); /* what was read does not refer to it */
         if (!result) {
@@ -168,7 +168,7 @@ Test(mutation, of_a_header, .timeout = 300)
             cr_assert_leq(model.total_bytes, 32);
             vs_model_free(&model);
         }
-        vs_safetensors_free(&file);
+        vs_header_free(&file);
         judge(result, &diags, &tally);
     }
     cr_expect_gt(tally.read, MUTANTS / 20, "%zu", tally.read);
