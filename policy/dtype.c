@@ -64,7 +64,7 @@ static const struct vs_ggml_type ggml_types[] = {
     [6] = {"Q5_0", 32, 2 + 4 + 16},
     [7] = {"Q5_1", 32, 2 + 2 + 4 + 16},
     [8] = {"Q8_0", 32, 2 + 32},
-    [9] = {"Q8_1", 32, 2 + 2 + 32},
+    [9] = {"Q8_1", 32, 2 + 2 + 32}, /* in memory only; gguf-py's table says 40, as it was in 2023 */
     /* super-blocks of 256 */
     [10] = {"Q2_K", 256, 2 + 2 + 16 + 64},
     [11] = {"Q3_K", 256, 2 + 12 + 32 + 64},

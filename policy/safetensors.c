@@ -29,6 +29,7 @@ struct reader {
     uint64_t data_bytes;
     struct vs_header *header;
     struct vs_diags *diags;
+    bool cut_off; /* has been said: what is true of one tensor is true of all later ones */
 };
 
 #define refuse(reader, hint, ...) vs_refuse((reader)->diags, (reader)->name, hint, __VA_ARGS__)
@@ -61,7 +62,7 @@ static int read_shape(
 }
 
 static int read_offsets(
-    const struct reader *reader, const struct vs_quoted *name, const json_t *offsets, struct vs_tensor *tensor)
+    struct reader *reader, const struct vs_quoted *name, const json_t *offsets, struct vs_tensor *tensor)
 {
     uint64_t begin, end;
     if (!json_is_array(offsets) || json_array_size(offsets) != 2)
@@ -71,10 +72,15 @@ static int read_offsets(
     if (begin > end)
         return refuse(reader, DAMAGED_HINT, "tensor `%s` ends (%" PRIu64 ") before it begins (%" PRIu64 ")", name->text,
             end, begin);
-    if (end > reader->data_bytes)
-        return refuse(reader, VS_HINT_PARTIAL,
-            "tensor `%s` ends at byte %" PRIu64 " of the data, but the file holds only %" PRIu64 " bytes of data",
-            name->text, end, reader->data_bytes);
+    if (end > reader->data_bytes) {
+        bool said = reader->cut_off;
+        reader->cut_off = true;
+        return said ? -1
+                    : refuse(reader, VS_HINT_PARTIAL,
+                          "tensor `%s` ends at byte %" PRIu64 " of the data, but the file holds only %" PRIu64
+                          " bytes of data",
+                          name->text, end, reader->data_bytes);
+    }
     tensor->file_offset = reader->data_start + begin;
     tensor->bytes = end - begin;
     return 0;
@@ -95,7 +101,7 @@ static int check_bytes(const struct reader *reader, const struct vs_quoted *name
     return 0;
 }
 
-static int read_tensor(const struct reader *reader, const char *key, const json_t *value)
+static int read_tensor(struct reader *reader, const char *key, const json_t *value)
 {
     struct vs_quoted name = vs_quote_string(key);
     const json_t *dtype = json_object_get(value, "dtype");
@@ -133,8 +139,7 @@ static json_t *parse(const struct reader *reader, const char *text, size_t bytes
     return NULL;
 }
 
-static void read_member(
-    const struct reader *reader, const struct vs_json_member *member, size_t key_at, size_t value_at)
+static void read_member(struct reader *reader, const struct vs_json_member *member, size_t key_at, size_t value_at)
 {
     if (member->key_bytes > VS_NAME_BYTES_MAX || member->value_bytes > ENTRY_BYTES_MAX) {
         refuse(reader, DAMAGED_HINT, "the entry at byte %zu of the header is larger than that of any tensor", key_at);
@@ -168,17 +173,37 @@ static void pass_metadata(const struct reader *reader, const struct vs_json_memb
         refuse(reader, DAMAGED_HINT, "`__metadata__` is not JSON that safetensors would write");
 }
 
-int vs_safetensors_add(const char *name, const char *text, size_t text_bytes, uint64_t data_start, uint64_t file_bytes,
-    struct vs_header *header, struct vs_diags *diags)
+/* Whether the text is whole, before single entries are complained of. */
+static int check_form(const struct reader *reader, const char *text, size_t text_bytes)
 {
-    const struct reader reader = {name, data_start, file_bytes - data_start, header, diags};
     struct vs_json_members members = {.text = text, .bytes = text_bytes, .depth_max = DEPTH_MAX};
     struct vs_json_member member;
     enum vs_json_step step;
+    size_t count = 0;
+    while ((step = vs_json_members_next(&members, &member)) == VS_JSON_MEMBER)
+        count++;
+    if (step == VS_JSON_TOO_DEEP)
+        return refuse(
+            reader, DAMAGED_HINT, "the header is nested deeper than a list of tensors at its byte %zu", members.offset);
+    if (step == VS_JSON_WRONG)
+        return refuse(reader, DAMAGED_HINT, "the header is not JSON that safetensors would write (at its byte %zu)",
+            members.offset);
+    if (count > VS_TENSORS_MAX)
+        return refuse(reader, "check that this is the file that was meant",
+            "the model lists %zu tensors; no model has more than %d", count, VS_TENSORS_MAX);
+    return 0;
+}
+
+int vs_safetensors_add(const char *name, const char *text, size_t text_bytes, uint64_t data_start, uint64_t file_bytes,
+    struct vs_header *header, struct vs_diags *diags)
+{
+    struct reader reader = {name, data_start, file_bytes - data_start, header, diags, false};
+    struct vs_json_members members = {.text = text, .bytes = text_bytes, .depth_max = DEPTH_MAX};
+    struct vs_json_member member;
     size_t errors_before = diags->error_count, metadata_count = 0;
-    if (vs_header_add_file(header, name, file_bytes, diags))
+    if (vs_header_add_file(header, name, file_bytes, diags) || check_form(&reader, text, text_bytes))
         return -1;
-    while ((step = vs_json_members_next(&members, &member)) == VS_JSON_MEMBER) {
+    while (vs_json_members_next(&members, &member) == VS_JSON_MEMBER) {
         if (member.key_bytes != sizeof METADATA_KEY - 1 || memcmp(member.key, METADATA_KEY, member.key_bytes) != 0)
             read_member(&reader, &member, (size_t)(member.key - text), (size_t)(member.value - text));
         else if (metadata_count++)
@@ -188,12 +213,6 @@ int vs_safetensors_add(const char *name, const char *text, size_t text_bytes, ui
         if (diags->error_count - errors_before > VS_DIAGS_MAX || diags->out_of_memory)
             return -1; /* nobody is told of more */
     }
-    if (step == VS_JSON_WRONG)
-        refuse(&reader, DAMAGED_HINT, "the header is not JSON that safetensors would write (at its byte %zu)",
-            members.offset);
-    else if (step == VS_JSON_TOO_DEEP)
-        refuse(&reader, DAMAGED_HINT, "the header is nested deeper than a list of tensors at its byte %zu",
-            members.offset);
     return diags->error_count == errors_before ? 0 : -1;
 }
 

@@ -124,7 +124,7 @@ int vs_index_parse(const char *name, const char *text, size_t bytes, struct vs_i
             goto fail;
     }
     if (step != VS_JSON_END || !index->entry_count) {
-        vs_refuse(diags, name, DAMAGED_HINT, step == VS_JSON_END ? "its `weight_map` is empty" : "it is no right JSON");
+        vs_refuse(diags, name, DAMAGED_HINT, step == VS_JSON_END ? "its `weight_map` is empty" : "it is not JSON");
         goto fail;
     }
     qsort(index->entries, index->entry_count, sizeof *index->entries, by_file);

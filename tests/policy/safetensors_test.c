@@ -199,8 +199,8 @@ Test(safetensors, refuses_broken_json)
     expect_said_about("{\"t\":[}}", 8, "the header is not JSON");
     expect_said_about("{t:1}", 5, "the header is not JSON");
     expect_said_about("{\"t\":{\"dtype\":1,\"dtype\":1}}", 27, "duplicate object key");
-    expect_said_about("{\"__metadata__\":{},\"__metadata__\":{}}", 38, "`__metadata__` is there twice");
-    expect_said_about("{\"__metadata__\":{\"a\":\"b\",}}", 29, "`__metadata__` is not JSON");
+    expect_said_about("{\"__metadata__\":{},\"__metadata__\":{}}", 37, "`__metadata__` is there twice");
+    expect_said_about("{\"__metadata__\":{\"a\":\"b\",}}", 27, "`__metadata__` is not JSON");
     expect_said_about(
         "{\"t\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,9223372036854775808]}}", 71, "too big integer");
     expect_said_about("{\"\xff\":1}", 7, "the header is not JSON");
