@@ -8,6 +8,7 @@
 #include "policy_files.h"
 #include "policy_read.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -104,6 +105,14 @@ bool vs_globs_add(struct vs_globs *globs, const char *glob, struct vs_diags *dia
     return true;
 }
 
+void vs_globs_free(struct vs_globs *globs)
+{
+    for (size_t i = 0; i < globs->count; i++)
+        free(globs->items[i]);
+    free(globs->items);
+    *globs = (struct vs_globs){0};
+}
+
 static bool match(const struct vs_globs *globs, const char *text)
 {
     for (size_t i = 0; i < globs->count; i++)
@@ -125,30 +134,39 @@ const struct vs_policy_section *vs_policy_match(const struct vs_policy *policy, 
     return NULL;
 }
 
-const struct vs_tensor_line *vs_section_tensor_line(
-    const struct vs_policy_section *section, const char *name, const char *bare_name)
+bool vs_section_allocation(const struct vs_policy *policy, const struct vs_policy_section *section, uint64_t part_bytes,
+    struct vs_distorch *allocation)
 {
-    for (size_t i = 0; i < section->tensor_line_count; i++) {
-        const struct vs_globs *globs = &section->tensor_lines[i].globs;
-        if (match(globs, name) || (bare_name != name && match(globs, bare_name)))
-            return &section->tensor_lines[i];
+    if (section->sharing == VS_SHARING_DISTORCH) {
+        *allocation = section->distorch;
+        return true;
     }
-    return NULL;
+    if (section->sharing != VS_SHARING_VIRTUAL_VRAM)
+        return false;
+    *allocation = vs_distorch_virtual((double)vs_amount_bytes(&section->virtual_vram, part_bytes) / (1u << 30));
+    for (size_t i = 0; i < policy->donor_count; i++) {
+        const struct vs_donor *donor = &policy->donors[i];
+        vs_distorch_lend(allocation, donor->device, donor->is_limited ? (double)donor->limit_bytes : INFINITY);
+    }
+    return true;
 }
 
-static void free_globs(struct vs_globs *globs)
+size_t vs_rule_of(const struct vs_plan_rule *rules, size_t rule_count, const char *tensor_name)
 {
-    for (size_t i = 0; i < globs->count; i++)
-        free(globs->items[i]);
-    free(globs->items);
+    size_t i = 0, prefix_bytes;
+    vs_part_of_name(tensor_name, &prefix_bytes);
+    while (i < rule_count && !vs_glob_matches(rules[i].pattern, tensor_name) &&
+           !(prefix_bytes && vs_glob_matches(rules[i].pattern, tensor_name + prefix_bytes)))
+        i++;
+    return i;
 }
 
 static void free_section(struct vs_policy_section *section)
 {
-    free_globs(&section->globs);
-    for (size_t i = 0; i < section->tensor_line_count; i++)
-        free_globs(&section->tensor_lines[i].globs);
-    free(section->tensor_lines);
+    vs_globs_free(&section->globs);
+    for (size_t i = 0; i < section->rule_count; i++)
+        free((char *)section->rules[i].pattern);
+    free(section->rules);
 }
 
 void vs_policy_free(struct vs_policy *policy)

@@ -15,10 +15,10 @@
  *           - {match: "*norm*", on: compute}
  *         dtype: fp16                              # optional: else the file's own
  *
- * How to plan with it. For a model file, ask vs_policy_match for the section of each part that the file holds. A tensor
- * of the part first asks vs_section_tensor_line; the line's target is its device. The other tensors are shared out as
- * `sharing` says, in the order that `order` says; sizes and percentages count the bytes of the part. `is_compute`
- * stands for the compute device: policy->compute, or without has_compute the program's first device.
+ * How to plan with it. For a model file, ask vs_policy_match for the section of each part that the file holds, and
+ * fill a vs_plan_wish: `rules` and `order` are the section's; `on` where `sharing` is VS_SHARING_ON and `on` is not the
+ * compute device; `allocation` where vs_section_allocation makes one. The compute device is policy->compute, or without
+ * has_compute the program's first device.
  *
  * A policy that was read is never changed: any number of threads may ask it. It owns all that it points to.
  */
@@ -29,6 +29,7 @@
 #include "distorch.h"
 #include "load_dtype.h"
 #include "part.h"
+#include "plan.h"
 #include "values.h"
 
 #include <stdbool.h>
@@ -48,21 +49,13 @@ enum vs_sharing {
     VS_SHARING_NONE,         /* they stay on the compute device */
     VS_SHARING_VIRTUAL_VRAM, /* `virtual_vram` of the part's bytes go to the policy's donors, in order, each up to its
                                 limit; the rest stays */
-    VS_SHARING_DISTORCH,     /* as `shares` says */
+    VS_SHARING_DISTORCH,     /* as `distorch` says */
     VS_SHARING_ON,           /* all to `on` */
 };
-
-enum vs_order { VS_ORDER_SPREAD, VS_ORDER_DISTORCH, VS_ORDER_LISTED };
 
 struct vs_globs {
     char **items;
     size_t count;
-};
-
-struct vs_tensor_line {
-    struct vs_globs globs;
-    struct vs_target on;
-    size_t line; /* in the section's file, from 1 */
 };
 
 struct vs_policy_section {
@@ -70,11 +63,11 @@ struct vs_policy_section {
     enum vs_part part;
     enum vs_sharing sharing;
     struct vs_amount virtual_vram; /* for VS_SHARING_VIRTUAL_VRAM */
-    struct vs_shares shares;       /* for VS_SHARING_DISTORCH */
+    struct vs_distorch distorch;   /* for VS_SHARING_DISTORCH */
     struct vs_target on;           /* for VS_SHARING_ON */
-    enum vs_order order;           /* as written, else what follows from `distorch`; without meaning for `on` */
-    struct vs_tensor_line *tensor_lines;
-    size_t tensor_line_count;
+    enum vs_plan_order order;      /* as written, else what follows from `distorch`, else spread; never DEFAULT */
+    struct vs_plan_rule *rules;    /* of `tensors`: one for each glob of each line; patterns are owned */
+    size_t rule_count;
     const struct vs_load_dtype *dtype; /* that the program will load; NULL: the file's own */
     const char *file;                  /* where the section stands: one of the policy's files, and the line there */
     size_t line;
@@ -111,10 +104,14 @@ int vs_policy_parse(const char *name, const char *text, size_t bytes, struct vs_
  * section of whatever part, to find out whether the file is of interest at all. */
 const struct vs_policy_section *vs_policy_match(const struct vs_policy *policy, const char *path, enum vs_part part);
 
-/* The first tensor line of the section that fits the tensor's name, whole or without the prefix of its part
- * (`bare_name` is where that begins), or NULL. */
-const struct vs_tensor_line *vs_section_tensor_line(
-    const struct vs_policy_section *section, const char *name, const char *bare_name);
+/* What the section's `distorch` says, or its `virtual-vram` of a part of so many bytes with the policy's donors. False:
+ * it says neither. */
+bool vs_section_allocation(const struct vs_policy *policy, const struct vs_policy_section *section, uint64_t part_bytes,
+    struct vs_distorch *allocation);
+
+/* The index of the first rule whose pattern fits the tensor's name, whole or without the prefix of its part
+ * (`model.diffusion_model.`); else rule_count. */
+size_t vs_rule_of(const struct vs_plan_rule *rules, size_t rule_count, const char *tensor_name);
 
 void vs_policy_free(struct vs_policy *policy);
 

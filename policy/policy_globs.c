@@ -92,13 +92,9 @@ void vs_read_globs(
         read_glob(schema, item, names_models, globs);
 }
 
-/* The earlier glob that takes all that this one fits, or NULL. */
-const char *vs_covering_glob(struct vs_policy_reader *reader, const struct vs_globs *earlier, const char *glob)
+bool vs_glob_is_covered(struct vs_policy_reader *reader, const char *by, const char *glob)
 {
-    for (size_t i = 0; i < earlier->count; i++)
-        if (!strcmp(earlier->items[i], glob) || vs_glob_covers(earlier->items[i], glob, &reader->glob_steps))
-            return earlier->items[i];
-    return NULL;
+    return !strcmp(by, glob) || vs_glob_covers(by, glob, &reader->glob_steps);
 }
 
 void vs_warn_of_shadow(

@@ -91,6 +91,18 @@ static bool check_donor(
     return false;
 }
 
+bool vs_check_compute(const struct vs_policy *policy, const struct vs_policy_section *section, struct vs_place place,
+    struct vs_diags *diags)
+{
+    if (!policy->has_compute || section->sharing != VS_SHARING_DISTORCH || !section->distorch.has_compute ||
+        vs_device_equal(section->distorch.compute, policy->compute))
+        return true;
+    vs_diag_add(diags, VS_ERROR, place, "the allocation computes on `%s`, and `compute` is `%s`",
+        vs_device_format(section->distorch.compute).text, vs_device_format(policy->compute).text);
+    vs_diag_hint(diags, "leave out what stands behind the `#`, or write the same device into `compute`");
+    return false;
+}
+
 static void read_compute(const struct vs_schema *schema, const struct vs_yaml_node *value, void *target)
 {
     struct vs_policy_reader *reader = target;
@@ -107,6 +119,9 @@ static void read_compute(const struct vs_schema *schema, const struct vs_yaml_no
             return;
     policy->has_compute = true;
     policy->compute = compute;
+    for (size_t i = 0; i < policy->section_count; i++)
+        if (!vs_check_compute(policy, &policy->sections[i], vs_yaml_text_place(schema->tree, node), schema->diags))
+            return;
 }
 
 static void read_reserve(const struct vs_schema *schema, const struct vs_yaml_node *value, void *target)

@@ -34,6 +34,10 @@ bool vs_read_on_error(struct vs_word word, enum vs_on_error *on_error, struct vs
  */
 bool vs_add_donor(struct vs_word word, struct vs_donor *donors, size_t *count, struct vs_diags *diags);
 
+/* The compute device that an allocation string names (behind a `#`) is the policy's, where that says one. */
+bool vs_check_compute(const struct vs_policy *policy, const struct vs_policy_section *section, struct vs_place place,
+    struct vs_diags *diags);
+
 /* The value of `models:` (policy_section.c). `target` is the reader. */
 void vs_policy_read_models(const struct vs_schema *schema, const struct vs_yaml_node *value, void *target);
 
@@ -43,8 +47,8 @@ void vs_read_globs(
 /* Steps through the words of such a value: the first one for NULL, NULL at the end. */
 const struct vs_yaml_node *vs_next_glob(
     const struct vs_schema *schema, const struct vs_yaml_node *value, const struct vs_yaml_node *last);
-/* The earlier glob that takes all that this one fits, or NULL. */
-const char *vs_covering_glob(struct vs_policy_reader *reader, const struct vs_globs *earlier, const char *glob);
+/* Whether an earlier glob takes all that a later one fits. */
+bool vs_glob_is_covered(struct vs_policy_reader *reader, const char *by, const char *glob);
 /* `word` is never used, because of the glob `by` in a line of a file (NULL: this one). */
 void vs_warn_of_shadow(
     const struct vs_schema *schema, const struct vs_yaml_node *word, const char *by, const char *file, size_t line);
@@ -53,5 +57,6 @@ void vs_warn_of_shadow(
 struct vs_policy_section *vs_policy_add_section(struct vs_policy *policy, struct vs_diags *diags);
 /* Appends a glob; false out of memory, which is reported. */
 bool vs_globs_add(struct vs_globs *globs, const char *glob, struct vs_diags *diags);
+void vs_globs_free(struct vs_globs *globs);
 
 #endif

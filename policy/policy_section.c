@@ -16,8 +16,9 @@ static const char *const part_names[] = {[VS_PART_ANY] = "any",
     [VS_PART_DIFFUSION] = "diffusion",
     [VS_PART_TEXT_ENCODER] = "text-encoder",
     [VS_PART_VAE] = "vae"};
-static const char *const order_names[] = {
-    [VS_ORDER_SPREAD] = "spread", [VS_ORDER_DISTORCH] = "distorch", [VS_ORDER_LISTED] = "listed"};
+/* As the language has them, without the default. */
+static const char *const order_names[] = {"spread", "distorch", "listed"};
+static const enum vs_plan_order orders[] = {VS_ORDER_SPREAD, VS_ORDER_DISTORCH, VS_ORDER_LISTED};
 
 /* A section while it is read. What depends on several keys waits for the end, since keys come in any order. */
 struct section_reading {
@@ -31,6 +32,16 @@ struct section_reading {
     bool is_whole; /* it is a mapping whose keys are all known */
 };
 
+/* The earlier section's glob that takes all that this one fits, or NULL. */
+static const char *covering_glob(
+    struct vs_policy_reader *reader, const struct vs_policy_section *earlier, const char *glob)
+{
+    for (size_t i = 0; i < earlier->globs.count; i++)
+        if (vs_glob_is_covered(reader, earlier->globs.items[i], glob))
+            return earlier->globs.items[i];
+    return NULL;
+}
+
 static void warn_of_shadowed_section(const struct vs_schema *schema, const struct section_reading *reading)
 {
     const struct vs_policy *policy = reading->reader->policy;
@@ -39,7 +50,7 @@ static void warn_of_shadowed_section(const struct vs_schema *schema, const struc
         for (const struct vs_policy_section *earlier = policy->sections; earlier != reading->section; earlier++) {
             if (earlier->part != VS_PART_ANY && earlier->part != reading->section->part)
                 continue;
-            const char *by = vs_covering_glob(reading->reader, &earlier->globs, word->text);
+            const char *by = covering_glob(reading->reader, earlier, word->text);
             if (!by)
                 continue;
             bool elsewhere = strcmp(earlier->file, reading->section->file) != 0;
@@ -99,9 +110,11 @@ static void read_distorch(const struct vs_schema *schema, const struct vs_yaml_n
     struct section_reading *reading = target;
     const struct vs_yaml_node *word = vs_schema_word(schema, value, "a DisTorch allocation string", DISTORCH_HINT);
     claim_sharing(schema, reading, VS_SHARING_DISTORCH);
-    if (word)
-        vs_distorch_parse(word->text, word->length, vs_yaml_text_place(schema->tree, word), word->exact,
-            &reading->section->shares, schema->diags);
+    if (!word)
+        return;
+    struct vs_place place = vs_yaml_text_place(schema->tree, word);
+    if (!vs_distorch_read(word->text, word->length, place, word->exact, &reading->section->distorch, schema->diags))
+        vs_check_compute(reading->reader->policy, reading->section, place, schema->diags);
 }
 
 static void read_section_on(const struct vs_schema *schema, const struct vs_yaml_node *value, void *target)
@@ -121,7 +134,7 @@ static void read_order(const struct vs_schema *schema, const struct vs_yaml_node
                      : -1;
     reading->order = schema->key;
     if (order >= 0)
-        reading->section->order = (enum vs_order)order;
+        reading->section->order = orders[order];
 }
 
 static void read_dtype(const struct vs_schema *schema, const struct vs_yaml_node *value, void *target)
@@ -133,15 +146,22 @@ static void read_dtype(const struct vs_schema *schema, const struct vs_yaml_node
         reading->section->dtype = vs_read_load_dtype(vs_schema_text(schema, word), schema->diags);
 }
 
+struct tensor_line {
+    struct vs_globs globs;
+    struct vs_target on;
+    const struct vs_yaml_node *match;
+};
+
 static void read_line_match(const struct vs_schema *schema, const struct vs_yaml_node *value, void *target)
 {
-    struct vs_tensor_line *line = target;
+    struct tensor_line *line = target;
+    line->match = value;
     vs_read_globs(schema, value, false, &line->globs);
 }
 
 static void read_line_on(const struct vs_schema *schema, const struct vs_yaml_node *value, void *target)
 {
-    struct vs_tensor_line *line = target;
+    struct tensor_line *line = target;
     const struct vs_yaml_node *word = vs_schema_word(schema, value, "a device name", ON_HINT);
     if (word)
         vs_read_target(vs_schema_text(schema, word), false, &line->on, schema->diags);
@@ -152,51 +172,57 @@ static const struct vs_schema_key line_keys[] = {
     {"on", read_line_on, ON_HINT},
 };
 
-/* The child of a mapping with this key, or NULL. */
-static const struct vs_yaml_node *value_of(
-    const struct vs_schema *schema, const struct vs_yaml_node *mapping, const char *key)
-{
-    const struct vs_yaml_node *name = mapping->kind == VS_YAML_MAPPING ? vs_schema_first(schema, mapping) : NULL;
-    while (name && strcmp(name->text, key) != 0)
-        name = vs_schema_next(schema, vs_schema_next(schema, name));
-    return name ? vs_schema_next(schema, name) : NULL;
-}
-
+/* For lines before the one whose rules begin at `first`. */
 static void warn_of_shadowed_line(const struct vs_schema *schema, struct vs_policy_reader *reader,
-    const struct vs_policy_section *section, const struct vs_yaml_node *match)
+    const struct vs_policy_section *section, size_t first, const struct vs_yaml_node *match)
 {
     const struct vs_yaml_node *word = NULL;
     while (match && (word = vs_next_glob(schema, match, word))) {
-        for (size_t i = 0; i + 1 < section->tensor_line_count; i++) {
-            const char *by = vs_covering_glob(reader, &section->tensor_lines[i].globs, word->text);
-            if (!by)
-                continue;
-            vs_warn_of_shadow(schema, word, by, NULL, section->tensor_lines[i].line);
-            break;
-        }
+        size_t i = 0;
+        while (i < first && !vs_glob_is_covered(reader, section->rules[i].pattern, word->text))
+            i++;
+        if (i < first)
+            vs_warn_of_shadow(schema, word, section->rules[i].pattern, NULL, section->rules[i].line);
     }
+}
+
+/* Makes a rule of each glob of the line; the globs go over to the section. */
+static void add_rules(
+    const struct vs_schema *schema, struct vs_policy_section *section, struct tensor_line *line, size_t line_number)
+{
+    size_t count = section->rule_count + line->globs.count;
+    struct vs_plan_rule *rules = realloc(section->rules, count * sizeof *rules);
+    if (!rules) {
+        vs_diag_out_of_memory(schema->diags);
+        return;
+    }
+    section->rules = rules;
+    for (size_t i = 0; i < line->globs.count; i++)
+        rules[section->rule_count++] = (struct vs_plan_rule){
+            .pattern = line->globs.items[i],
+            .on_compute = line->on.is_compute,
+            .device = line->on.device,
+            .line = line_number,
+        };
+    line->globs.count = 0;
 }
 
 static void read_tensors(const struct vs_schema *schema, const struct vs_yaml_node *value, void *target)
 {
     struct section_reading *reading = target;
-    struct vs_policy_section *section = reading->section;
     reading->has_tensors = true;
     if (value->kind != VS_YAML_LIST) {
         vs_schema_no_list(schema, value, "tensors", TENSORS_HINT);
         return;
     }
     for (const struct vs_yaml_node *item = vs_schema_first(schema, value); item; item = vs_schema_next(schema, item)) {
-        struct vs_tensor_line *lines = realloc(section->tensor_lines, (section->tensor_line_count + 1) * sizeof *lines);
-        if (!lines) {
-            vs_diag_out_of_memory(schema->diags);
-            return;
-        }
-        section->tensor_lines = lines;
-        struct vs_tensor_line *line = &lines[section->tensor_line_count++];
-        *line = (struct vs_tensor_line){.line = item->line};
-        vs_schema_read(schema, item, "the tensor line", line_keys, COUNT(line_keys), line);
-        warn_of_shadowed_line(schema, reading->reader, section, value_of(schema, item, "match"));
+        struct tensor_line line = {0};
+        size_t first = reading->section->rule_count;
+        vs_schema_read(schema, item, "the tensor line", line_keys, COUNT(line_keys), &line);
+        if (line.globs.count)
+            add_rules(schema, reading->section, &line, item->line);
+        warn_of_shadowed_line(schema, reading->reader, reading->section, first, line.match);
+        vs_globs_free(&line.globs);
     }
 }
 
@@ -219,8 +245,8 @@ static void finish_section(
     const struct vs_yaml_node *on = reading->on ? vs_schema_word(schema, reading->on, "a device name", ON_HINT) : NULL;
     if (on)
         vs_read_target(vs_schema_text(schema, on), section->part == VS_PART_TEXT_ENCODER, &section->on, schema->diags);
-    if (!reading->order && section->sharing == VS_SHARING_DISTORCH)
-        section->order = VS_ORDER_DISTORCH;
+    if (section->order == VS_ORDER_DEFAULT)
+        section->order = section->sharing == VS_SHARING_DISTORCH ? VS_ORDER_DISTORCH : VS_ORDER_SPREAD;
     if (reading->order && section->sharing == VS_SHARING_ON) {
         vs_diag_add(schema->diags, VS_WARNING, vs_yaml_place(schema->tree, reading->order),
             "`order` has no effect beside `on`, which puts all weights on one device");

@@ -46,15 +46,19 @@ static bool refuses_what_is_not_placed_yet(void)
             what = "virtual-vram";
         else if (section->sharing == VS_SHARING_ON)
             what = "on";
-        else if (section->tensor_line_count)
+        else if (section->rule_count)
             what = "tensors";
         else if (section->part != VS_PART_ANY && section->part != VS_PART_DIFFUSION)
             what = "part";
-        else if (section->sharing == VS_SHARING_DISTORCH && section->order == VS_ORDER_SPREAD)
+        else if (section->order == VS_ORDER_SPREAD && section->sharing == VS_SHARING_DISTORCH)
             what = "order: spread";
+        else if (section->sharing == VS_SHARING_DISTORCH && section->distorch.form != VS_DISTORCH_BYTES)
+            what = "distorch in parts or fractions";
+        else if (section->sharing == VS_SHARING_DISTORCH && section->distorch.has_compute)
+            what = "distorch with a `#`";
         if (!what)
             continue;
-        vs_give_up("%s, line %zu: `%s` is planned by `vramspan plan`, the library does not place it yet; use `distorch` "
+        vs_give_up("%s, line %zu: %s is planned by `vramspan plan`, the library does not place it yet; use `distorch` "
                    "with bytes",
             section->file, section->line, what);
         return true;

@@ -13,7 +13,7 @@
 static struct vs_model make(const char *json, uint64_t data_bytes)
 {
     struct vs_diags diags = {0};
-    struct vs_safetensors file = expect_header(json, data_bytes);
+    struct vs_header file = expect_header(json, data_bytes);
     struct vs_model model;
     cr_assert_eq(vs_model_init(&model, &file, &diags), 0);
     cr_expect_null(file.tensors); /* taken over */

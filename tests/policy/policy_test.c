@@ -7,6 +7,7 @@
 #include "../../policy/glob.h"
 
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,8 +75,8 @@ Test(policy, reads_every_key_of_a_section)
     cr_expect_str_eq(section->globs.items[0], "v1-5-*.safetensors");
     cr_expect_eq(section->part, VS_PART_ANY);
     cr_expect_eq(section->sharing, VS_SHARING_DISTORCH);
-    cr_expect_eq(section->shares.count, 3);
-    cr_expect_eq(section->shares.items[1].bytes, 500 * MB);
+    cr_expect_eq(section->distorch.count, 3);
+    cr_expect_eq(section->distorch.shares[1].amount, (double)(500 * MB));
     cr_expect_eq(section->order, VS_ORDER_DISTORCH, "implied");
     cr_expect_null(section->dtype);
     cr_expect_str_eq(section->file, "p.yaml");
@@ -92,13 +93,15 @@ Test(policy, reads_every_key_of_a_section)
     cr_assert_not_null(section->dtype);
     cr_expect_str_eq(section->dtype->name, "fp8_e4m3fn");
     cr_expect_eq(section->dtype->bits, 8);
-    cr_assert_eq(section->tensor_line_count, 2);
-    cr_expect_eq(section->tensor_lines[0].globs.count, 2);
-    cr_expect_str_eq(section->tensor_lines[0].globs.items[1], "txt/in");
-    cr_expect(section->tensor_lines[0].on.is_compute);
-    cr_expect_eq(section->tensor_lines[0].line, 15);
-    cr_expect_not(section->tensor_lines[1].on.is_compute);
-    cr_expect(vs_device_equal(section->tensor_lines[1].on.device, cuda(2)));
+    cr_assert_eq(section->rule_count, 3); /* one for each glob */
+    cr_expect_str_eq(section->rules[0].pattern, "*norm*");
+    cr_expect_str_eq(section->rules[1].pattern, "txt/in");
+    cr_expect(section->rules[0].on_compute && section->rules[1].on_compute);
+    cr_expect_eq(section->rules[0].line, 15);
+    cr_expect_eq(section->rules[1].line, 15);
+    cr_expect_not(section->rules[2].on_compute);
+    cr_expect(vs_device_equal(section->rules[2].device, cuda(2)));
+    cr_expect_eq(section->rules[2].line, 16);
     cr_expect_eq(section->line, 9);
 
     section++;
@@ -198,26 +201,44 @@ Test(policy, the_first_section_for_the_part_is_used)
     vs_policy_free(&policy);
 }
 
-Test(policy, the_first_tensor_line_that_fits_the_name_with_or_without_its_prefix_is_used)
+Test(policy, the_first_rule_that_fits_the_name_with_or_without_its_prefix_is_used)
 {
     struct vs_policy policy = expect_policy("version: 1\nmodels:\n- match: \"a*\"\n  tensors:\n"
                                             "  - {match: \"in.*\", on: cpu}\n"
                                             "  - {match: [\"x\", \"model.*norm*\"], on: cuda:1}\n"
                                             "  - {match: \"*.in.*\", on: compute}\n",
         "");
-    static const char prefix[] = "model.diffusion_model.";
     static const struct {
         const char *name;
-        int line; /* -1: none */
-    } cases[] = {{"model.diffusion_model.in.weight", 0}, {"in.weight", 0}, {"model.diffusion_model.norm.weight", 1},
-        {"norm.weight", -1}, {"model.diffusion_model.out.in.bias", 2}, {"x", 1}, {"xx", -1}, {"model.in", -1}};
-    for (size_t i = 0; i < COUNT(cases); i++) {
-        const char *name = cases[i].name;
-        bool has_prefix = !strncmp(name, prefix, strlen(prefix));
-        const struct vs_tensor_line *line =
-            vs_section_tensor_line(&policy.sections[0], name, name + (has_prefix ? strlen(prefix) : 0));
-        cr_expect_eq(line ? line - policy.sections[0].tensor_lines : -1, cases[i].line, "%s", name);
-    }
+        size_t rule; /* 4: none */
+    } cases[] = {{"model.diffusion_model.in.weight", 0}, {"in.weight", 0}, {"model.diffusion_model.norm.weight", 2},
+        {"norm.weight", 4}, {"model.diffusion_model.out.in.bias", 3}, {"x", 1}, {"xx", 4}, {"model.in", 4},
+        {"first_stage_model.in.weight", 0}, {"second.in.weight", 3}, {"other.in", 4}};
+    for (size_t i = 0; i < COUNT(cases); i++)
+        cr_expect_eq(vs_rule_of(policy.sections[0].rules, policy.sections[0].rule_count, cases[i].name), cases[i].rule,
+            "%s", cases[i].name);
+    vs_policy_free(&policy);
+}
+
+Test(policy, an_allocation_is_what_distorch_says_or_virtual_vram_with_the_donors)
+{
+    struct vs_policy policy = expect_policy(whole_policy, "");
+    struct vs_distorch allocation;
+    cr_assert(vs_section_allocation(&policy, &policy.sections[0], GB, &allocation));
+    cr_expect_eq(allocation.form, VS_DISTORCH_BYTES);
+    cr_expect_eq(allocation.count, 3);
+    cr_assert(vs_section_allocation(&policy, &policy.sections[1], GB, &allocation));
+    cr_expect_eq(allocation.form, VS_DISTORCH_VIRTUAL);
+    cr_expect_eq(allocation.virtual_gb, 14.0);
+    cr_assert_eq(allocation.count, 3);
+    cr_expect(vs_device_equal(allocation.shares[0].device, cuda(0)));
+    cr_expect_eq(allocation.shares[0].amount, INFINITY);
+    cr_expect_eq(allocation.shares[1].amount, (double)(20 * GB));
+    cr_expect_eq(allocation.shares[2].amount, (double)(48 * GB));
+    cr_assert(vs_section_allocation(&policy, &policy.sections[4], 10 * GB, &allocation)); /* 60% */
+    cr_expect_eq(allocation.virtual_gb, 6.0);
+    cr_expect_not(vs_section_allocation(&policy, &policy.sections[2], GB, &allocation));
+    cr_expect_not(vs_section_allocation(&policy, &policy.sections[5], GB, &allocation));
     vs_policy_free(&policy);
 }
 

@@ -31,7 +31,7 @@ struct vs_shares expect_distorch(const char *string, const char *expected);
 
 /* The same for the JSON of a header and the number of data bytes behind it, called "m". */
 void expect_header_errors(const char *json, uint64_t data_bytes, const char *expected);
-struct vs_safetensors expect_header(const char *json, uint64_t data_bytes);
+struct vs_header expect_header(const char *json, uint64_t data_bytes);
 
 struct vs_device_id cuda(unsigned ordinal);
 extern const struct vs_device_id cpu_device;
