@@ -21,12 +21,19 @@ void vs_policy_reader_init(struct vs_policy_reader *reader, struct vs_policy *po
     *reader = (struct vs_policy_reader){.policy = policy, .diags = diags, .glob_steps = GLOB_STEPS};
 }
 
+void vs_policy_fill_in(struct vs_policy *policy)
+{
+    if (policy->has_donors)
+        return;
+    policy->donors[0] = (struct vs_donor){.device = {.family = VS_DEVICE_CPU}};
+    policy->donor_count = 1;
+}
+
 int vs_policy_reader_end(struct vs_policy_reader *reader, size_t errors_before)
 {
     struct vs_policy *policy = reader->policy;
     if (reader->diags->error_count == errors_before) {
-        if (!policy->has_donors)
-            policy->donors[policy->donor_count++] = (struct vs_donor){.device = {.family = VS_DEVICE_CPU}};
+        vs_policy_fill_in(policy);
         return 0;
     }
     enum vs_on_error on_error = policy->on_error;
@@ -62,21 +69,31 @@ static void read_file(struct vs_policy_reader *reader, const char *path)
     free(text);
 }
 
-int vs_policy_load(const char *path, struct vs_policy *policy, struct vs_diags *diags)
+int vs_policy_load_files(
+    const char *name, const struct vs_policy_files *files, struct vs_policy *policy, struct vs_diags *diags)
 {
     size_t errors_before = diags->error_count;
     struct vs_policy_reader reader;
-    struct vs_policy_files files;
     vs_policy_reader_init(&reader, policy, diags);
-    set_name(&reader, path);
-    if (!vs_policy_is_folder(path)) {
-        read_file(&reader, path);
-    } else if (!vs_policy_files_find(path, &files, diags)) {
-        for (size_t i = 0; i < files.count; i++)
-            read_file(&reader, files.paths[i]);
-        vs_policy_files_free(&files);
-    }
+    set_name(&reader, name);
+    for (size_t i = 0; i < files->count; i++)
+        read_file(&reader, files->paths[i]);
     return vs_policy_reader_end(&reader, errors_before);
+}
+
+int vs_policy_load(const char *path, struct vs_policy *policy, struct vs_diags *diags)
+{
+    struct vs_policy_files files = {.paths = (char *[]){(char *)path}, .count = 1};
+    if (!vs_policy_is_folder(path))
+        return vs_policy_load_files(path, &files, policy, diags);
+    *policy = (struct vs_policy){.on_error = VS_ON_ERROR_STOP};
+    if (vs_policy_files_find(path, &files, diags))
+        return -1;
+    if (!files.count)
+        vs_policy_files_explain_none(path, &files, diags);
+    int result = files.count ? vs_policy_load_files(path, &files, policy, diags) : -1;
+    vs_policy_files_free(&files);
+    return result;
 }
 
 struct vs_policy_section *vs_policy_add_section(struct vs_policy *policy, struct vs_diags *diags)
@@ -169,11 +186,18 @@ static void free_section(struct vs_policy_section *section)
     free(section->rules);
 }
 
-void vs_policy_free(struct vs_policy *policy)
+void vs_policy_drop_sections(struct vs_policy *policy)
 {
     for (size_t i = 0; i < policy->section_count; i++)
         free_section(&policy->sections[i]);
     free(policy->sections);
+    policy->sections = NULL;
+    policy->section_count = 0;
+}
+
+void vs_policy_free(struct vs_policy *policy)
+{
+    vs_policy_drop_sections(policy);
     for (size_t i = 0; i < policy->file_count; i++)
         free(policy->files[i]);
     free(policy->files);

@@ -50,7 +50,6 @@ int vs_policy_files_find(const char *folder, struct vs_policy_files *files, stru
 {
     const struct vs_source source = {.name = folder};
     struct vs_place place = vs_place_of_file(&source);
-    size_t short_names = 0; /* *.yml */
     char buffer[128];
     DIR *listing = opendir(folder);
     *files = (struct vs_policy_files){0};
@@ -61,7 +60,7 @@ int vs_policy_files_find(const char *folder, struct vs_policy_files *files, stru
         return -1;
     }
     for (struct dirent *entry; (entry = readdir(listing));) {
-        short_names += ends_in(entry->d_name, ".yml");
+        files->has_yml |= ends_in(entry->d_name, ".yml");
         if (!ends_in(entry->d_name, ".yaml"))
             continue;
         if (files->count == VS_POLICY_FILES_MAX) {
@@ -74,19 +73,22 @@ int vs_policy_files_find(const char *folder, struct vs_policy_files *files, stru
             goto fail;
         }
     }
-    if (!files->count) {
-        vs_diag_add(diags, VS_ERROR, place, "there is no policy in the folder");
-        vs_diag_hint(diags, short_names ? "name the files *.yaml: those named *.yml are not read"
-                                        : "put a policy there whose name ends in .yaml, or name the file itself");
-        goto fail;
-    }
     closedir(listing);
-    qsort(files->paths, files->count, sizeof *files->paths, compare_paths);
+    if (files->count)
+        qsort(files->paths, files->count, sizeof *files->paths, compare_paths);
     return 0;
 fail:
     closedir(listing);
     vs_policy_files_free(files);
     return -1;
+}
+
+void vs_policy_files_explain_none(const char *folder, const struct vs_policy_files *files, struct vs_diags *diags)
+{
+    const struct vs_source source = {.name = folder};
+    vs_diag_add(diags, VS_ERROR, vs_place_of_file(&source), "there is no policy in the folder");
+    vs_diag_hint(diags, files->has_yml ? "name the files *.yaml: those named *.yml are not read"
+                                       : "put a policy there whose name ends in .yaml, or name the file itself");
 }
 
 void vs_policy_files_free(struct vs_policy_files *files)

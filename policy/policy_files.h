@@ -12,12 +12,15 @@
 struct vs_policy_files {
     char **paths; /* in the order of the names, byte by byte */
     size_t count;
+    bool has_yml; /* files of that other ending, which are not read */
 };
 
 bool vs_policy_is_folder(const char *path);
-/* Finds the `*.yaml` of a folder, hidden ones left out. Returns 0, or -1 with an error added (there are none, or too
- * many) and nothing to free. */
+/* Finds the `*.yaml` of a folder, hidden ones left out; there may be none. Returns 0, or -1 with an error added and
+ * nothing to free. */
 int vs_policy_files_find(const char *folder, struct vs_policy_files *files, struct vs_diags *diags);
+/* Adds the error that the folder has none. */
+void vs_policy_files_explain_none(const char *folder, const struct vs_policy_files *files, struct vs_diags *diags);
 void vs_policy_files_free(struct vs_policy_files *files);
 
 #endif

@@ -5,6 +5,7 @@
 #define VRAMSPAN_POLICY_POLICY_READ_H
 
 #include "policy.h"
+#include "policy_files.h"
 #include "schema.h"
 
 /* What a policy says once, whichever of its files says it. */
@@ -52,6 +53,13 @@ bool vs_glob_is_covered(struct vs_policy_reader *reader, const char *by, const c
 /* `word` is never used, because of the glob `by` in a line of a file (NULL: this one). */
 void vs_warn_of_shadow(
     const struct vs_schema *schema, const struct vs_yaml_node *word, const char *by, const char *file, size_t line);
+
+/* As vs_policy_load, for files that were found. */
+int vs_policy_load_files(
+    const char *name, const struct vs_policy_files *files, struct vs_policy *policy, struct vs_diags *diags);
+/* Where no donors were said, cpu lends. */
+void vs_policy_fill_in(struct vs_policy *policy);
+void vs_policy_drop_sections(struct vs_policy *policy);
 
 /* Appends a section of zeros, or NULL out of memory, which is reported. */
 struct vs_policy_section *vs_policy_add_section(struct vs_policy *policy, struct vs_diags *diags);
