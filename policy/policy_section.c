@@ -243,8 +243,9 @@ static void finish_section(
 {
     struct vs_policy_section *section = reading->section;
     const struct vs_yaml_node *on = reading->on ? vs_schema_word(schema, reading->on, "a device name", ON_HINT) : NULL;
+    bool cpu_for_unknown = on && section->part == VS_PART_TEXT_ENCODER && vs_yaml_is_text(on);
     if (on)
-        vs_read_target(vs_schema_text(schema, on), section->part == VS_PART_TEXT_ENCODER, &section->on, schema->diags);
+        vs_read_target(vs_schema_text(schema, on), cpu_for_unknown, &section->on, schema->diags);
     if (section->order == VS_ORDER_DEFAULT)
         section->order = section->sharing == VS_SHARING_DISTORCH ? VS_ORDER_DISTORCH : VS_ORDER_SPREAD;
     if (reading->order && section->sharing == VS_SHARING_ON) {

@@ -34,6 +34,8 @@ suite shim criterion preloaded "$build/tests/shim_test" -j2
 [ "$depth" != c ] || return 0
 unset SIMCUDA_FRESH
 
+suite policy-language unittest env VRAMSPAN_POLICY_CHECK="$build/tests/programs/policy_check" \
+    /usr/bin/python3 -m unittest discover tests/policy/language
 suite gpu-check-on-simulated unittest python3 -m unittest discover tests/simcuda/conformance
 suite exports tap tests/shim/exports.sh "$shim"
 suite pass-through-cost tap tests/bench/instructions.sh "$shim" "$build/bench/calls"

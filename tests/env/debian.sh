@@ -37,6 +37,9 @@ lint|clang-format|clang-format
 lint|cppcheck|cppcheck
 check|valgrind|valgrind
 check|patch|patch
+check|groff-base|groff
+check|python3-jsonschema|jsonschema
+check|python3-yaml|/usr/lib/python3/dist-packages/yaml/__init__.py
 '
 
 # Prints the packages of the groups that are not installed.

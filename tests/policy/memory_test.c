@@ -6,6 +6,7 @@
 #include "support.h"
 
 #include "../../policy/model.h"
+#include "../../policy/settings.h"
 #include "../../policy/summary.h"
 
 #include <stdio.h>
@@ -103,6 +104,28 @@ static int load_folder(const char *path, struct vs_diags *diags)
     return result;
 }
 
+static const char *environment(void *context, const char *name)
+{
+    static const char *const values[][2] = {{"VRAMSPAN_POLICY", SOURCE_ROOT "/examples/wan-two-gpus.yaml"},
+        {"VRAMSPAN_DONORS", "cuda:1,cpu:48gb"}, {"VRAMSPAN_DEVICES", "cuda:0"}};
+    for (size_t i = 0; i < COUNT(values); i++)
+        if (!strcmp(name, values[i][0]))
+            return values[i][1];
+    return strcmp(name, context) == 0 ? "1gb" : NULL;
+}
+
+static int load_settings(const char *extra, struct vs_diags *diags)
+{
+    struct vs_said said = {.variable = environment, .context = (void *)extra};
+    struct vs_settings settings;
+    int result = vs_settings_load(&said, &settings, diags);
+    size_t sections = strcmp(extra, "VRAMSPAN_VIRTUAL_VRAM") == 0 ? 1 : 3;
+    if (!result && (settings.policy.section_count != sections || settings.policy.donor_count != 2))
+        result = 1;
+    vs_settings_free(&settings);
+    return result;
+}
+
 TestSuite(memory, .fini = expect_no_leaks);
 
 Test(memory, that_runs_out_under_a_right_policy_is_an_error)
@@ -135,6 +158,13 @@ Test(memory, that_runs_out_while_a_file_is_read_is_an_error)
     unlink(paths[0]);
     unlink(paths[1]);
     rmdir(folder);
+}
+
+Test(memory, that_runs_out_under_settings_is_an_error)
+{
+    sweep(load_settings, "VRAMSPAN_VIRTUAL_VRAM", true, 30);
+    sweep(load_settings, "VRAMSPAN_COMPUTE_RESERVE", true, 30);
+    sweep(load_settings, "VRAMSPAN_ON_ERROR", false, 30);
 }
 
 Test(memory, that_runs_out_under_a_table_cuts_it_and_says_so)
