@@ -7,3 +7,12 @@ policy_test_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=str
 policy_test_LIBS := $(POLICY_LIBRARY) -l:libyaml.a -l:libjansson.a -lcriterion
 $(eval $(call program,policy_test,$(POLICY_TEST),$(wildcard tests/policy/*.c)))
 TEST_PROGRAMS += $(POLICY_TEST)
+
+# What DisTorch2 computed, case by case; VRAMSPAN_GOLDEN_CASES=path/cases.json names another file of cases.
+CHECK_GOLDEN := $(BUILD)/tests/check_golden
+check_golden_LINK_DEPS := $(POLICY_LIBRARY)
+check_golden_LIBS := $(POLICY_LIBRARY) -l:libyaml.a -l:libjansson.a
+$(eval $(call program,check_golden,$(CHECK_GOLDEN),tests/policy/golden/check_golden.c tests/policy/golden_cases.c))
+.PHONY: check-golden
+check-golden: $(CHECK_GOLDEN) ## DisTorch2's own results, case by case
+	$(Q)$(CHECK_GOLDEN) tests/policy/golden/cases.json
