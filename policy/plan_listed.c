@@ -25,12 +25,12 @@ static size_t list_devices(const struct vs_planner *planner, size_t *list)
     listed[0] = count > 0;
     for (size_t i = 0; i < allocation->count; i++) {
         size_t device = vs_planner_device(planner, allocation->shares[i].device);
-        if (!listed[device])
+        if (!listed[device] && !planner->plan->devices[device].dropped)
             list[count++] = device;
         listed[device] = true;
     }
     for (size_t device = 0; device < planner->plan->device_count; device++)
-        if (!listed[device])
+        if (!listed[device] && planner->devices[device].donor)
             list[count++] = device;
     return count;
 }
@@ -45,7 +45,7 @@ int vs_planner_listed(struct vs_planner *planner)
 {
     size_t list[VS_PLAN_DEVICES_MAX], count = list_devices(planner, list), stretch = 0;
     uint64_t used_bytes[VS_PLAN_DEVICES_MAX], position = 0, end = planner->devices[list[0]].share_bytes;
-    for (size_t d = 0; d < count; d++)
+    for (size_t d = 0; d < planner->plan->device_count; d++)
         used_bytes[d] = planner->devices[d].pinned_bytes;
     for (size_t k = 0; k < planner->free_count; k++) {
         size_t i = planner->free[k];
