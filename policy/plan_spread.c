@@ -185,9 +185,11 @@ static void spread_kind(struct vs_planner *planner, const uint8_t *kinds, enum k
         spread.got_bytes[device] += bytes;
         spread.gone_bytes += device ? bytes : 0;
     }
-    for (size_t d = 0; d < planner->plan->device_count; d++) {
+    /* Where not all of the kind was to leave, what is left of the shares is less than a tensor, and not for others. */
+    bool used_up = spread.off_bytes < spread.axis_bytes;
+    for (size_t d = 1; d < planner->plan->device_count; d++) {
         uint64_t *share_bytes = &planner->devices[d].share_bytes;
-        *share_bytes -= spread.got_bytes[d] < *share_bytes ? spread.got_bytes[d] : *share_bytes;
+        *share_bytes -= used_up || spread.got_bytes[d] > *share_bytes ? *share_bytes : spread.got_bytes[d];
     }
 }
 
