@@ -44,6 +44,7 @@ struct vs_module_table {
     const char *model;
     struct vs_table_module *modules; /* in the order of their definition */
     size_t module_count;
+    uint32_t *by_name;   /* the modules' indices in the order of strcmp */
     const char **unused; /* tensors' names */
     size_t unused_count;
     void *storage; /* owns everything */
@@ -54,5 +55,17 @@ int vs_module_table_parse(
     const char *name, const char *text, size_t bytes, struct vs_module_table *table, struct vs_diags *diags);
 int vs_module_table_load(const char *path, struct vs_module_table *table, struct vs_diags *diags);
 void vs_module_table_free(struct vs_module_table *table);
+
+/* The first module, in the order of by_name, whose name is not before the `length` bytes at `name`: an index of
+ * by_name, module_count where all are before. */
+size_t vs_module_table_find(const struct vs_module_table *table, const char *name, size_t length);
+
+/* The tables inside the library; ends where `text` is NULL. */
+struct vs_builtin_table {
+    const char *anchor; /* a tensor of this table that no earlier one has */
+    const char *text;
+    size_t bytes;
+};
+extern const struct vs_builtin_table vs_builtin_tables[];
 
 #endif

@@ -131,9 +131,9 @@ struct vs_plan {
     uint64_t total_bytes; /* without those that are not loaded */
     uint64_t unfit_bytes;
     enum vs_plan_order order;
-    const char *model; /* the module table that was recognised, or NULL */
-    bool approximate;  /* order distorch without a table: module order unknown */
-    void *storage;
+    const char *model;            /* the module table that was recognised, or NULL */
+    bool approximate;             /* order distorch without a table: module order unknown */
+    struct vs_module_table table; /* owns the names of a built-in table's modules */
 };
 
 /*
