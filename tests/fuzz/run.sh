@@ -23,7 +23,7 @@ for name in "$@"; do
     cp $(cat "tests/fuzz/$name.seeds") "$seeds"
     dictionary=()
     [ ! -e "tests/fuzz/$name.dict" ] || dictionary=(-dict="tests/fuzz/$name.dict")
-    if "$build/fuzz/$name" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -max_len=16384 -print_final_stats=1 \
+    if "$build/fuzz/$name" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -max_len=4096 -print_final_stats=1 \
         -artifact_prefix="$findings/" "${dictionary[@]}" "$corpus" "$seeds" >"$log" 2>&1; then
         runs=$(awk '/stat::number_of_executed_units/ { print $2 }' "$log")
         covered=$(awk '/ cov: / { for (i = 1; i < NF; i++) if ($i == "cov:") covered = $(i + 1) } END { print covered }' "$log")
