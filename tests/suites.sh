@@ -68,6 +68,7 @@ suite comfyui-server-preloaded pytest $sim env LD_PRELOAD="$shim" \
 [ "$depth" = full ] || return 0
 
 # --- matrices, seeds, fault sweeps ---
+suite fuzz-policy tap tests/fuzz/run.sh "$build" 30 $(ls tests/fuzz/*_fuzz.c | sed 's,.*/,,; s,_fuzz.c,,')
 for machine in tests/simcuda/machines/*.yaml; do
     machine=$(basename "$machine" .yaml)
     suite "conformance-$machine" tap env SIMCUDA_FRESH=poison SIMCUDA_MACHINE=$machine "$build/tests/conformance"

@@ -53,6 +53,20 @@ static int read_header_text(const char *text, struct vs_diags *diags)
     return result;
 }
 
+static int load_model(const char *path, struct vs_diags *diags)
+{
+    struct vs_header header;
+    struct vs_model model;
+    int result = vs_header_load(path, &header, diags);
+    if (!result)
+        result = vs_model_init(&model, &header, diags);
+    if (!result) {
+        result = model.tensor_count > 1 ? 0 : 1;
+        vs_model_free(&model);
+    }
+    return result;
+}
+
 static int load_missing(const char *path, struct vs_diags *diags)
 {
     struct vs_policy policy;
@@ -142,6 +156,19 @@ Test(memory, that_runs_out_under_a_header_is_an_error)
 {
     sweep(read_header_text, good_header, true, 10);
     sweep(read_header_text, bad_header, false, 10);
+}
+
+#define MODELS SOURCE_ROOT "/tests/policy/models/"
+
+Test(memory, that_runs_out_under_a_model_file_is_an_error)
+{
+    sweep(load_model, MODELS "checkpoint.safetensors", true, 20);
+    sweep(load_model, MODELS "checkpoint-header.json", true, 20);
+    sweep(load_model, MODELS "shards.safetensors.index.json", true, 30);
+    sweep(load_model, MODELS "types.gguf", true, 5);
+    sweep(load_model, MODELS "folded.gguf", true, 5);
+    sweep(load_model, MODELS "big-endian.gguf", false, 3);
+    sweep(load_model, "/nowhere/m.safetensors", false, 2);
 }
 
 Test(memory, that_runs_out_while_a_file_is_read_is_an_error)

@@ -45,6 +45,10 @@ uint64_t next_random(uint64_t *state);
  */
 void allocations_begin(long fail_at, bool all_later);
 bool allocations_end(void);
+/* Counts the bytes that this thread allocates there, less those that it frees. allocations_counted ends it and returns
+ * the most that there were at once. */
+void allocations_count(void);
+size_t allocations_counted(void);
 
 /* The .fini of every suite: in a sanitised build, fails a test that left memory behind (the sanitiser's own report at
  * exit does not make Criterion fail). */
