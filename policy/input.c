@@ -22,6 +22,9 @@ int vs_refuse(struct vs_diags *diags, const char *name, const char *hint, const 
 int vs_input_read(const struct vs_input *input, void *buffer, size_t bytes, uint64_t offset)
 {
     char text[128];
+    if (offset > input->bytes || bytes > input->bytes - offset)
+        return vs_input_refuse(
+            input, VS_HINT_PARTIAL, "the file ends at byte %" PRIu64 ", inside its header", input->bytes);
     for (size_t done = 0; done < bytes;) {
         ssize_t count = input->read_at(input->context, (char *)buffer + done, bytes - done, offset + done);
         if (count < 0 && errno == EINTR)

@@ -9,6 +9,7 @@
 #include "dtype.h"
 #include "header_build.h"
 #include "json_members.h"
+#include "json_text.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -112,45 +113,50 @@ static int read_tensor(struct reader *reader, const char *key, const json_t *val
     struct vs_tensor *tensor = vs_header_add_tensor(reader->header, reader->diags);
     if (!tensor)
         return -1;
-    tensor->name = vs_header_text(reader->header, key, strlen(key), reader->diags);
+    tensor->name = key;
     tensor->dtype = vs_dtype_name(json_string_value(dtype));
     if (!tensor->dtype)
         tensor->dtype =
             vs_header_text(reader->header, json_string_value(dtype), json_string_length(dtype), reader->diags);
-    if (!tensor->name || !tensor->dtype || read_shape(reader, &name, json_object_get(value, "shape"), tensor) ||
+    if (!tensor->dtype || read_shape(reader, &name, json_object_get(value, "shape"), tensor) ||
         read_offsets(reader, &name, json_object_get(value, "data_offsets"), tensor) ||
         check_bytes(reader, &name, tensor))
         return -1;
     return 0;
 }
 
-/* Parses a key or a value. NULL: an error was added. */
-static json_t *parse(const struct reader *reader, const char *text, size_t bytes, size_t at)
+static void refuse_json(const struct reader *reader, const char *why, size_t at)
 {
-    json_error_t error;
-    json_t *value = json_loadb(text, bytes, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
-    if (value)
-        return value;
-    if (!error.text[0] || json_error_code(&error) == json_error_out_of_memory)
-        vs_diag_out_of_memory(reader->diags);
-    else
-        refuse(reader, DAMAGED_HINT, "the header is not JSON that safetensors would write: %s (at its byte %zu)",
-            vs_quote_string(error.text).text, at + (size_t)error.position);
-    return NULL;
+    refuse(reader, DAMAGED_HINT, "the header is not JSON that safetensors would write: %s (at its byte %zu)",
+        vs_quote_string(why).text, at);
 }
 
-static void read_member(struct reader *reader, const struct vs_json_member *member, size_t key_at, size_t value_at)
+static json_t *parse_entry(const struct reader *reader, const struct vs_json_member *member, size_t at)
 {
+    json_error_t error;
+    json_t *value = json_loadb(member->value, member->value_bytes, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
+    if (!value && (!error.text[0] || json_error_code(&error) == json_error_out_of_memory))
+        vs_diag_out_of_memory(reader->diags);
+    else if (!value)
+        refuse_json(reader, error.text, at + (size_t)error.position);
+    return value;
+}
+
+static void read_member(struct reader *reader, const struct vs_json_member *member, const char *text)
+{
+    struct vs_json_wrong wrong;
+    size_t key_at = (size_t)(member->key - text);
     if (member->key_bytes > VS_NAME_BYTES_MAX || member->value_bytes > ENTRY_BYTES_MAX) {
         refuse(reader, DAMAGED_HINT, "the entry at byte %zu of the header is larger than that of any tensor", key_at);
         return;
     }
-    json_t *key = parse(reader, member->key, member->key_bytes, key_at);
-    json_t *value = key ? parse(reader, member->value, member->value_bytes, value_at) : NULL;
+    const char *key = vs_json_text(reader->header, member->key, member->key_bytes, &wrong, reader->diags);
+    if (!key && *wrong.text)
+        refuse_json(reader, wrong.text, key_at + wrong.at);
+    json_t *value = key ? parse_entry(reader, member, (size_t)(member->value - text)) : NULL;
     if (value)
-        read_tensor(reader, json_string_value(key), value);
+        read_tensor(reader, key, value);
     json_decref(value);
-    json_decref(key);
 }
 
 /* Of the metadata nothing is needed: only its form is looked at, so that damage is found. */
@@ -205,7 +211,7 @@ int vs_safetensors_add(const char *name, const char *text, size_t text_bytes, ui
         return -1;
     while (vs_json_members_next(&members, &member) == VS_JSON_MEMBER) {
         if (member.key_bytes != sizeof METADATA_KEY - 1 || memcmp(member.key, METADATA_KEY, member.key_bytes) != 0)
-            read_member(&reader, &member, (size_t)(member.key - text), (size_t)(member.value - text));
+            read_member(&reader, &member, text);
         else if (metadata_count++)
             refuse(&reader, DAMAGED_HINT, "`__metadata__` is there twice");
         else

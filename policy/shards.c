@@ -6,10 +6,10 @@
 #include "file.h"
 #include "header_build.h"
 #include "json_members.h"
+#include "json_text.h"
 #include "safetensors.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -41,19 +41,10 @@ bool vs_index_recognise(const char *text, size_t bytes)
 static const char *read_text(
     const char *name, const char *text, size_t bytes, size_t bytes_max, struct vs_index *index, struct vs_diags *diags)
 {
-    json_error_t error;
-    json_t *value = NULL;
-    const char *copy = NULL;
-    if (bytes <= bytes_max && *text == '"')
-        value = json_loadb(text, bytes, JSON_DECODE_ANY, &error);
-    if (value)
-        copy = vs_header_text(&index->storage, json_string_value(value), json_string_length(value), diags);
-    else if (bytes <= bytes_max && *text == '"' &&
-             (!error.text[0] || json_error_code(&error) == json_error_out_of_memory))
-        vs_diag_out_of_memory(diags);
-    else
+    struct vs_json_wrong wrong = {.text = "too long"};
+    const char *copy = bytes <= bytes_max ? vs_json_text(&index->storage, text, bytes, &wrong, diags) : NULL;
+    if (!copy && *wrong.text)
         vs_refuse(diags, name, DAMAGED_HINT, "in its `weight_map`, `%s` is no name", vs_quote(text, bytes).text);
-    json_decref(value);
     return copy;
 }
 

@@ -89,8 +89,8 @@ static void sweep(int (*read)(const char *, struct vs_diags *), const char *text
             allocations_begin(n, all_later);
             int result = read(text, &diags);
             bool failed = allocations_end();
-            cr_assert_eq(result == 0, diags.error_count == 0, "allocation %ld: result %d, %zu errors", n, result,
-                diags.error_count);
+            cr_assert_eq(result == 0, diags.error_count == 0, "%s: allocation %ld: result %d, %zu errors", text, n,
+                result, diags.error_count);
             cr_assert(result == 0 || result == -1, "allocation %ld: read in part", n);
             cr_assert(is_right || result == -1, "allocation %ld: a wrong text was accepted", n);
             bool shows = diags.count || diags.out_of_memory;
