@@ -62,6 +62,15 @@ bool vs_settings_folder(const struct vs_said *said, char *folder, size_t size)
     return length >= 0 && (size_t)length < size;
 }
 
+bool vs_settings_are_said(const struct vs_said *said)
+{
+    char folder[4096];
+    for (int setting = VS_SETTING_POLICY; setting <= VS_SETTING_DONORS; setting++)
+        if (vs_setting_in_force(said, (enum vs_setting)setting).text)
+            return true;
+    return vs_settings_folder(said, folder, sizeof folder) && vs_policy_is_folder(folder);
+}
+
 /* --- Values ------------------------------------------------------------------------------------------------------- */
 
 /* A value as a source of its own, for messages that show it. Must outlive the words in it. */

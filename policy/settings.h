@@ -57,6 +57,10 @@ struct vs_settings {
     bool hides_donors;                          /* donors were said outside of files: the program does not see them */
 };
 
+/* Whether anything is said that a run would have to follow, or the user's own folder is there. Looks at the folder
+ * itself only; reads nothing. */
+bool vs_settings_are_said(const struct vs_said *said);
+
 /* Returns 0, or -1 with at least one error added and *settings empty, but for policy.on_error. */
 int vs_settings_load(const struct vs_said *said, struct vs_settings *settings, struct vs_diags *diags);
 void vs_settings_free(struct vs_settings *settings);
