@@ -47,7 +47,7 @@ void vs_read_globs(
     const struct vs_schema *schema, const struct vs_yaml_node *value, bool names_models, struct vs_globs *globs);
 /* Steps through the words of such a value: the first one for NULL, NULL at the end. */
 const struct vs_yaml_node *vs_next_glob(
-    const struct vs_schema *schema, const struct vs_yaml_node *value, const struct vs_yaml_node *last);
+    const struct vs_schema *schema, const struct vs_yaml_node *match, const struct vs_yaml_node *last);
 /* Whether an earlier glob takes all that a later one fits. */
 bool vs_glob_is_covered(struct vs_policy_reader *reader, const char *by, const char *glob);
 /* `word` is never used, because of the glob `by` in a line of a file (NULL: this one). */

@@ -5,8 +5,8 @@
 
 #include <string.h>
 
-enum { FRACTION_DIGITS = 18 };   /* kept behind the point: 10^18 times the largest unit fits in 128 bits */
-enum { PER_PERCENT = 10000000 }; /* billionths */
+enum { FRACTION_DIGITS = 18 };         /* kept behind the point: 10^18 times the largest unit fits in 128 bits */
+#define PER_PERCENT UINT64_C(10000000) /* billionths */
 
 static const char *const error_texts[] = {
     [VS_SIZE_OK] = "it is right",
@@ -140,7 +140,7 @@ uint64_t vs_amount_bytes(const struct vs_amount *amount, uint64_t whole_bytes)
 {
     if (!amount->is_part)
         return amount->size.bytes;
-    return (uint64_t)((unsigned __int128)whole_bytes * amount->part_billionths / (100 * PER_PERCENT));
+    return (uint64_t)((unsigned __int128)whole_bytes * amount->part_billionths / 100 / PER_PERCENT);
 }
 
 const char *vs_size_error_text(enum vs_size_error error)

@@ -60,9 +60,7 @@ static void expect_refused(const char *const *environment, const char *expected)
 {
     struct vs_said said = said_in(environment);
     struct vs_settings settings = load(&said, -1, expected);
-    cr_expect_not(settings.has_policy);
-    cr_expect_null(settings.policy.sections);
-    cr_expect_eq(settings.device_count, 0);
+    cr_expect(!settings.has_policy && !settings.policy.sections && !settings.device_count);
 }
 
 /* A policy file of its own; the caller removes it. */
@@ -93,10 +91,8 @@ Test(settings, nothing_said_is_no_policy)
         "VRAMSPAN_VIRTUAL_VRAM=", "VRAMSPAN_DEVICES=", "VRAMSPAN_ON_ERROR=", NULL}); /* empty is not set */
     cr_expect_not(settings.has_policy);
     vs_settings_free(&settings);
-    struct vs_said said = {0}; /* without an environment */
-    settings = load(&said, 0, "");
+    settings = load(&(struct vs_said){0}, 0, ""); /* without an environment */
     cr_expect_not(settings.has_policy);
-    vs_settings_free(&settings);
 }
 
 Test(settings, virtual_vram_and_donors_alone_are_a_policy_for_every_model)
@@ -106,7 +102,6 @@ Test(settings, virtual_vram_and_donors_alone_are_a_policy_for_every_model)
     const struct vs_policy *policy = &settings.policy;
     cr_assert(settings.has_policy);
     cr_expect(settings.hides_donors);
-    cr_expect_str_eq(policy->name, "VRAMSPAN_VIRTUAL_VRAM");
     cr_assert_eq(policy->section_count, 1);
     static const char *const models[] = {"flux1-dev.safetensors", "/m/t5xxl.gguf", "x"};
     for (size_t i = 0; i < COUNT(models); i++)
