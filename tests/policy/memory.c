@@ -1,10 +1,11 @@
 /*
- * Memory that runs out on demand: the linker's --wrap sends every allocation of this program, policy/, libyaml and
- * jansson (not of Criterion's library) through here. See allocations_begin in support.h.
+ * Memory that runs out on demand, and is counted: the linker's --wrap sends every allocation of this program, policy/,
+ * libyaml and jansson (not of Criterion's library) through here. See allocations_begin in support.h.
  */
 #include "support.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -36,35 +37,76 @@ static bool refuses(void)
     return true;
 }
 
+static _Thread_local bool counting;
+static _Thread_local size_t used_bytes, peak_bytes;
+
+void allocations_count(void)
+{
+    used_bytes = peak_bytes = 0;
+    counting = true;
+}
+
+size_t allocations_peak(void)
+{
+    counting = false;
+    return peak_bytes;
+}
+
+static void *count(void *block)
+{
+    if (counting && block)
+        used_bytes += malloc_usable_size(block);
+    if (used_bytes > peak_bytes)
+        peak_bytes = used_bytes;
+    return block;
+}
+
+static void discount(void *block)
+{
+    if (counting && block)
+        used_bytes -= malloc_usable_size(block);
+}
+
 void *__real_malloc(size_t);
 void *__real_calloc(size_t, size_t);
 void *__real_realloc(void *, size_t);
 char *__real_strdup(const char *);
+void __real_free(void *);
 int __real_vasprintf(char **, const char *, va_list);
 void *__wrap_malloc(size_t);
 void *__wrap_calloc(size_t, size_t);
 void *__wrap_realloc(void *, size_t);
 char *__wrap_strdup(const char *);
+void __wrap_free(void *);
 int __wrap_vasprintf(char **, const char *, va_list);
 
 void *__wrap_malloc(size_t bytes)
 {
-    return refuses() ? NULL : __real_malloc(bytes);
+    return refuses() ? NULL : count(__real_malloc(bytes));
 }
 
-void *__wrap_calloc(size_t count, size_t bytes)
+void *__wrap_calloc(size_t number, size_t bytes)
 {
-    return refuses() ? NULL : __real_calloc(count, bytes);
+    return refuses() ? NULL : count(__real_calloc(number, bytes));
 }
 
 void *__wrap_realloc(void *block, size_t bytes)
 {
-    return refuses() ? NULL : __real_realloc(block, bytes);
+    if (refuses())
+        return NULL;
+    discount(block);
+    return count(__real_realloc(block, bytes));
 }
 
 char *__wrap_strdup(const char *string)
 {
-    return refuses() ? NULL : __real_strdup(string);
+    return refuses() ? NULL : count(__real_strdup(string));
+}
+
+void __wrap_free(void *block)
+{
+    discount(block);
+    __real_free(block);
 }
 
 int __wrap_vasprintf(char **text, const char *format, va_list arguments)

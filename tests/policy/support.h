@@ -46,6 +46,10 @@ uint64_t next_random(uint64_t *state);
 void allocations_begin(long fail_at, bool all_later);
 bool allocations_end(void);
 
+/* Counts what this thread has of memory at once, from now on; allocations_peak ends that and returns the most. */
+void allocations_count(void);
+size_t allocations_peak(void);
+
 /* The .fini of every suite: in a sanitised build, fails a test that left memory behind (the sanitiser's own report at
  * exit does not make Criterion fail). */
 void expect_no_leaks(void);
