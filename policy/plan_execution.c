@@ -13,74 +13,79 @@
 enum { RANK_ENTRY, RANK_EARLY, RANK_BETWEEN, RANK_LATE, RANK_EXIT };
 
 /* What a piece of a name (between points) says of its turn; the first line that fits holds. */
+#define WORD(text) text, sizeof text - 1
 static const struct {
     const char *text;
+    size_t length;
     enum { WHOLE, BEGINS, ENDS, CONTAINS } how;
     int rank;
 } pieces[] = {
-    {"out_layers", WHOLE, RANK_LATE},
-    {"skip_connection", WHOLE, RANK_LATE},
-    {"input_blocks", WHOLE, RANK_EARLY},
-    {"output_blocks", WHOLE, RANK_LATE},
-    {"down_blocks", WHOLE, RANK_EARLY},
-    {"up_blocks", WHOLE, RANK_LATE},
-    {"double_blocks", WHOLE, RANK_EARLY},
-    {"single_blocks", WHOLE, RANK_LATE},
-    {"joint_blocks", WHOLE, RANK_EARLY},
-    {"single_transformer_blocks", WHOLE, RANK_LATE},
-    {"decoder", WHOLE, RANK_LATE},
-    {"out", WHOLE, RANK_EXIT},
-    {"head", WHOLE, RANK_EXIT},
-    {"lm_head", WHOLE, RANK_EXIT},
-    {"ln_f", WHOLE, RANK_EXIT},
-    {"conv_out", WHOLE, RANK_EXIT},
-    {"norm_out", WHOLE, RANK_EXIT},
-    {"output", WHOLE, RANK_EXIT},
-    {"output_norm", WHOLE, RANK_EXIT},
-    {"final", BEGINS, RANK_EXIT},
-    {"proj_out", WHOLE, RANK_EXIT},
-    {"_out", ENDS, RANK_LATE},
-    {"in_layers", WHOLE, RANK_ENTRY},
-    {"_in", ENDS, RANK_ENTRY},
-    {"embed", CONTAINS, RANK_ENTRY},
-    {"embd", CONTAINS, RANK_ENTRY},
-    {"shared", WHOLE, RANK_ENTRY},
+    {WORD("out_layers"), WHOLE, RANK_LATE},
+    {WORD("skip_connection"), WHOLE, RANK_LATE},
+    {WORD("input_blocks"), WHOLE, RANK_EARLY},
+    {WORD("output_blocks"), WHOLE, RANK_LATE},
+    {WORD("down_blocks"), WHOLE, RANK_EARLY},
+    {WORD("up_blocks"), WHOLE, RANK_LATE},
+    {WORD("double_blocks"), WHOLE, RANK_EARLY},
+    {WORD("single_blocks"), WHOLE, RANK_LATE},
+    {WORD("joint_blocks"), WHOLE, RANK_EARLY},
+    {WORD("single_transformer_blocks"), WHOLE, RANK_LATE},
+    {WORD("decoder"), WHOLE, RANK_LATE},
+    {WORD("out"), WHOLE, RANK_EXIT},
+    {WORD("head"), WHOLE, RANK_EXIT},
+    {WORD("lm_head"), WHOLE, RANK_EXIT},
+    {WORD("ln_f"), WHOLE, RANK_EXIT},
+    {WORD("conv_out"), WHOLE, RANK_EXIT},
+    {WORD("norm_out"), WHOLE, RANK_EXIT},
+    {WORD("output"), WHOLE, RANK_EXIT},
+    {WORD("output_norm"), WHOLE, RANK_EXIT},
+    {WORD("final"), BEGINS, RANK_EXIT},
+    {WORD("proj_out"), WHOLE, RANK_EXIT},
+    {WORD("_out"), ENDS, RANK_LATE},
+    {WORD("in_layers"), WHOLE, RANK_ENTRY},
+    {WORD("_in"), ENDS, RANK_ENTRY},
+    {WORD("embed"), CONTAINS, RANK_ENTRY},
+    {WORD("embd"), CONTAINS, RANK_ENTRY},
+    {WORD("shared"), WHOLE, RANK_ENTRY},
     /* within a block */
-    {"mod", ENDS, RANK_ENTRY},
-    {"modulation", CONTAINS, RANK_ENTRY},
-    {"self_attn", WHOLE, RANK_EARLY},
-    {"attn1", WHOLE, RANK_EARLY},
-    {"attn", WHOLE, RANK_EARLY},
-    {"ff", WHOLE, RANK_LATE},
-    {"ffn", WHOLE, RANK_LATE},
-    {"mlp", ENDS, RANK_LATE},
+    {WORD("mod"), ENDS, RANK_ENTRY},
+    {WORD("modulation"), CONTAINS, RANK_ENTRY},
+    {WORD("self_attn"), WHOLE, RANK_EARLY},
+    {WORD("attn1"), WHOLE, RANK_EARLY},
+    {WORD("attn"), WHOLE, RANK_EARLY},
+    {WORD("ff"), WHOLE, RANK_LATE},
+    {WORD("ffn"), WHOLE, RANK_LATE},
+    {WORD("mlp"), ENDS, RANK_LATE},
 };
 
-static bool contains(const char *text, size_t length, const char *word, size_t word_length)
+static bool fits(const char *text, size_t length, size_t i)
 {
-    return memmem(text, length, word, word_length) != NULL;
-}
-
-static int rank_of(const char *text, size_t length)
-{
-    for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
-        const char *word = pieces[i].text;
-        size_t word_length = strlen(word);
-        if (word_length > length)
-            continue;
-        bool fits = pieces[i].how == WHOLE    ? word_length == length && !memcmp(text, word, length)
-                    : pieces[i].how == BEGINS ? !memcmp(text, word, word_length)
-                    : pieces[i].how == ENDS   ? !memcmp(text + length - word_length, word, word_length)
-                                              : contains(text, length, word, word_length);
-        if (fits)
-            return pieces[i].rank;
+    const char *word = pieces[i].text;
+    size_t word_length = pieces[i].length;
+    switch (pieces[i].how) {
+    case WHOLE:
+        return length == word_length && !memcmp(text, word, length);
+    case BEGINS:
+        return length >= word_length && !memcmp(text, word, word_length);
+    case ENDS:
+        return length >= word_length && !memcmp(text + length - word_length, word, word_length);
+    case CONTAINS:
+        return memmem(text, length, word, word_length);
     }
-    return RANK_BETWEEN;
+    return false;
 }
 
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
+}
+
+static int rank_of(const char *text, size_t length)
+{
+    for (size_t i = 0; length && !is_digit(text[0]) && i < sizeof pieces / sizeof *pieces; i++)
+        if (fits(text, length, i))
+            return pieces[i].rank;
+    return RANK_BETWEEN;
 }
 
 /* Numbers by value, all else by character; texts that differ never compare equal. */

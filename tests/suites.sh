@@ -40,6 +40,9 @@ suite gpu-check-on-simulated unittest python3 -m unittest discover tests/simcuda
 suite exports tap tests/shim/exports.sh "$shim"
 suite pass-through-cost tap tests/bench/instructions.sh "$shim" "$build/bench/calls"
 suite simcuda-cost tap tests/bench/driver_instructions.sh "$build/bench/driver_calls"
+plan_counts="1000 20000"
+[ "$depth" != full ] || plan_counts="1000 10000 100000"
+suite planner-cost tap tests/bench/plan.sh "$build/bench/plan" $plan_counts
 suite simcuda-golden tap tests/simcuda/golden/record/check.sh "$build/tests/recorder" "$build/simcuda"
 suite simcuda-fuzz-notices tap tests/simcuda/fuzz/notices.sh "$build/tests/fuzz"
 suite simcuda-stubs unittest python3 -m unittest discover tests/simcuda/stubs
