@@ -9,6 +9,7 @@
 #include "../../policy/model.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
