@@ -21,6 +21,7 @@ struct chunk {
 struct vs_header_storage {
     struct chunk *newest;
     size_t tensor_capacity, file_capacity;
+    uint64_t text_bytes; /* of the files' headers: bounds what is kept of them */
 };
 
 static struct vs_header_storage *storage_of(struct vs_header *header, struct vs_diags *diags)
@@ -95,6 +96,18 @@ int vs_header_add_file(struct vs_header *header, const char *path, uint64_t byte
         return vs_refuse(diags, path, DAMAGED_HINT, "the model's files are larger than 63 bits can count");
     header->file_bytes = sum;
     header->files[header->file_count++] = (struct vs_shard){.path = copy, .bytes = bytes};
+    return 0;
+}
+
+int vs_header_claim(struct vs_header *header, const char *path, uint64_t text_bytes, struct vs_diags *diags)
+{
+    struct vs_header_storage *storage = storage_of(header, diags);
+    if (!storage)
+        return -1;
+    if (text_bytes > VS_HEADER_BYTES_MAX - storage->text_bytes)
+        return vs_refuse(diags, path, "check that this is the file that was meant",
+            "the headers of the model's files are longer than %d bytes, which no model's are", VS_HEADER_BYTES_MAX);
+    storage->text_bytes += text_bytes;
     return 0;
 }
 

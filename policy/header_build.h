@@ -14,6 +14,8 @@ const char *vs_header_text(struct vs_header *header, const char *text, size_t by
 
 /* Begins a file; tensors that are added belong to it. Returns 0, or -1 with an error. */
 int vs_header_add_file(struct vs_header *header, const char *path, uint64_t bytes, struct vs_diags *diags);
+/* So many bytes of text will be read for the file: all files together may have VS_HEADER_BYTES_MAX. Returns 0 or -1. */
+int vs_header_claim(struct vs_header *header, const char *path, uint64_t text_bytes, struct vs_diags *diags);
 /* The place for the next tensor, empty but for its file. NULL: too many, or out of memory, with an error added. */
 struct vs_tensor *vs_header_add_tensor(struct vs_header *header, struct vs_diags *diags);
 /* Elements of a tensor's shape; false where 63 bits cannot count them. A zero anywhere makes it zero. */

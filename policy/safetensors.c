@@ -245,7 +245,8 @@ int vs_safetensors_read(const struct vs_input *input, struct vs_header *header)
     unsigned char prefix[VS_SAFETENSORS_PREFIX_BYTES];
     size_t text_bytes;
     if (vs_input_read(input, prefix, sizeof prefix, 0) ||
-        vs_safetensors_header_bytes(input->name, prefix, input->bytes, &text_bytes, input->diags))
+        vs_safetensors_header_bytes(input->name, prefix, input->bytes, &text_bytes, input->diags) ||
+        vs_header_claim(header, input->name, text_bytes, input->diags))
         return -1;
     char *text = malloc(text_bytes + 1);
     if (!text) {

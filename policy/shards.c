@@ -104,6 +104,9 @@ int vs_index_parse(const char *name, const char *text, size_t bytes, struct vs_i
     enum vs_json_step step;
     size_t map_count = 0;
     *index = (struct vs_index){0};
+    if (bytes > VS_INDEX_BYTES_MAX)
+        return vs_refuse(diags, name, "check that this is the file that was meant",
+            "the index has %zu bytes; no model's has more than %d", bytes, VS_INDEX_BYTES_MAX);
     while ((step = vs_json_members_next(&members, &member)) == VS_JSON_MEMBER) {
         if (!is_map(&member))
             continue;

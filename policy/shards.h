@@ -16,7 +16,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { VS_SHARDS_MAX = 4096 };
+enum {
+    VS_SHARDS_MAX = 4096,
+    VS_INDEX_BYTES_MAX = 32 * 1000 * 1000, /* an entry takes about a hundred */
+};
 
 /* An index's text, read. */
 struct vs_index {

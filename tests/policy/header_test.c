@@ -174,6 +174,8 @@ Test(header, is_known_by_its_content_whatever_its_name_says)
     expect_said("m.pt", padded, sizeof padded, ""); /* a length that looks like a pickle */
     expect_said("m.safetensors", " {}", 3, "");
     expect_said("m.gguf", "{}", 2, "");
+    /* a brace where a safetensors file has one */
+    expect_said("m", "{\"abcd\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 56, "");
     expect_said("m.safetensors", "PK\3\4xxxxxxxx", 12,
         "m.safetensors: error: this is a zip archive with pickled tensors, as torch.save writes it" PICKLE);
 }
@@ -208,6 +210,9 @@ Test(header, of_what_is_no_model_says_what_it_is_and_what_to_do)
             "m.gguf: error: its header needs 4 bytes from byte 0 on, but the whole file has 3\n"
             "  hint: the file is probably the first part of an unfinished download; download it again\n"},
         {"m.gguf", "GGML????", 8,
+            "m.gguf: error: this is no GGUF file: it does not begin with \"GGUF\"\n"
+            "  hint: the file is damaged or was not written by a GGUF program; download or convert it again\n"},
+        {"m.gguf", "\3\0\0\0\0\0\0\0GGUF", 12,
             "m.gguf: error: this is no GGUF file: it does not begin with \"GGUF\"\n"
             "  hint: the file is damaged or was not written by a GGUF program; download or convert it again\n"},
         {"m.json", "[1]", 3,

@@ -110,6 +110,25 @@ Test(model, parts_of_checkpoints_are_told_by_prefixes)
     expect_parts(
         "Stable Video", (const struct named[]){{"conditioner.embedders.0.open_clip.model.visual.proj", O, "proj"},
                             {"model.diffusion_model.out.2.weight", D, "out.2.weight"}, {NULL, 0, NULL}});
+    expect_parts("SV3D", (const struct named[]){{"conditioner.embedders.1.encoder.conv_in.weight", V, "conv_in.weight"},
+                             {"model.diffusion_model.out.2.weight", D, "out.2.weight"}, {NULL, 0, NULL}});
+    expect_parts("Stable Zero123",
+        (const struct named[]){{"cc_projection.weight", O, NULL}, {"cond_stage_model.model.visual.proj", O, "proj"},
+            {"model.diffusion_model.out.2.weight", D, "out.2.weight"}, {NULL, 0, NULL}});
+    expect_parts("Stable Cascade",
+        (const struct named[]){
+            {"clip_l_vision.vision_model.post_layernorm.weight", O, "vision_model.post_layernorm.weight"},
+            {"model.diffusion_model.clf.1.weight", D, "clf.1.weight"},
+            {"text_encoder.text_model.final_layer_norm.weight", T, "text_model.final_layer_norm.weight"},
+            {"vae.vquantizer.codebook.weight", V, "vquantizer.codebook.weight"}, {NULL, 0, NULL}});
+    expect_parts("Hunyuan3D",
+        (const struct named[]){{"conditioner.main_image_encoder.model.layernorm.weight", O, "model.layernorm.weight"},
+            {"model.latent_in.weight", D, "latent_in.weight"}, {"vae.post_kl.weight", V, "post_kl.weight"},
+            {NULL, 0, NULL}});
+    expect_parts("Stable Audio",
+        (const struct named[]){{"conditioner.conditioners.seconds_start.embedder.embedding.0.weights", O, NULL},
+            {"model.model.to_cond_embed.0.weight", D, "to_cond_embed.0.weight"},
+            {"pretransform.model.decoder.layers.0.weight_v", V, "decoder.layers.0.weight_v"}, {NULL, 0, NULL}});
     expect_parts("AuraFlow",
         (const struct named[]){{"model.double_layers.0.attn.w1q.weight", D, "double_layers.0.attn.w1q.weight"},
             {"text_encoders.pile_t5xl.transformer.shared.weight", T, "pile_t5xl.transformer.shared.weight"},

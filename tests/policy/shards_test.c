@@ -141,6 +141,23 @@ Test(shards, are_in_the_index_own_folder)
     }
 }
 
+/* 60 MB of header each: within the format's limit alone, beyond it together. */
+Test(shards, headers_are_limited_together)
+{
+    struct vs_text file = {0};
+    vs_text_printf(&file, "%c%c%c%c%c%c%c%c{}%*s", 0x02, 0x87, 0x93, 0x03, 0, 0, 0, 0, 60000000, "");
+    cr_assert_eq(file.length, 8 + 0x03938702);
+    write_file("one", file.data, file.length);
+    write_file("two", file.data, file.length);
+    vs_text_free(&file);
+    struct vs_header header;
+    int result;
+    char *said = load_index("{\"weight_map\":{\"a\":\"one\",\"b\":\"two\"}}", &header, &result);
+    cr_expect_not_null(strstr(
+        said, "two: error: the headers of the model's files are longer than 100000000 bytes, which no model's are\n"));
+    free(said);
+}
+
 /* Neither an index that names itself nor a link in a circle is followed. */
 Test(shards, are_no_indices_and_no_links_in_a_circle)
 {
