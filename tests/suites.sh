@@ -34,6 +34,8 @@ suite shim criterion preloaded "$build/tests/shim_test" -j2
 [ "$depth" != c ] || return 0
 unset SIMCUDA_FRESH
 
+suite policy-language unittest env VRAMSPAN_POLICY_CHECK="$build/tests/programs/policy_check" \
+    /usr/bin/python3 -m unittest discover tests/policy/language
 suite gpu-check-on-simulated unittest python3 -m unittest discover tests/simcuda/conformance
 suite exports tap tests/shim/exports.sh "$shim"
 suite pass-through-cost tap tests/bench/instructions.sh "$shim" "$build/bench/calls"
@@ -69,6 +71,7 @@ suite comfyui-server-preloaded pytest $sim env LD_PRELOAD="$shim" \
 [ "$depth" = full ] || return 0
 
 # --- matrices, seeds, fault sweeps ---
+suite fuzz-policy tap tests/fuzz/run.sh "$build" 30 $(ls tests/fuzz/*_fuzz.c | sed 's,.*/,,; s,_fuzz.c,,')
 for machine in tests/simcuda/machines/*.yaml; do
     machine=$(basename "$machine" .yaml)
     suite "conformance-$machine" tap env SIMCUDA_FRESH=poison SIMCUDA_MACHINE=$machine "$build/tests/conformance"

@@ -4,7 +4,7 @@
 #include "golden_cases.h"
 
 #include "../../policy/plan.h"
-#include "../../policy/safetensors.h"
+#include "../../policy/header.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -29,7 +29,7 @@ struct model {
     struct tensor *tensors;
     struct vs_plan_tensor *given;
     size_t count;
-    struct vs_safetensors file;
+    struct vs_header file;
 };
 
 static uint64_t draw(uint64_t *state, uint64_t below)
@@ -126,7 +126,7 @@ static bool read_back(struct model *model, uint64_t *seed)
     char path[] = "/tmp/renamed-XXXXXX.safetensors";
     struct vs_diags diags = {0};
     int file = mkstemps(path, (int)strlen(".safetensors"));
-    bool read = file >= 0 && write_file(model, path, file, seed) && !vs_safetensors_load(path, &model->file, &diags) &&
+    bool read = file >= 0 && write_file(model, path, file, seed) && !vs_header_load(path, &model->file, &diags) &&
                 model->file.tensor_count == model->count;
     if (file >= 0) {
         close(file);
@@ -165,7 +165,7 @@ static bool open_model(
 static void close_model(struct model *model)
 {
     json_decref(model->root);
-    vs_safetensors_free(&model->file);
+    vs_header_free(&model->file);
     free(model->tensors);
     free(model->given);
 }

@@ -26,6 +26,37 @@ bool allocations_end(void)
     return failed;
 }
 
+static _Thread_local bool counting;
+static _Thread_local size_t live_bytes, most_bytes;
+
+void allocations_count(void)
+{
+    live_bytes = most_bytes = 0;
+    counting = true;
+}
+
+size_t allocations_counted(void)
+{
+    counting = false;
+    return most_bytes;
+}
+
+static void *counted(void *block)
+{
+    if (counting && block) {
+        live_bytes += malloc_usable_size(block);
+        most_bytes = live_bytes > most_bytes ? live_bytes : most_bytes;
+    }
+    return block;
+}
+
+/* What was there before counting began is not counted when it goes. */
+static void uncount(void *block)
+{
+    size_t bytes = counting && block ? malloc_usable_size(block) : 0;
+    live_bytes -= bytes < live_bytes ? bytes : live_bytes;
+}
+
 static bool refuses(void)
 {
     if (!armed || countdown-- > 0)
@@ -37,76 +68,50 @@ static bool refuses(void)
     return true;
 }
 
-static _Thread_local bool counting;
-static _Thread_local size_t used_bytes, peak_bytes;
-
-void allocations_count(void)
-{
-    used_bytes = peak_bytes = 0;
-    counting = true;
-}
-
-size_t allocations_peak(void)
-{
-    counting = false;
-    return peak_bytes;
-}
-
-static void *count(void *block)
-{
-    if (counting && block)
-        used_bytes += malloc_usable_size(block);
-    if (used_bytes > peak_bytes)
-        peak_bytes = used_bytes;
-    return block;
-}
-
-static void discount(void *block)
-{
-    if (counting && block)
-        used_bytes -= malloc_usable_size(block);
-}
-
 void *__real_malloc(size_t);
 void *__real_calloc(size_t, size_t);
 void *__real_realloc(void *, size_t);
 char *__real_strdup(const char *);
-void __real_free(void *);
 int __real_vasprintf(char **, const char *, va_list);
 void *__wrap_malloc(size_t);
 void *__wrap_calloc(size_t, size_t);
 void *__wrap_realloc(void *, size_t);
-char *__wrap_strdup(const char *);
+void __real_free(void *);
 void __wrap_free(void *);
+char *__wrap_strdup(const char *);
 int __wrap_vasprintf(char **, const char *, va_list);
 
 void *__wrap_malloc(size_t bytes)
 {
-    return refuses() ? NULL : count(__real_malloc(bytes));
+    return refuses() ? NULL : counted(__real_malloc(bytes));
 }
 
-void *__wrap_calloc(size_t number, size_t bytes)
+void *__wrap_calloc(size_t count, size_t bytes)
 {
-    return refuses() ? NULL : count(__real_calloc(number, bytes));
+    return refuses() ? NULL : counted(__real_calloc(count, bytes));
 }
 
 void *__wrap_realloc(void *block, size_t bytes)
 {
     if (refuses())
         return NULL;
-    discount(block);
-    return count(__real_realloc(block, bytes));
-}
-
-char *__wrap_strdup(const char *string)
-{
-    return refuses() ? NULL : count(__real_strdup(string));
+    /* Counted as if a new block were there before the old one goes, as it is when it has to be moved. */
+    size_t before = counting && block ? malloc_usable_size(block) : 0;
+    void *moved = counted(__real_realloc(block, bytes));
+    if (moved)
+        live_bytes -= before < live_bytes ? before : live_bytes;
+    return moved;
 }
 
 void __wrap_free(void *block)
 {
-    discount(block);
+    uncount(block);
     __real_free(block);
+}
+
+char *__wrap_strdup(const char *string)
+{
+    return refuses() ? NULL : counted(__real_strdup(string));
 }
 
 int __wrap_vasprintf(char **text, const char *format, va_list arguments)

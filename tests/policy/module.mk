@@ -8,6 +8,13 @@ policy_test_LIBS := $(POLICY_LIBRARY) -l:libyaml.a -l:libjansson.a -lcriterion -
 $(eval $(call program,policy_test,$(POLICY_TEST),$(wildcard tests/policy/*.c)))
 TEST_PROGRAMS += $(POLICY_TEST)
 
+# What is said about a policy, for the stored messages and for the test of the JSON Schema.
+POLICY_CHECK := $(BUILD)/tests/programs/policy_check
+policy_check_LINK_DEPS := $(POLICY_LIBRARY)
+policy_check_LIBS := $(POLICY_LIBRARY) -l:libyaml.a -l:libjansson.a
+$(eval $(call program,policy_check,$(POLICY_CHECK),tests/policy/programs/policy_check.c))
+TEST_PROGRAMS += $(POLICY_CHECK)
+
 # What DisTorch2 computed, case by case; VRAMSPAN_GOLDEN_CASES=path/cases.json names another file of cases.
 CHECK_GOLDEN := $(BUILD)/tests/check_golden
 check_golden_LINK_DEPS := $(POLICY_LIBRARY)
