@@ -6,7 +6,6 @@
 #include "file.h"
 #include "json_guard.h"
 
-#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -247,6 +246,29 @@ static int sort_names(struct reader *reader)
     return 0;
 }
 
+/* Letters between quotes in a text without escapes, and in the strings and keys that were made of it. Out of memory,
+ * jansson (2.14) drops letters of a long string without a word: its lexer looks at no result of its buffer. */
+static size_t count_quoted(const char *text, size_t bytes)
+{
+    size_t count = 0;
+    bool quoted = false;
+    for (size_t i = 0; i < bytes; i++) {
+        count += quoted && text[i] != '"';
+        quoted ^= text[i] == '"';
+    }
+    return count;
+}
+
+static size_t count_letters(json_t *value)
+{
+    size_t count = json_string_length(value), index;
+    const char *key;
+    json_t *inner;
+    json_array_foreach(value, index, inner) count += count_letters(inner);
+    json_object_foreach(value, key, inner) count += strlen(key) + count_letters(inner);
+    return count;
+}
+
 static json_t *parse_json(struct reader *reader, const char *text, size_t bytes)
 {
     json_error_t error;
@@ -255,10 +277,17 @@ static json_t *parse_json(struct reader *reader, const char *text, size_t bytes)
         refuse(reader, "no table of modules is so deep or so long (at its byte %zu)", offset);
         return NULL;
     }
+    const char *escape = memchr(text, '\\', bytes);
+    if (escape) { /* which would make letters uncountable */
+        refuse(reader, "names in a table of modules have no escapes (at its byte %zu)", (size_t)(escape - text));
+        return NULL;
+    }
     json_t *root = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &error);
-    if (root)
+    bool starved = root && count_letters(root) != count_quoted(text, bytes);
+    if (root && !starved)
         return root;
-    if (!error.text[0] || json_error_code(&error) == json_error_out_of_memory) {
+    json_decref(root);
+    if (starved || !error.text[0] || json_error_code(&error) == json_error_out_of_memory) {
         vs_diag_out_of_memory(reader->diags);
         return NULL;
     }

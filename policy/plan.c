@@ -3,7 +3,8 @@
  */
 #include "plan_internal.h"
 
-#include <fnmatch.h>
+#include "policy.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,15 +47,6 @@ static void set_unused_aside(struct vs_planner *planner)
     }
 }
 
-/* The first rule that matches a tensor, or rule_count. */
-static size_t match_rules(const struct vs_plan_wish *wish, const char *name)
-{
-    size_t rule = 0;
-    while (rule < wish->rule_count && fnmatch(wish->rules[rule].pattern, name, 0) != 0)
-        rule++;
-    return rule;
-}
-
 /* Places what the policy places by name, and what is too small to be moved; collects the rest, in execution order. */
 static uint64_t place_pinned(struct vs_planner *planner)
 {
@@ -66,7 +58,7 @@ static uint64_t place_pinned(struct vs_planner *planner)
         uint64_t bytes = planner->tensors[i].bytes;
         if (plan->places[i].reason != VS_REASON_NONE)
             continue;
-        rule = match_rules(wish, planner->tensors[i].name);
+        rule = vs_rule_of(wish->rules, wish->rule_count, planner->tensors[i].name);
         if (rule < wish->rule_count) {
             if (!wish->rules[rule].on_compute)
                 device = vs_planner_device(planner, wish->rules[rule].device);

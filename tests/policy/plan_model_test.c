@@ -207,6 +207,7 @@ Test(plan_model, a_table_that_is_none_is_refused_with_a_reason)
     } cases[] = {
         {"", "the table of modules is no JSON"},
         {"[1,", "the table of modules is no JSON"},
+        {"{\"model\": \"\\u0041\"}", "have no escapes (at its byte 11)"},
         {"[]", "an object with `model`"},
         {"{\"model\": 1, \"modules\": [1]}", "an object with `model`"},
         {"{\"model\": \"m\", \"modules\": []}", "an object with `model`"},
