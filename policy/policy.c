@@ -151,21 +151,46 @@ const struct vs_policy_section *vs_policy_match(const struct vs_policy *policy, 
     return NULL;
 }
 
-bool vs_section_allocation(const struct vs_policy *policy, const struct vs_policy_section *section, uint64_t part_bytes,
-    struct vs_distorch *allocation)
+/* Virtual VRAM of a part of so many bytes, with the policy's donors; who computes does not lend. */
+static struct vs_distorch virtual_vram(const struct vs_policy *policy, const struct vs_policy_section *section,
+    uint64_t part_bytes, struct vs_device_id compute)
 {
-    if (section->sharing == VS_SHARING_DISTORCH) {
-        *allocation = section->distorch;
-        return true;
-    }
-    if (section->sharing != VS_SHARING_VIRTUAL_VRAM)
-        return false;
-    *allocation = vs_distorch_virtual((double)vs_amount_bytes(&section->virtual_vram, part_bytes) / (1u << 30));
+    struct vs_distorch allocation =
+        vs_distorch_virtual((double)vs_amount_bytes(&section->virtual_vram, part_bytes) / (1u << 30));
     for (size_t i = 0; i < policy->donor_count; i++) {
         const struct vs_donor *donor = &policy->donors[i];
-        vs_distorch_lend(allocation, donor->device, donor->is_limited ? (double)donor->limit_bytes : INFINITY);
+        if (!vs_device_equal(donor->device, compute))
+            vs_distorch_lend(&allocation, donor->device, donor->is_limited ? (double)donor->limit_bytes : INFINITY);
     }
-    return true;
+    return allocation;
+}
+
+void vs_section_wish(const struct vs_policy *policy, const struct vs_policy_section *section, enum vs_part part,
+    uint64_t part_bytes, struct vs_device_id first_device, struct vs_section_wish *wish)
+{
+    bool has_own = section->sharing == VS_SHARING_DISTORCH && section->distorch.has_compute;
+    struct vs_device_id compute =
+        policy->has_compute ? policy->compute : (has_own ? section->distorch.compute : first_device);
+    *wish = (struct vs_section_wish){.wish = {
+                                         .source = section->file,
+                                         .line = section->line,
+                                         .compute = compute,
+                                         .text_encoder = part == VS_PART_TEXT_ENCODER,
+                                         .order = section->order,
+                                         .rules = section->rules,
+                                         .rule_count = section->rule_count,
+                                         .compute_reserve_bytes = policy->compute_reserve_bytes,
+                                     }};
+    if (section->sharing == VS_SHARING_ON) {
+        wish->on = section->on.is_compute ? compute : section->on.device;
+        wish->wish.on = &wish->on;
+    } else if (section->sharing == VS_SHARING_DISTORCH) {
+        wish->allocation = section->distorch;
+        wish->wish.allocation = &wish->allocation;
+    } else if (section->sharing == VS_SHARING_VIRTUAL_VRAM) {
+        wish->allocation = virtual_vram(policy, section, part_bytes, compute);
+        wish->wish.allocation = &wish->allocation;
+    }
 }
 
 size_t vs_rule_of(const struct vs_plan_rule *rules, size_t rule_count, const char *tensor_name)

@@ -15,10 +15,8 @@
  *           - {match: "*norm*", on: compute}
  *         dtype: fp16                              # optional: else the file's own
  *
- * How to plan with it. For a model file, ask vs_policy_match for the section of each part that the file holds, and
- * fill a vs_plan_wish: `rules` and `order` are the section's; `on` where `sharing` is VS_SHARING_ON and `on` is not the
- * compute device; `allocation` where vs_section_allocation makes one. The compute device is policy->compute, or without
- * has_compute the program's first device.
+ * How to plan with it: for a model file, ask vs_policy_match for the section of each part that the file holds, and let
+ * vs_section_wish say what the planner is to do for that part.
  *
  * A policy that was read is never changed: any number of threads may ask it. It owns all that it points to.
  */
@@ -104,10 +102,20 @@ int vs_policy_parse(const char *name, const char *text, size_t bytes, struct vs_
  * section of whatever part, to find out whether the file is of interest at all. */
 const struct vs_policy_section *vs_policy_match(const struct vs_policy *policy, const char *path, enum vs_part part);
 
-/* What the section's `distorch` says, or its `virtual-vram` of a part of so many bytes with the policy's donors. False:
- * it says neither. */
-bool vs_section_allocation(const struct vs_policy *policy, const struct vs_policy_section *section, uint64_t part_bytes,
-    struct vs_distorch *allocation);
+/* What a section wants of the planner. Refers to the policy and to itself: it is filled in place and not copied. */
+struct vs_section_wish {
+    struct vs_plan_wish wish;
+    struct vs_distorch allocation;
+    struct vs_device_id on;
+};
+
+/*
+ * Fills in everything that the section and the policy say for a part of so many bytes; module tables and learned orders
+ * are the caller's to add. `part` is the part that was asked for (a text encoder is planned as one). `first_device` is
+ * the program's first, which computes where nothing says another.
+ */
+void vs_section_wish(const struct vs_policy *policy, const struct vs_policy_section *section, enum vs_part part,
+    uint64_t part_bytes, struct vs_device_id first_device, struct vs_section_wish *wish);
 
 /* The index of the first rule whose pattern fits the tensor's name, whole or without the prefix of its part
  * (`model.diffusion_model.`); else rule_count. */

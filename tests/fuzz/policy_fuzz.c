@@ -21,7 +21,7 @@ static void check_donors(const struct vs_policy *policy)
 
 static void check_section(const struct vs_policy *policy, const struct vs_policy_section *section)
 {
-    struct vs_distorch allocation;
+    struct vs_section_wish wish;
     PROMISE(section->globs.count && section->line && !strcmp(section->file, "p.yaml"));
     PROMISE(section->order != VS_ORDER_DEFAULT);
     PROMISE(!section->virtual_vram.is_part || vs_amount_bytes(&section->virtual_vram, 1000) <= 1000);
@@ -29,8 +29,9 @@ static void check_section(const struct vs_policy *policy, const struct vs_policy
         PROMISE(section->rules[i].pattern && section->rules[i].line);
     PROMISE(vs_rule_of(section->rules, section->rule_count, "model.diffusion_model.a.norm") <= section->rule_count);
     bool shares = section->sharing == VS_SHARING_DISTORCH || section->sharing == VS_SHARING_VIRTUAL_VRAM;
-    PROMISE(vs_section_allocation(policy, section, 1000, &allocation) == shares);
-    PROMISE(!shares || (allocation.count >= 1 && allocation.count <= VS_SHARES_MAX + 1));
+    vs_section_wish(policy, section, VS_PART_DIFFUSION, 1000, (struct vs_device_id){VS_DEVICE_CUDA, 0}, &wish);
+    PROMISE(!wish.wish.allocation == !shares && !wish.wish.on == (section->sharing != VS_SHARING_ON));
+    PROMISE(!shares || wish.allocation.count <= VS_SHARES_MAX + 1);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)

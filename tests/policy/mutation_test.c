@@ -95,11 +95,11 @@ static void check_policy(const struct vs_policy *policy)
         cr_assert(!section->virtual_vram.is_part || section->virtual_vram.part_billionths <= 1000000000);
         for (size_t k = 0; k < section->rule_count; k++)
             cr_assert(section->rules[k].pattern && section->rules[k].line);
-        struct vs_distorch allocation;
+        struct vs_section_wish wish;
         cr_assert_leq(
             vs_rule_of(section->rules, section->rule_count, "model.blocks.1.mlp.weight"), section->rule_count);
-        if (vs_section_allocation(policy, section, 1000, &allocation))
-            cr_assert(allocation.count >= 1 && allocation.count <= VS_SHARES_MAX + 1);
+        vs_section_wish(policy, section, VS_PART_DIFFUSION, 1000, cuda(0), &wish);
+        cr_assert(!wish.wish.allocation || wish.allocation.count <= VS_SHARES_MAX + 1);
     }
     vs_policy_match(policy, "flux1-dev.safetensors", VS_PART_DIFFUSION);
 }

@@ -220,25 +220,65 @@ Test(policy, the_first_rule_that_fits_the_name_with_or_without_its_prefix_is_use
     vs_policy_free(&policy);
 }
 
-Test(policy, an_allocation_is_what_distorch_says_or_virtual_vram_with_the_donors)
+Test(policy, a_section_is_a_wish_to_the_planner)
 {
     struct vs_policy policy = expect_policy(whole_policy, "");
-    struct vs_distorch allocation;
-    cr_assert(vs_section_allocation(&policy, &policy.sections[0], GB, &allocation));
-    cr_expect_eq(allocation.form, VS_DISTORCH_BYTES);
-    cr_expect_eq(allocation.count, 3);
-    cr_assert(vs_section_allocation(&policy, &policy.sections[1], GB, &allocation));
-    cr_expect_eq(allocation.form, VS_DISTORCH_VIRTUAL);
-    cr_expect_eq(allocation.virtual_gb, 14.0);
-    cr_assert_eq(allocation.count, 3);
-    cr_expect(vs_device_equal(allocation.shares[0].device, cuda(0)));
-    cr_expect_eq(allocation.shares[0].amount, INFINITY);
-    cr_expect_eq(allocation.shares[1].amount, (double)(20 * GB));
-    cr_expect_eq(allocation.shares[2].amount, (double)(48 * GB));
-    cr_assert(vs_section_allocation(&policy, &policy.sections[4], 10 * GB, &allocation)); /* 60% */
-    cr_expect_eq(allocation.virtual_gb, 6.0);
-    cr_expect_not(vs_section_allocation(&policy, &policy.sections[2], GB, &allocation));
-    cr_expect_not(vs_section_allocation(&policy, &policy.sections[5], GB, &allocation));
+    struct vs_section_wish wish;
+    vs_section_wish(&policy, &policy.sections[0], VS_PART_DIFFUSION, GB, cuda(7), &wish); /* distorch */
+    cr_expect_str_eq(wish.wish.source, "p.yaml");
+    cr_expect_eq(wish.wish.line, 7);
+    cr_expect(vs_device_equal(wish.wish.compute, cuda(1)));
+    cr_expect_not(wish.wish.text_encoder);
+    cr_expect_eq(wish.wish.allocation, &wish.allocation);
+    cr_expect_eq(wish.allocation.form, VS_DISTORCH_BYTES);
+    cr_expect_eq(wish.allocation.count, 3);
+    cr_expect_null(wish.wish.on);
+    cr_expect_eq(wish.wish.order, VS_ORDER_DISTORCH);
+    cr_expect_eq(wish.wish.rule_count, 0);
+    cr_expect_eq(wish.wish.compute_reserve_bytes, 1536 * MB);
+
+    vs_section_wish(&policy, &policy.sections[1], VS_PART_DIFFUSION, GB, cuda(7), &wish); /* virtual-vram: 14gb */
+    cr_expect_eq(wish.wish.allocation, &wish.allocation);
+    cr_expect_eq(wish.allocation.form, VS_DISTORCH_VIRTUAL);
+    cr_expect_eq(wish.allocation.virtual_gb, 14.0);
+    cr_assert_eq(wish.allocation.count, 3);
+    cr_expect(vs_device_equal(wish.allocation.shares[0].device, cuda(0)));
+    cr_expect_eq(wish.allocation.shares[0].amount, INFINITY);
+    cr_expect_eq(wish.allocation.shares[1].amount, (double)(20 * GB));
+    cr_expect_eq(wish.allocation.shares[2].amount, (double)(48 * GB));
+    cr_expect_eq(wish.wish.order, VS_ORDER_LISTED);
+    cr_expect_eq(wish.wish.rules, policy.sections[1].rules);
+    cr_expect_eq(wish.wish.rule_count, 3);
+
+    vs_section_wish(&policy, &policy.sections[2], VS_PART_TEXT_ENCODER, GB, cuda(7), &wish); /* on: cpu */
+    cr_expect(wish.wish.text_encoder);
+    cr_expect_null(wish.wish.allocation);
+    cr_assert_eq(wish.wish.on, &wish.on);
+    cr_expect(vs_device_equal(wish.on, cpu_device));
+    vs_section_wish(&policy, &policy.sections[3], VS_PART_VAE, GB, cuda(7), &wish); /* on: compute */
+    cr_assert_eq(wish.wish.on, &wish.on);
+    cr_expect(vs_device_equal(wish.on, cuda(1)));
+    vs_section_wish(&policy, &policy.sections[4], VS_PART_DIFFUSION, 10 * GB, cuda(7), &wish); /* 60% */
+    cr_expect_eq(wish.allocation.virtual_gb, 6.0);
+    vs_section_wish(&policy, &policy.sections[5], VS_PART_DIFFUSION, GB, cuda(7), &wish); /* nothing */
+    cr_expect(!wish.wish.allocation && !wish.wish.on);
+    vs_policy_free(&policy);
+}
+
+/* Where the policy names no compute device: the allocation's, else the program's first; who computes does not lend. */
+Test(policy, the_programs_first_device_computes_where_nothing_names_another)
+{
+    struct vs_policy policy = expect_policy("version: 1\ndonors: [cuda:0, cuda:1]\nmodels:\n"
+                                            "- {match: \"a*\", virtual-vram: 1gb}\n"
+                                            "- {match: \"b*\", distorch: \"#cuda:1;4.0;cpu\"}\n",
+        "");
+    struct vs_section_wish wish;
+    vs_section_wish(&policy, &policy.sections[0], VS_PART_DIFFUSION, GB, cuda(0), &wish);
+    cr_expect(vs_device_equal(wish.wish.compute, cuda(0)));
+    cr_assert_eq(wish.allocation.count, 1);
+    cr_expect(vs_device_equal(wish.allocation.shares[0].device, cuda(1)));
+    vs_section_wish(&policy, &policy.sections[1], VS_PART_DIFFUSION, GB, cuda(0), &wish);
+    cr_expect(vs_device_equal(wish.wish.compute, cuda(1)));
     vs_policy_free(&policy);
 }
 

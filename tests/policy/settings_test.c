@@ -108,23 +108,23 @@ Test(settings, virtual_vram_and_donors_alone_are_a_policy_for_every_model)
         for (int part = VS_PART_ANY; part < VS_PART_COUNT; part++)
             cr_expect_eq(vs_policy_match(policy, models[i], (enum vs_part)part), policy->sections);
     cr_expect_eq(policy->sections[0].order, VS_ORDER_SPREAD);
-    struct vs_distorch allocation;
-    cr_assert(vs_section_allocation(policy, policy->sections, 20 * GB, &allocation));
-    cr_expect_eq(allocation.form, VS_DISTORCH_VIRTUAL);
-    cr_expect_eq(allocation.virtual_gb, 8.0);
-    cr_assert_eq(allocation.count, 2);
-    cr_expect(vs_device_equal(allocation.shares[0].device, cuda(1)));
-    cr_expect_eq(allocation.shares[0].amount, INFINITY);
-    cr_expect(vs_device_equal(allocation.shares[1].device, cpu_device));
-    cr_expect_eq(allocation.shares[1].amount, (double)(48 * GB));
+    struct vs_section_wish wish;
+    vs_section_wish(policy, policy->sections, VS_PART_VAE, 20 * GB, cuda(0), &wish);
+    cr_expect_eq(wish.wish.allocation, &wish.allocation);
+    cr_expect_eq(wish.allocation.virtual_gb, 8.0);
+    cr_assert_eq(wish.allocation.count, 2);
+    cr_expect(vs_device_equal(wish.allocation.shares[0].device, cuda(1)));
+    cr_expect_eq(wish.allocation.shares[0].amount, INFINITY);
+    cr_expect(vs_device_equal(wish.allocation.shares[1].device, cpu_device));
+    cr_expect_eq(wish.allocation.shares[1].amount, (double)(48 * GB));
     vs_settings_free(&settings);
 
     settings = load_environment((const char *const[]){"VRAMSPAN_VIRTUAL_VRAM=25%", NULL});
     cr_expect_not(settings.hides_donors);
-    cr_assert(vs_section_allocation(&settings.policy, settings.policy.sections, 20 * GB, &allocation));
-    cr_expect_eq(allocation.virtual_gb, 5.0);
-    cr_assert_eq(allocation.count, 1);
-    cr_expect(vs_device_equal(allocation.shares[0].device, cpu_device));
+    vs_section_wish(&settings.policy, settings.policy.sections, VS_PART_VAE, 20 * GB, cuda(0), &wish);
+    cr_expect_eq(wish.allocation.virtual_gb, 5.0);
+    cr_assert_eq(wish.allocation.count, 1);
+    cr_expect(vs_device_equal(wish.allocation.shares[0].device, cpu_device));
     vs_settings_free(&settings);
 }
 
