@@ -1,5 +1,6 @@
 /*
- * How a policy is read: one reader goes over one text or several, and fills one policy. For policy/policy_*.c only.
+ * How a policy is read: one reader goes over one text or several, and fills one policy. For policy/policy*.c and
+ * settings.c only.
  */
 #ifndef VRAMSPAN_POLICY_POLICY_READ_H
 #define VRAMSPAN_POLICY_POLICY_READ_H

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#define COMPUTE       "compute"
 #define SMALLEST_SIZE (UINT64_C(1) << 20) /* a number below it without a unit was hardly meant in bytes */
 
 static bool is_blank(char c)
@@ -81,19 +82,27 @@ bool vs_read_amount(struct vs_word word, struct vs_amount *amount, struct vs_dia
     return true;
 }
 
-/* Says why a word is no device that can do what `role` says ("cannot lend memory"). */
-static bool refuse_device(
-    struct vs_word word, enum vs_device_error error, const char *role, const char *hint, struct vs_diags *diags)
+/* Gives the diagnostic of a word that is no device its hint: what was probably meant, else `hint`. */
+static void hint_at_device(struct vs_word word, bool may_be_compute, const char *hint, struct vs_diags *diags)
 {
+    static const char *const compute[] = {COMPUTE};
     struct vs_device_id device;
+    if (may_be_compute && vs_suggest(word.text, word.length, compute, 1))
+        vs_diag_hint(diags, "did you mean `%s`?", COMPUTE);
+    else if (vs_device_suggest(word.text, word.length, &device))
+        vs_diag_hint(diags, "did you mean `%s`?", vs_device_format(device).text);
+    else
+        vs_diag_hint(diags, "%s", hint);
+}
+
+/* Says why a word is no device that can do what `role` says ("cannot lend memory"). */
+static void refuse_device(struct vs_word word, enum vs_device_error error, const char *role, bool may_be_compute,
+    const char *hint, struct vs_diags *diags)
+{
     const char *what = vs_device_family_what(word.text, word.length);
     vs_diag_add(diags, VS_ERROR, word.place, "`%s`%s%s%s %s: %s", shown(word).text, what ? " (" : "", what ? what : "",
         what ? ")" : "", role, vs_device_error_text(error));
-    if (vs_device_suggest(word.text, word.length, &device))
-        vs_diag_hint(diags, "did you mean `%s`?", vs_device_format(device).text);
-    else
-        vs_diag_hint(diags, "%s", hint ? hint : vs_device_error_hint(error));
-    return false;
+    hint_at_device(word, may_be_compute, hint, diags);
 }
 
 bool vs_read_compute(struct vs_word word, struct vs_device_id *device, struct vs_diags *diags)
@@ -102,8 +111,10 @@ bool vs_read_compute(struct vs_word word, struct vs_device_id *device, struct vs
                       hint[] = "name the GPU that the program computes on, like `cuda:0`";
     struct vs_device_id read;
     enum vs_device_error error = vs_device_parse(word.text, word.length, &read);
-    if (error != VS_DEVICE_OK)
-        return refuse_device(word, error, role, hint, diags);
+    if (error != VS_DEVICE_OK) {
+        refuse_device(word, error, role, false, hint, diags);
+        return false;
+    }
     if (read.family != VS_DEVICE_CUDA) {
         vs_diag_add(diags, VS_ERROR, word.place, "`%s` %s: it is no GPU", shown(word).text, role);
         vs_diag_hint(diags, "%s", hint);
@@ -139,8 +150,10 @@ bool vs_read_donor(struct vs_word word, struct vs_donor *donor, struct vs_diags 
     if (name.length && name.length == word.length && word.text[word.length - 1] == ':')
         name.length--;
     enum vs_device_error error = vs_device_parse(name.text, name.length, &read.device);
-    if (error != VS_DEVICE_OK)
-        return refuse_device(name, error, "cannot lend memory", NULL, diags);
+    if (error != VS_DEVICE_OK) {
+        refuse_device(name, error, "cannot lend memory", false, vs_device_error_hint(error), diags);
+        return false;
+    }
     if (limit < word.length || word.text[word.length - 1] == ':') {
         read.is_limited = true;
         if (!vs_read_size(vs_word_part(word, limit, word.length), &read.limit_bytes, diags))
@@ -153,28 +166,24 @@ bool vs_read_donor(struct vs_word word, struct vs_donor *donor, struct vs_diags 
 bool vs_read_target(struct vs_word word, bool cpu_for_unknown, struct vs_target *target, struct vs_diags *diags)
 {
     struct vs_target read = {0};
-    static const char compute[] = "compute";
-    if (word.length == sizeof compute - 1 && !memcmp(word.text, compute, word.length)) {
+    if (word.length == sizeof COMPUTE - 1 && !memcmp(word.text, COMPUTE, word.length)) {
         *target = (struct vs_target){.is_compute = true};
         return true;
     }
     enum vs_device_error error = vs_device_parse(word.text, word.length, &read.device);
-    if (error != VS_DEVICE_OK && cpu_for_unknown) {
-        vs_diag_add(diags, VS_WARNING, word.place, "`%s` cannot hold weights: %s; the text encoder goes to `cpu`",
-            shown(word).text, vs_device_error_text(error));
-        vs_diag_hint(diags, "write `cpu`, or a device that this machine has");
-        *target = (struct vs_target){.device = {.family = VS_DEVICE_CPU}};
+    if (error == VS_DEVICE_OK) {
+        *target = read;
         return true;
     }
-    static const char *const words[] = {compute};
-    if (error == VS_DEVICE_UNKNOWN && vs_suggest(word.text, word.length, words, 1)) {
-        vs_diag_add(diags, VS_ERROR, word.place, "`%s` names no device", shown(word).text);
-        vs_diag_hint(diags, "did you mean `%s`?", compute);
+    if (!cpu_for_unknown) {
+        refuse_device(
+            word, error, "cannot hold weights", error == VS_DEVICE_UNKNOWN, vs_device_error_hint(error), diags);
         return false;
     }
-    if (error != VS_DEVICE_OK)
-        return refuse_device(word, error, "cannot hold weights", NULL, diags);
-    *target = read;
+    vs_diag_add(diags, VS_WARNING, word.place, "`%s` cannot hold weights: %s; the text encoder goes to `cpu`",
+        shown(word).text, vs_device_error_text(error));
+    hint_at_device(word, error == VS_DEVICE_UNKNOWN, "write `cpu`, or a device that this machine has", diags);
+    *target = (struct vs_target){.device = {.family = VS_DEVICE_CPU}};
     return true;
 }
 
