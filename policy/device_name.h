@@ -43,6 +43,14 @@ enum vs_device_error vs_device_parse(const char *text, size_t length, struct vs_
 const char *vs_device_error_text(enum vs_device_error error);
 const char *vs_device_error_hint(enum vs_device_error error);
 
+/* What a name's family is ("an Intel GPU"), or NULL for one that is served or not known. */
+const char *vs_device_family_what(const char *text, size_t length);
+/* Whether there is a family of this name (without colon), and whether its devices have numbers. */
+bool vs_device_family_known(const char *text, size_t length);
+bool vs_device_family_counts(const char *text, size_t length);
+/* The device that a name of no family most probably means (`gpu:1`, `CUDA:1`, `cdua:1`); false: no guess. */
+bool vs_device_suggest(const char *text, size_t length, struct vs_device_id *device);
+
 bool vs_device_equal(struct vs_device_id a, struct vs_device_id b);
 struct vs_device_name {
     char text[VS_DEVICE_NAME_BYTES];

@@ -49,6 +49,20 @@ static void take_excerpt(struct vs_diag *diag, struct vs_place place)
     diag->caret = column - first;
 }
 
+/* Drops the last warning of a full list, so that an error finds room. */
+static bool make_room(struct vs_diags *diags)
+{
+    size_t i = diags->count;
+    while (i > 0 && diags->items[i - 1].severity != VS_WARNING)
+        i--;
+    if (!i)
+        return false;
+    release(&diags->items[i - 1]);
+    memmove(&diags->items[i - 1], &diags->items[i], (diags->count - i) * sizeof *diags->items);
+    diags->count--;
+    return true;
+}
+
 void vs_diag_vadd(
     struct vs_diags *diags, enum vs_severity severity, struct vs_place place, const char *format, va_list arguments)
 {
@@ -57,7 +71,8 @@ void vs_diag_vadd(
     diags->error_count += severity == VS_ERROR;
     if (diags->count == VS_DIAGS_MAX) {
         diags->dropped++;
-        return;
+        if (severity != VS_ERROR || !make_room(diags))
+            return;
     }
     if (!diags->items)
         diags->items = calloc(VS_DIAGS_MAX, sizeof *diags->items);
@@ -111,6 +126,24 @@ void vs_diag_out_of_memory(struct vs_diags *diags)
 {
     diags->out_of_memory = true;
     diags->error_count++;
+    diags->last_kept = false;
+}
+
+static bool is_behind(const struct vs_diag *a, const struct vs_diag *b)
+{
+    return a->line != b->line ? a->line > b->line : a->column > b->column;
+}
+
+/* By insertion: the list is short, and diagnostics of one place keep the order in which they were added. */
+void vs_diags_sort(struct vs_diags *diags, size_t first)
+{
+    for (size_t i = first + 1; i < diags->count; i++) {
+        struct vs_diag diag = diags->items[i];
+        size_t k = i;
+        for (; k > first && is_behind(&diags->items[k - 1], &diag); k--)
+            diags->items[k] = diags->items[k - 1];
+        diags->items[k] = diag;
+    }
     diags->last_kept = false;
 }
 

@@ -8,8 +8,8 @@
  *       hint: did you mean `distorch`?
  *
  * A list begins as {0} and belongs to one thread at a time. It copies what it is given. It is bounded: beyond
- * VS_DIAGS_MAX entries, or out of memory, diagnostics are counted and not kept; error_count is right in any case, and
- * whoever reports failure has raised it.
+ * VS_DIAGS_MAX entries, or out of memory, diagnostics are counted and not kept, warnings before errors; error_count is
+ * right in any case, and whoever reports failure has raised it.
  */
 #ifndef VRAMSPAN_POLICY_DIAG_H
 #define VRAMSPAN_POLICY_DIAG_H
@@ -54,6 +54,9 @@ void vs_diag_vadd(struct vs_diags *diags, enum vs_severity severity, struct vs_p
 void vs_diag_hint(struct vs_diags *diags, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* An allocation failed: an error that needs no memory. */
 void vs_diag_out_of_memory(struct vs_diags *diags);
+
+/* Puts the diagnostics from index `first` on, which are about one file, in the order of their places. */
+void vs_diags_sort(struct vs_diags *diags, size_t first);
 
 /* Appends one diagnostic, or the whole list, as lines that end in a newline. */
 void vs_diag_render(const struct vs_diag *diag, struct vs_text *text);

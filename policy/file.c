@@ -79,18 +79,20 @@ int vs_file_open(const char *path, const char *what, uint64_t *bytes, struct vs_
 {
     const struct vs_source source = {.name = path};
     struct stat status;
-    int descriptor;
+    int descriptor, error = 0;
 
     do /* not to wait for the other end of a named pipe */
         descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     while (descriptor < 0 && errno == EINTR);
     if (descriptor < 0 || fstat(descriptor, &status) < 0) {
-        add_errno(diags, &source, what, errno);
+        error = errno;
+        add_errno(diags, &source, what, error);
         goto fail;
     }
     if (!S_ISREG(status.st_mode)) {
-        if (S_ISDIR(status.st_mode)) {
-            add_errno(diags, &source, what, EISDIR);
+        error = S_ISDIR(status.st_mode) ? EISDIR : EINVAL;
+        if (error == EISDIR) {
+            add_errno(diags, &source, what, error);
         } else {
             vs_diag_add(
                 diags, VS_ERROR, vs_place_of_file(&source), "cannot read the %s: it is not a regular file", what);
@@ -103,5 +105,11 @@ int vs_file_open(const char *path, const char *what, uint64_t *bytes, struct vs_
 fail:
     if (descriptor >= 0)
         close(descriptor);
+    errno = error;
     return -1;
+}
+
+ssize_t vs_file_pread(void *context, void *buffer, size_t bytes, uint64_t offset)
+{
+    return pread(*(const int *)context, buffer, bytes, (off_t)offset);
 }

@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /*
  * Reads the file, or the pipe, up to its end into *data (owned by the caller, freed with free; a NUL follows the last
@@ -18,8 +19,10 @@
 int vs_file_read(
     const char *path, const char *what, size_t max_bytes, char **data, size_t *bytes, struct vs_diags *diags);
 
-/* Opens a regular file for reading and tells its size. Returns the descriptor (the caller closes), or -1 with an error.
- */
+/* Opens a regular file for reading and tells its size. Returns the descriptor (the caller closes), or -1 with an error
+ * and errno. */
 int vs_file_open(const char *path, const char *what, uint64_t *bytes, struct vs_diags *diags);
+/* Reads from the descriptor at `context`, as vs_pread_function (input.h) has it. */
+ssize_t vs_file_pread(void *context, void *buffer, size_t bytes, uint64_t offset);
 
 #endif

@@ -1,5 +1,7 @@
 /*
- * The tensors of a file that count for placement. See model.h.
+ * The tensors of a file by part. See model.h.
+ *
+ * One block of pointers: all tensors in the file's order, then again part by part.
  */
 #include "model.h"
 
@@ -7,40 +9,46 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_diffusion(const struct vs_tensor *tensor)
+static bool is_of_checkpoint(const struct vs_tensor *tensor)
 {
-    static const char prefix[] = "model.diffusion_model.";
-    return !strncmp(tensor->name, prefix, sizeof prefix - 1);
+    return tensor->part == VS_PART_DIFFUSION && tensor->prefix_bytes;
 }
 
-int vs_model_init(struct vs_model *model, struct vs_safetensors *file, struct vs_diags *diags)
+int vs_model_init(struct vs_model *model, struct vs_header *file, struct vs_diags *diags)
 {
     *model = (struct vs_model){.file = *file};
-    *file = (struct vs_safetensors){0};
+    *file = (struct vs_header){0};
     size_t count = model->file.tensor_count;
-    bool is_checkpoint = false;
-    for (size_t i = 0; i < count && !is_checkpoint; i++)
-        is_checkpoint = is_diffusion(&model->file.tensors[i]);
-
-    model->tensors = malloc((count + 1) * sizeof *model->tensors);
-    if (!model->tensors) {
+    const struct vs_tensor **pointers = malloc((2 * count + 1) * sizeof *pointers);
+    if (!pointers) {
         vs_diag_out_of_memory(diags);
         vs_model_free(model);
         return -1;
     }
-    for (size_t i = 0; i < count; i++) {
-        const struct vs_tensor *tensor = &model->file.tensors[i];
-        if (is_checkpoint && !is_diffusion(tensor))
-            continue;
-        model->tensors[model->tensor_count++] = tensor;
-        model->total_bytes += tensor->bytes; /* they do not overlap in the file, so the sum cannot */
+    bool is_checkpoint = false;
+    for (int part = 0; part < VS_PART_COUNT; part++) {
+        struct vs_tensors *tensors = &model->parts[part];
+        tensors->items = pointers;
+        for (size_t i = 0; i < count; i++) {
+            const struct vs_tensor *tensor = &model->file.tensors[i];
+            if (part != VS_PART_ANY && part != tensor->part)
+                continue;
+            tensors->items[tensors->count++] = tensor;
+            tensors->bytes += tensor->bytes; /* at most the files' bytes: they do not overlap */
+            is_checkpoint |= is_of_checkpoint(tensor);
+        }
+        pointers += tensors->count;
     }
+    const struct vs_tensors *counting = &model->parts[is_checkpoint ? VS_PART_DIFFUSION : VS_PART_ANY];
+    model->tensors = counting->items;
+    model->tensor_count = counting->count;
+    model->total_bytes = counting->bytes;
     return 0;
 }
 
 void vs_model_free(struct vs_model *model)
 {
-    free(model->tensors);
-    vs_safetensors_free(&model->file);
+    free(model->parts[VS_PART_ANY].items); /* the block begins with them */
+    vs_header_free(&model->file);
     *model = (struct vs_model){0};
 }

@@ -1,257 +1,231 @@
 /*
- * The policy's keys, each with the function that reads it. See policy.h.
+ * A policy as a whole: from files and texts to one struct, and the questions to it. See policy.h.
  */
 #include "policy.h"
 
 #include "file.h"
-#include "schema.h"
-#include "suggest.h"
+#include "glob.h"
+#include "policy_files.h"
+#include "policy_read.h"
 
-#include <fnmatch.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define MATCH_HINT    "write a glob for the file's name: match: \"flux1-*.safetensors\""
-#define DISTORCH_HINT "say what each device takes: distorch: \"cuda:0,600mb;cuda:1,500mb;cpu,*\""
+/* Steps of comparing globs, some nanoseconds each: enough for thousands of pairs, and a bound for hostile files. */
+enum { GLOB_STEPS = 4000000 };
 
-static void read_version(const struct vs_schema *schema, const struct vs_yaml_node *value, void *target)
+void vs_policy_reader_init(struct vs_policy_reader *reader, struct vs_policy *policy, struct vs_diags *diags)
 {
-    (void)target;
-    const struct vs_yaml_node *word = vs_schema_word(schema, value, "a version number", "write `version: 1`");
-    if (!word)
-        return;
-    if (!word->quoted && !strcmp(word->text, "1"))
-        return;
-    bool is_number = !word->quoted && strspn(word->text, "0123456789") == word->length;
-    vs_diag_add(schema->diags, VS_ERROR, vs_yaml_place(schema->tree, word),
-        is_number ? "version %s of the policy language is not known to this build, which reads version %d"
-                  : "`%s` is no version number; this build reads version %d",
-        vs_quote(word->text, word->length).text, VS_POLICY_VERSION);
-    vs_diag_hint(schema->diags,
-        is_number ? "write `version: %d`, or use a newer vramspan" : "write `version: %d`, without quotes",
-        VS_POLICY_VERSION);
-}
-
-static void read_compute(const struct vs_schema *schema, const struct vs_yaml_node *value, void *target)
-{
-    static const char hint[] = "name the GPU that the program computes on: `compute: cuda:0`";
-    struct vs_policy *policy = target;
-    const struct vs_yaml_node *word = vs_schema_word(schema, value, "a device name", hint);
-    if (!word)
-        return;
-    struct vs_place place = vs_yaml_text_place(schema->tree, word);
-    struct vs_quoted shown = vs_quote(word->text, word->length);
-    enum vs_device_error error = vs_device_parse(word->text, word->length, &policy->compute);
-    if (error != VS_DEVICE_OK) {
-        vs_diag_add(schema->diags, VS_ERROR, place, "`%s` cannot be the compute device: %s", shown.text,
-            vs_device_error_text(error));
-        vs_diag_hint(schema->diags, "%s", hint);
-    } else if (policy->compute.family != VS_DEVICE_CUDA) {
-        vs_diag_add(schema->diags, VS_ERROR, place, "`%s` cannot be the compute device: it is no GPU", shown.text);
-        vs_diag_hint(schema->diags, "%s", hint);
-    } else {
-        policy->has_compute = true;
-    }
-}
-
-static void read_on_error(const struct vs_schema *schema, const struct vs_yaml_node *value, void *target)
-{
-    static const char *const names[] = {[VS_ON_ERROR_STOP] = "stop", [VS_ON_ERROR_PASSTHROUGH] = "passthrough"};
-    enum { COUNT = sizeof names / sizeof *names };
-    static const char hint[] = "write `stop` (end the program with a message) or `passthrough` (run without spreading)";
-    struct vs_policy *policy = target;
-    const struct vs_yaml_node *word = vs_schema_word(schema, value, "`stop` or `passthrough`", hint);
-    if (!word)
-        return;
-    for (size_t i = 0; i < COUNT; i++) {
-        if (!strcmp(word->text, names[i])) {
-            policy->on_error = (enum vs_on_error)i;
-            return;
-        }
-    }
-    vs_diag_add(schema->diags, VS_ERROR, vs_yaml_text_place(schema->tree, word), "`%s` is no way to treat an error",
-        vs_quote(word->text, word->length).text);
-    const char *meant = vs_suggest(word->text, word->length, names, COUNT);
-    vs_diag_hint(schema->diags, meant ? "did you mean `%s`?" : "%s", meant ? meant : hint);
-}
-
-/* Adds one glob to the section. */
-static void read_pattern(
-    const struct vs_schema *schema, const struct vs_yaml_node *value, struct vs_policy_section *section)
-{
-    const struct vs_yaml_node *word = vs_schema_word(schema, value, "a glob for a file's name", MATCH_HINT);
-    if (!word)
-        return;
-    const char *slash = strchr(word->text, '/');
-    struct vs_place place = vs_yaml_text_place(schema->tree, word);
-    if (slash) {
-        if (word->exact)
-            place = vs_place_advance(place, word->text, (size_t)(slash - word->text));
-        vs_diag_add(schema->diags, VS_ERROR, place, "`%s` contains a `/`: globs are compared with the file's base name",
-            vs_quote(word->text, word->length).text);
-        vs_diag_hint(
-            schema->diags, "leave the folders out: match: \"%s\"", vs_quote_string(strrchr(slash, '/') + 1).text);
-        return;
-    }
-    if (word->length > VS_POLICY_PATTERN_MAX) {
-        vs_diag_add(schema->diags, VS_ERROR, place, "the glob is longer than any file's name (%d bytes)",
-            VS_POLICY_PATTERN_MAX);
-        vs_diag_hint(schema->diags, MATCH_HINT);
-        return;
-    }
-    char *copy = strdup(word->text);
-    char **patterns = copy ? realloc(section->patterns, (section->pattern_count + 1) * sizeof *patterns) : NULL;
-    if (!patterns) {
-        free(copy);
-        vs_diag_out_of_memory(schema->diags);
-        return;
-    }
-    patterns[section->pattern_count++] = copy;
-    section->patterns = patterns;
-}
-
-static void read_match(const struct vs_schema *schema, const struct vs_yaml_node *value, void *target)
-{
-    if (value->kind != VS_YAML_LIST) {
-        read_pattern(schema, value, target);
-        return;
-    }
-    if (!value->first_child) {
-        vs_diag_add(schema->diags, VS_ERROR, vs_yaml_place(schema->tree, value), "the list of globs is empty");
-        vs_diag_hint(schema->diags, MATCH_HINT);
-    }
-    for (const struct vs_yaml_node *item = vs_schema_first(schema, value); item; item = vs_schema_next(schema, item))
-        read_pattern(schema, item, target);
-}
-
-static void read_distorch(const struct vs_schema *schema, const struct vs_yaml_node *value, void *target)
-{
-    struct vs_policy_section *section = target;
-    const struct vs_yaml_node *word = vs_schema_word(schema, value, "a DisTorch allocation string", DISTORCH_HINT);
-    if (word)
-        vs_distorch_parse(word->text, word->length, vs_yaml_text_place(schema->tree, word), word->exact,
-            &section->shares, schema->diags);
-}
-
-static const struct vs_schema_key section_keys[] = {
-    {"match", read_match, MATCH_HINT},
-    {"distorch", read_distorch, DISTORCH_HINT},
-};
-
-/* A glob that stands in an earlier section too never decides anything here. */
-static void warn_of_shadowed_patterns(const struct vs_schema *schema, const struct vs_policy *policy,
-    const struct vs_policy_section *section, struct vs_place place)
-{
-    for (size_t i = 0; i < section->pattern_count; i++) {
-        for (size_t s = 0; s < policy->section_count; s++) {
-            const struct vs_policy_section *earlier = &policy->sections[s];
-            for (size_t k = 0; k < earlier->pattern_count; k++) {
-                if (strcmp(earlier->patterns[k], section->patterns[i]) != 0)
-                    continue;
-                vs_diag_add(schema->diags, VS_WARNING, place,
-                    "`%s` also stands in the section in line %zu, which comes first and is used",
-                    vs_quote_string(section->patterns[i]).text, earlier->line);
-                vs_diag_hint(schema->diags, "remove one of the two, or put the narrower glob first");
-                return;
-            }
-        }
-    }
-}
-
-static void free_section(struct vs_policy_section *section)
-{
-    for (size_t i = 0; i < section->pattern_count; i++)
-        free(section->patterns[i]);
-    free(section->patterns);
-}
-
-static void read_models(const struct vs_schema *schema, const struct vs_yaml_node *value, void *target)
-{
-    struct vs_policy *policy = target;
-    if (value->kind != VS_YAML_LIST) {
-        vs_diag_add(schema->diags, VS_ERROR, vs_yaml_place(schema->tree, value), "`models` must be a list, not %s",
-            value->kind == VS_YAML_SCALAR && !value->length ? "nothing" : vs_yaml_kind_name(value->kind));
-        vs_diag_hint(schema->diags, "begin each section with a dash: `- match: \"flux1-*.safetensors\"`");
-        return;
-    }
-    for (const struct vs_yaml_node *item = vs_schema_first(schema, value); item; item = vs_schema_next(schema, item)) {
-        struct vs_policy_section section = {.line = item->line};
-        vs_schema_read(
-            schema, item, "the model's section", section_keys, sizeof section_keys / sizeof *section_keys, &section);
-        warn_of_shadowed_patterns(schema, policy, &section, vs_yaml_place(schema->tree, item));
-        struct vs_policy_section *sections = realloc(policy->sections, (policy->section_count + 1) * sizeof *sections);
-        if (!sections) {
-            free_section(&section);
-            vs_diag_out_of_memory(schema->diags);
-            return;
-        }
-        sections[policy->section_count++] = section;
-        policy->sections = sections;
-    }
-}
-
-static const struct vs_schema_key policy_keys[] = {
-    {"version", read_version, "begin the file with `version: 1`"},
-    {"compute", read_compute, NULL},
-    {"on-error", read_on_error, NULL},
-    {"models", read_models, NULL},
-};
-
-int vs_policy_parse(const char *name, const char *text, size_t bytes, struct vs_policy *policy, struct vs_diags *diags)
-{
-    size_t errors_before = diags->error_count;
-    struct vs_yaml_tree tree;
     *policy = (struct vs_policy){.on_error = VS_ON_ERROR_STOP};
-    if (vs_yaml_read(name, text, bytes, &tree, diags))
-        return -1;
-    struct vs_schema schema = {.tree = &tree, .diags = diags};
-    policy->name = strdup(name);
-    if (!policy->name) {
-        vs_diag_out_of_memory(diags);
-    } else if (!tree.count) {
-        vs_diag_add(diags, VS_ERROR, vs_place_of_file(&tree.source), "the policy is empty");
-        vs_diag_hint(diags, "begin the file with `version: 1`");
-    } else {
-        vs_schema_read(
-            &schema, &tree.nodes[0], "the policy", policy_keys, sizeof policy_keys / sizeof *policy_keys, policy);
-    }
-    vs_yaml_free(&tree);
-    if (diags->error_count == errors_before)
+    *reader = (struct vs_policy_reader){.policy = policy, .diags = diags, .glob_steps = GLOB_STEPS};
+}
+
+void vs_policy_fill_in(struct vs_policy *policy)
+{
+    if (policy->has_donors)
+        return;
+    policy->donors[0] = (struct vs_donor){.device = {.family = VS_DEVICE_CPU}};
+    policy->donor_count = 1;
+}
+
+int vs_policy_reader_end(struct vs_policy_reader *reader, size_t errors_before)
+{
+    struct vs_policy *policy = reader->policy;
+    if (reader->diags->error_count == errors_before) {
+        vs_policy_fill_in(policy);
         return 0;
+    }
     enum vs_on_error on_error = policy->on_error;
     vs_policy_free(policy);
     policy->on_error = on_error;
     return -1;
 }
 
-int vs_policy_load(const char *path, struct vs_policy *policy, struct vs_diags *diags)
+static void set_name(struct vs_policy_reader *reader, const char *name)
+{
+    reader->policy->name = strdup(name);
+    if (!reader->policy->name)
+        vs_diag_out_of_memory(reader->diags);
+}
+
+int vs_policy_parse(const char *name, const char *text, size_t bytes, struct vs_policy *policy, struct vs_diags *diags)
+{
+    size_t errors_before = diags->error_count;
+    struct vs_policy_reader reader;
+    vs_policy_reader_init(&reader, policy, diags);
+    set_name(&reader, name);
+    vs_policy_read_text(&reader, name, text, bytes);
+    return vs_policy_reader_end(&reader, errors_before);
+}
+
+static void read_file(struct vs_policy_reader *reader, const char *path)
 {
     char *text;
     size_t bytes;
-    *policy = (struct vs_policy){.on_error = VS_ON_ERROR_STOP};
-    if (vs_file_read(path, "policy", VS_YAML_BYTES_MAX, &text, &bytes, diags))
-        return -1;
-    int result = vs_policy_parse(path, text, bytes, policy, diags);
+    if (vs_file_read(path, "policy", VS_YAML_BYTES_MAX, &text, &bytes, reader->diags))
+        return;
+    vs_policy_read_text(reader, path, text, bytes);
     free(text);
+}
+
+int vs_policy_load_files(
+    const char *name, const struct vs_policy_files *files, struct vs_policy *policy, struct vs_diags *diags)
+{
+    size_t errors_before = diags->error_count;
+    struct vs_policy_reader reader;
+    vs_policy_reader_init(&reader, policy, diags);
+    set_name(&reader, name);
+    for (size_t i = 0; i < files->count; i++)
+        read_file(&reader, files->paths[i]);
+    return vs_policy_reader_end(&reader, errors_before);
+}
+
+int vs_policy_load(const char *path, struct vs_policy *policy, struct vs_diags *diags)
+{
+    struct vs_policy_files files = {.paths = (char *[]){(char *)path}, .count = 1};
+    if (!vs_policy_is_folder(path))
+        return vs_policy_load_files(path, &files, policy, diags);
+    *policy = (struct vs_policy){.on_error = VS_ON_ERROR_STOP};
+    if (vs_policy_files_find(path, &files, diags))
+        return -1;
+    if (!files.count)
+        vs_policy_files_explain_none(path, &files, diags);
+    int result = files.count ? vs_policy_load_files(path, &files, policy, diags) : -1;
+    vs_policy_files_free(&files);
     return result;
 }
 
-const struct vs_policy_section *vs_policy_match(const struct vs_policy *policy, const char *path)
+struct vs_policy_section *vs_policy_add_section(struct vs_policy *policy, struct vs_diags *diags)
+{
+    struct vs_policy_section *sections = realloc(policy->sections, (policy->section_count + 1) * sizeof *sections);
+    if (!sections) {
+        vs_diag_out_of_memory(diags);
+        return NULL;
+    }
+    policy->sections = sections;
+    sections[policy->section_count] = (struct vs_policy_section){0};
+    return &sections[policy->section_count++];
+}
+
+bool vs_globs_add(struct vs_globs *globs, const char *glob, struct vs_diags *diags)
+{
+    char **items = realloc(globs->items, (globs->count + 1) * sizeof *items);
+    char *copy = items ? strdup(glob) : NULL;
+    if (items)
+        globs->items = items;
+    if (!copy) {
+        vs_diag_out_of_memory(diags);
+        return false;
+    }
+    globs->items[globs->count++] = copy;
+    return true;
+}
+
+void vs_globs_free(struct vs_globs *globs)
+{
+    for (size_t i = 0; i < globs->count; i++)
+        free(globs->items[i]);
+    free(globs->items);
+    *globs = (struct vs_globs){0};
+}
+
+static bool match(const struct vs_globs *globs, const char *text)
+{
+    for (size_t i = 0; i < globs->count; i++)
+        if (vs_glob_matches(globs->items[i], text))
+            return true;
+    return false;
+}
+
+const struct vs_policy_section *vs_policy_match(const struct vs_policy *policy, const char *path, enum vs_part part)
 {
     const char *slash = strrchr(path, '/');
     const char *name = slash ? slash + 1 : path;
-    for (size_t s = 0; s < policy->section_count; s++)
-        for (size_t i = 0; i < policy->sections[s].pattern_count; i++)
-            if (!fnmatch(policy->sections[s].patterns[i], name, 0))
-                return &policy->sections[s];
+    for (size_t i = 0; i < policy->section_count; i++) {
+        const struct vs_policy_section *section = &policy->sections[i];
+        bool fits_part = part == VS_PART_ANY || section->part == VS_PART_ANY || section->part == part;
+        if (fits_part && match(&section->globs, name))
+            return section;
+    }
     return NULL;
 }
 
-void vs_policy_free(struct vs_policy *policy)
+/* Virtual VRAM of a part of so many bytes, with the policy's donors; who computes does not lend. */
+static struct vs_distorch virtual_vram(const struct vs_policy *policy, const struct vs_policy_section *section,
+    uint64_t part_bytes, struct vs_device_id compute)
+{
+    struct vs_distorch allocation =
+        vs_distorch_virtual((double)vs_amount_bytes(&section->virtual_vram, part_bytes) / (1u << 30));
+    for (size_t i = 0; i < policy->donor_count; i++) {
+        const struct vs_donor *donor = &policy->donors[i];
+        if (!vs_device_equal(donor->device, compute))
+            vs_distorch_lend(&allocation, donor->device, donor->is_limited ? (double)donor->limit_bytes : INFINITY);
+    }
+    return allocation;
+}
+
+void vs_section_wish(const struct vs_policy *policy, const struct vs_policy_section *section, enum vs_part part,
+    uint64_t part_bytes, struct vs_device_id first_device, struct vs_section_wish *wish)
+{
+    bool has_own = section->sharing == VS_SHARING_DISTORCH && section->distorch.has_compute;
+    struct vs_device_id compute =
+        policy->has_compute ? policy->compute : (has_own ? section->distorch.compute : first_device);
+    *wish = (struct vs_section_wish){.wish = {
+                                         .source = section->file,
+                                         .line = section->line,
+                                         .compute = compute,
+                                         .text_encoder = part == VS_PART_TEXT_ENCODER,
+                                         .order = section->order,
+                                         .rules = section->rules,
+                                         .rule_count = section->rule_count,
+                                         .compute_reserve_bytes = policy->compute_reserve_bytes,
+                                     }};
+    if (section->sharing == VS_SHARING_ON) {
+        wish->on = section->on.is_compute ? compute : section->on.device;
+        wish->wish.on = &wish->on;
+    } else if (section->sharing == VS_SHARING_DISTORCH) {
+        wish->allocation = section->distorch;
+        wish->wish.allocation = &wish->allocation;
+    } else if (section->sharing == VS_SHARING_VIRTUAL_VRAM) {
+        wish->allocation = virtual_vram(policy, section, part_bytes, compute);
+        wish->wish.allocation = &wish->allocation;
+    }
+}
+
+size_t vs_rule_of(const struct vs_plan_rule *rules, size_t rule_count, const char *tensor_name)
+{
+    size_t i = 0, prefix_bytes;
+    vs_part_of_name(tensor_name, &prefix_bytes);
+    while (i < rule_count && !vs_glob_matches(rules[i].pattern, tensor_name) &&
+           !(prefix_bytes && vs_glob_matches(rules[i].pattern, tensor_name + prefix_bytes)))
+        i++;
+    return i;
+}
+
+static void free_section(struct vs_policy_section *section)
+{
+    vs_globs_free(&section->globs);
+    for (size_t i = 0; i < section->rule_count; i++)
+        free((char *)section->rules[i].pattern);
+    free(section->rules);
+}
+
+void vs_policy_drop_sections(struct vs_policy *policy)
 {
     for (size_t i = 0; i < policy->section_count; i++)
         free_section(&policy->sections[i]);
     free(policy->sections);
+    policy->sections = NULL;
+    policy->section_count = 0;
+}
+
+void vs_policy_free(struct vs_policy *policy)
+{
+    vs_policy_drop_sections(policy);
+    for (size_t i = 0; i < policy->file_count; i++)
+        free(policy->files[i]);
+    free(policy->files);
     free(policy->name);
     *policy = (struct vs_policy){.on_error = VS_ON_ERROR_STOP};
 }

@@ -3,6 +3,7 @@
  */
 #include "suggest.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -39,6 +40,17 @@ static unsigned distance(const char *a, size_t a_length, const char *b, size_t b
     return rows[a_length % 3][b_length];
 }
 
+/* `compute_device` for `compute` */
+static bool goes_on_behind(const char *word, size_t length, const char *candidate, size_t candidate_length)
+{
+    if (length <= candidate_length || fold(word[candidate_length]) != '-')
+        return false;
+    for (size_t i = 0; i < candidate_length; i++)
+        if (fold(word[i]) != fold(candidate[i]))
+            return false;
+    return true;
+}
+
 const char *vs_suggest(const char *word, size_t length, const char *const *candidates, size_t count)
 {
     const char *best = NULL;
@@ -50,6 +62,8 @@ const char *vs_suggest(const char *word, size_t length, const char *const *candi
         if (candidate_length > LONGEST)
             continue;
         unsigned edits = distance(word, length, candidates[i], candidate_length);
+        if (edits > 2 && goes_on_behind(word, length, candidates[i], candidate_length))
+            edits = 2;
         if (edits < best_distance && edits <= (candidate_length + 2) / 3 && edits < candidate_length) {
             best = candidates[i];
             best_distance = edits;

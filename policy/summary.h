@@ -5,7 +5,7 @@
 #ifndef VRAMSPAN_POLICY_SUMMARY_H
 #define VRAMSPAN_POLICY_SUMMARY_H
 
-#include "plan.h"
+#include "quota.h"
 #include "text.h"
 
 struct vs_summary {

@@ -4,9 +4,10 @@
  */
 #include "yaml_tree.h"
 
+#include "yaml_error.h"
+
 #include <stdlib.h>
 #include <string.h>
-#include <yaml.h>
 
 struct level {
     uint32_t node;
@@ -20,6 +21,7 @@ struct builder {
     struct level levels[VS_YAML_DEPTH_MAX];
     unsigned depth;
     unsigned documents;
+    bool ended;              /* by a second document: what follows is not read */
     struct vs_cursor cursor; /* behind the scalar read last */
 };
 
@@ -28,21 +30,31 @@ static struct vs_place place_of_mark(const struct builder *builder, yaml_mark_t 
     return (struct vs_place){&builder->tree->source, mark.line + 1, mark.column + 1};
 }
 
-static int refuse(const struct builder *builder, yaml_mark_t mark, const char *message, const char *hint)
+static void report(const struct builder *builder, yaml_mark_t mark, const char *message, const char *hint)
 {
     vs_diag_add(builder->diags, VS_ERROR, place_of_mark(builder, mark), "%s", message);
     vs_diag_hint(builder->diags, "%s", hint);
+}
+
+/* The same for what ends the reading. */
+static int refuse(const struct builder *builder, yaml_mark_t mark, const char *message, const char *hint)
+{
+    report(builder, mark, message, hint);
     return -1;
 }
 
 /* Takes the scalar's value, and finds out whether the source shows it letter by letter. */
 static int fill_scalar(struct builder *builder, const yaml_event_t *event, struct vs_yaml_node *node)
 {
-    const char *value = (const char *)event->data.scalar.value;
-    size_t length = event->data.scalar.length;
-    yaml_scalar_style_t style = event->data.scalar.style;
-    if (memchr(value, 0, length))
-        return refuse(builder, event->start_mark, "a word contains the character NUL", "take the `\\0` out of it");
+    bool has_value = event->type == YAML_SCALAR_EVENT;
+    const char *value = has_value ? (const char *)event->data.scalar.value : "";
+    size_t length = has_value ? event->data.scalar.length : 0;
+    yaml_scalar_style_t style = has_value ? event->data.scalar.style : YAML_PLAIN_SCALAR_STYLE;
+    if (memchr(value, 0, length)) {
+        report(builder, event->start_mark, "a word contains the character NUL", "take the `\\0` out of it");
+        node->refused = true;
+        length = 0;
+    }
     node->quoted = style != YAML_PLAIN_SCALAR_STYLE;
     bool in_quotes = style == YAML_SINGLE_QUOTED_SCALAR_STYLE || style == YAML_DOUBLE_QUOTED_SCALAR_STYLE;
     node->text_column = node->column + in_quotes;
@@ -83,7 +95,7 @@ static int grow(struct builder *builder, yaml_mark_t mark)
     return 0;
 }
 
-/* Hangs a new node under the innermost open one. */
+/* Hangs a new node under the innermost open one. An alias is a scalar without a value. */
 static int add_node(struct builder *builder, enum vs_yaml_kind kind, const yaml_event_t *event)
 {
     struct vs_yaml_tree *tree = builder->tree;
@@ -98,6 +110,7 @@ static int add_node(struct builder *builder, enum vs_yaml_kind kind, const yaml_
             return refuse(builder, event->start_mark, "a key must be a single word", "write `key: value`");
         parent->expects_value = !parent->expects_value;
     }
+    node.refused = event->type == YAML_ALIAS_EVENT;
     if (kind == VS_YAML_SCALAR && fill_scalar(builder, event, &node))
         return -1;
     tree->nodes[tree->count++] = node;
@@ -116,42 +129,41 @@ static int add_node(struct builder *builder, enum vs_yaml_kind kind, const yaml_
     return 0;
 }
 
-static int refuse_properties(
+static void report_properties(
     const struct builder *builder, const yaml_event_t *event, const yaml_char_t *anchor, const yaml_char_t *tag)
 {
     if (anchor)
-        return refuse(builder, event->start_mark, "anchors (`&name`) are not used in this file",
+        report(builder, event->start_mark, "anchors (`&name`) are not used in this file",
             "write the value out; if a text begins with `&`, put it in quotes");
     if (tag)
-        return refuse(builder, event->start_mark, "tags (`!name`) are not used in this file",
+        report(builder, event->start_mark, "tags (`!name`) are not used in this file",
             "remove the tag; if a text begins with `!`, put it in quotes");
-    return 0;
 }
 
 static int take_event(struct builder *builder, const yaml_event_t *event)
 {
     switch (event->type) {
     case YAML_DOCUMENT_START_EVENT:
-        if (builder->documents++)
-            return refuse(builder, event->start_mark, "the file has more than one document",
+        if (builder->documents++) {
+            report(builder, event->start_mark, "the file has more than one document",
                 "remove the `---` line and what follows it");
-        if (event->data.document_start.tag_directives.start != event->data.document_start.tag_directives.end)
-            return refuse(builder, event->start_mark, "tags are not used in this file", "remove the `%TAG` line");
+            builder->ended = true;
+        } else if (event->data.document_start.tag_directives.start != event->data.document_start.tag_directives.end) {
+            report(builder, event->start_mark, "tags are not used in this file", "remove the `%TAG` line");
+        }
         return 0;
     case YAML_ALIAS_EVENT:
-        return refuse(builder, event->start_mark, "aliases (`*name`) are not used in this file",
+        report(builder, event->start_mark, "aliases (`*name`) are not used in this file",
             "write the value out; if a text begins with `*`, put it in quotes: \"*.safetensors\"");
+        return add_node(builder, VS_YAML_SCALAR, event);
     case YAML_SCALAR_EVENT:
-        if (refuse_properties(builder, event, event->data.scalar.anchor, event->data.scalar.tag))
-            return -1;
+        report_properties(builder, event, event->data.scalar.anchor, event->data.scalar.tag);
         return add_node(builder, VS_YAML_SCALAR, event);
     case YAML_SEQUENCE_START_EVENT:
-        if (refuse_properties(builder, event, event->data.sequence_start.anchor, event->data.sequence_start.tag))
-            return -1;
+        report_properties(builder, event, event->data.sequence_start.anchor, event->data.sequence_start.tag);
         return add_node(builder, VS_YAML_LIST, event);
     case YAML_MAPPING_START_EVENT:
-        if (refuse_properties(builder, event, event->data.mapping_start.anchor, event->data.mapping_start.tag))
-            return -1;
+        report_properties(builder, event, event->data.mapping_start.anchor, event->data.mapping_start.tag);
         return add_node(builder, VS_YAML_MAPPING, event);
     case YAML_SEQUENCE_END_EVENT:
     case YAML_MAPPING_END_EVENT:
@@ -164,40 +176,6 @@ static int take_event(struct builder *builder, const yaml_event_t *event)
         return 0;
     }
     return 0;
-}
-
-/* Where the parser gave up. It names the first letter that it could not use; of `*.x` that is the point, not the star.
- */
-static struct vs_place place_of_error(const struct builder *builder, const yaml_parser_t *parser, bool in_alias)
-{
-    if (parser->error == YAML_READER_ERROR)
-        return vs_place_at(&builder->tree->source, parser->problem_offset);
-    return place_of_mark(builder, in_alias ? parser->context_mark : parser->problem_mark);
-}
-
-static void report_parser_error(const struct builder *builder, const yaml_parser_t *parser)
-{
-    const struct vs_source *source = &builder->tree->source;
-    if (parser->error == YAML_MEMORY_ERROR) {
-        vs_diag_out_of_memory(builder->diags);
-        return;
-    }
-    const char *context = parser->context ? parser->context : "";
-    bool in_alias = strstr(context, "alias") || strstr(context, "anchor");
-    struct vs_place place = place_of_error(builder, parser, in_alias);
-    size_t at = vs_place_offset(place);
-    char letter = at < source->bytes ? source->text[at] : '\0';
-    vs_diag_add(builder->diags, VS_ERROR, place, "this is not YAML: %s%s%s", context, *context ? ", " : "",
-        parser->problem ? parser->problem : "unreadable text");
-    if (parser->error == YAML_READER_ERROR)
-        vs_diag_hint(builder->diags, "save the file as plain UTF-8 text");
-    else if (letter == '\t')
-        vs_diag_hint(builder->diags, "indent with spaces: YAML takes no tabs there");
-    else if (letter && strchr("@%`*&", letter))
-        vs_diag_hint(builder->diags, "put a text that begins with `%c` in quotes: \"%c...\"", letter, letter);
-    else
-        vs_diag_hint(
-            builder->diags, "check the indentation, the quotes and the `: ` behind each key, here and just above");
 }
 
 int vs_yaml_read(const char *name, const char *text, size_t bytes, struct vs_yaml_tree *tree, struct vs_diags *diags)
@@ -226,11 +204,11 @@ int vs_yaml_read(const char *name, const char *text, size_t bytes, struct vs_yam
     while (!done) {
         yaml_event_t event;
         if (!yaml_parser_parse(&parser, &event)) {
-            report_parser_error(&builder, &parser);
+            vs_yaml_report(&parser, &tree->source, diags);
             goto fail;
         }
-        done = event.type == YAML_STREAM_END_EVENT;
         int result = take_event(&builder, &event);
+        done = event.type == YAML_STREAM_END_EVENT || builder.ended;
         yaml_event_delete(&event);
         if (result)
             goto fail;
@@ -260,6 +238,44 @@ struct vs_place vs_yaml_place(const struct vs_yaml_tree *tree, const struct vs_y
 struct vs_place vs_yaml_text_place(const struct vs_yaml_tree *tree, const struct vs_yaml_node *node)
 {
     return (struct vs_place){&tree->source, node->line, node->text_column};
+}
+
+/* A number of YAML 1.2's core schema: decimal with point and exponent, 0o17, 0x1f, .inf, .nan. */
+static bool is_number(const char *text)
+{
+    static const char *const words[] = {".inf", ".Inf", ".INF", ".nan", ".NaN", ".NAN"};
+    if (!strncmp(text, "0o", 2))
+        return text[2] && !text[2 + strspn(text + 2, "01234567")];
+    if (!strncmp(text, "0x", 2))
+        return text[2] && !text[2 + strspn(text + 2, "0123456789abcdefABCDEF")];
+    text += *text == '-' || *text == '+';
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (!strcmp(text, words[i]))
+            return true;
+    size_t digits = strspn(text, "0123456789"), more = 0;
+    text += digits;
+    if (*text == '.') {
+        more = strspn(text + 1, "0123456789");
+        text += 1 + more;
+    }
+    if (!digits && !more)
+        return false;
+    if (*text == 'e' || *text == 'E') {
+        text += 1 + (text[1] == '-' || text[1] == '+');
+        return *text && !text[strspn(text, "0123456789")];
+    }
+    return !*text;
+}
+
+bool vs_yaml_is_text(const struct vs_yaml_node *scalar)
+{
+    static const char *const words[] = {"~", "null", "Null", "NULL", "true", "True", "TRUE", "false", "False", "FALSE"};
+    if (scalar->quoted)
+        return true;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (!strcmp(scalar->text, words[i]))
+            return false;
+    return scalar->length && !is_number(scalar->text);
 }
 
 const char *vs_yaml_kind_name(enum vs_yaml_kind kind)

@@ -24,6 +24,7 @@ struct vs_yaml_node {
     char *text;          /* a scalar's value, NUL-terminated, without NULs in it; else NULL */
     size_t length;
     bool quoted;        /* a scalar in quotes or a block: a word, never a number */
+    bool refused;       /* a scalar in whose place something stood that was reported already (an alias) */
     bool exact;         /* the value stands in the source letter by letter, from text_column on */
     size_t text_column; /* the column of the value's first letter, behind a quote */
     uint32_t
@@ -40,7 +41,8 @@ struct vs_yaml_tree {
 
 /*
  * Reads a text (UTF-8) that must stay valid as long as the tree. Returns 0, or -1 with an error added and nothing to
- * free. An empty text is an empty tree. Any thread.
+ * free. What is YAML but not used in settings is an error, too, but the tree is made, so that the other errors of the
+ * file can be told at once: whoever reads counts errors. An empty text is an empty tree. Any thread.
  */
 int vs_yaml_read(const char *name, const char *text, size_t bytes, struct vs_yaml_tree *tree, struct vs_diags *diags);
 void vs_yaml_free(struct vs_yaml_tree *tree);
@@ -48,6 +50,8 @@ void vs_yaml_free(struct vs_yaml_tree *tree);
 struct vs_place vs_yaml_place(const struct vs_yaml_tree *tree, const struct vs_yaml_node *node);
 /* Where a scalar's value begins. */
 struct vs_place vs_yaml_text_place(const struct vs_yaml_tree *tree, const struct vs_yaml_node *node);
+/* Whether a scalar is a text for every reader of YAML 1.2: quoted, or no null, truth value or number. */
+bool vs_yaml_is_text(const struct vs_yaml_node *scalar);
 /* "a word", "a list", "a mapping", for messages. */
 const char *vs_yaml_kind_name(enum vs_yaml_kind kind);
 

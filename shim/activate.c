@@ -7,26 +7,29 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "../policy/policy.h"
+#include "../policy/policy_files.h"
+#include "../policy/settings.h"
 #include "log.h"
 #include "resolve.h"
 
 #define EXIT_CONFIGURATION 78 /* EX_CONFIG of sysexits.h */
 
-static struct vs_policy policy;
+static struct vs_settings settings;
 static pid_t own_pid;
 /* Hooks act from a good policy on for good: what was placed must be found when it is freed. Placing may end earlier. */
 static bool acting, placing, seen;
 
-static const char *policy_path(void)
+static const char *variable(void *context, const char *name)
 {
-    const char *path = getenv("VRAMSPAN_POLICY");
-    return path && *path ? path : NULL;
+    (void)context;
+    return getenv(name);
 }
+
+static const struct vs_said environment = {.variable = variable};
 
 bool vs_configured(void)
 {
-    return policy_path() != NULL;
+    return vs_settings_are_said(&environment);
 }
 
 /* In a forked child: CUDA does not survive there, and our locks may be held by threads that do not exist. */
@@ -36,29 +39,88 @@ static void leave_child_alone(void)
     vs_resolve_pass_through();
 }
 
+/* What of a section is planned, but not placed yet; NULL: it can be placed. */
+static const char *not_placed_yet(const struct vs_policy_section *section)
+{
+    switch (section->sharing) {
+    case VS_SHARING_VIRTUAL_VRAM:
+        return "`virtual-vram`";
+    case VS_SHARING_ON:
+        return "`on`";
+    case VS_SHARING_DISTORCH:
+        if (section->distorch.form != VS_DISTORCH_BYTES || section->distorch.has_compute)
+            return "`distorch` in another form than bytes";
+        if (section->order == VS_ORDER_SPREAD)
+            return "`order: spread`";
+        break;
+    case VS_SHARING_NONE:
+        break;
+    }
+    if (section->rule_count)
+        return "`tensors`";
+    return section->part == VS_PART_ANY || section->part == VS_PART_DIFFUSION ? NULL : "`part`";
+}
+
+/* Gives up on a policy with something in it that is planned, but not placed yet. False: everything can be placed. */
+static bool refuses_what_is_not_placed_yet(void)
+{
+    if (settings.device_count || settings.hides_donors) {
+        vs_give_up(
+            "the library does not hide devices from the program yet; unset VRAMSPAN_DEVICES and VRAMSPAN_DONORS");
+        return true;
+    }
+    for (size_t i = 0; i < settings.policy.section_count; i++) {
+        const struct vs_policy_section *section = &settings.policy.sections[i];
+        const char *what = not_placed_yet(section);
+        if (!what)
+            continue;
+        vs_give_up(
+            "%s, line %zu: %s is planned by `vramspan plan`, the library does not place it yet; use `distorch` with "
+            "bytes",
+            section->file, section->line, what);
+        return true;
+    }
+    return false;
+}
+
+static void refuse_unreadable(void)
+{
+    struct vs_setting_value path = vs_setting_in_force(&environment, VS_SETTING_POLICY);
+    char folder[4096];
+    if (path.text)
+        vs_give_up("the policy %s cannot be read; correct it, or unset %s", path.text, path.name);
+    else if (vs_settings_folder(&environment, folder, sizeof folder) && vs_policy_is_folder(folder))
+        vs_give_up("the policies in %s, or what VRAMSPAN_* says, cannot be read; correct them", folder);
+    else
+        vs_give_up("what VRAMSPAN_* says cannot be read; correct it, or unset it");
+}
+
 static void read_policy(void)
 {
-    const char *path = policy_path();
+    const struct vs_policy *policy = &settings.policy;
     struct vs_diags diags = {0};
-    if (!path)
+    if (!vs_configured())
         return;
     own_pid = getpid();
-    int result = vs_policy_load(path, &policy, &diags);
+    int result = vs_settings_load(&environment, &settings, &diags);
     vs_log_diagnostics(&diags);
     vs_diags_free(&diags);
     if (result != 0) {
-        vs_give_up("the policy %s cannot be read; correct it, or unset VRAMSPAN_POLICY", path);
+        refuse_unreadable();
         return;
     }
-    if (policy.section_count == 0) {
-        vs_log(VS_LOG_INFO, "policy", "%s names no model: nothing will be placed", path);
+    if (refuses_what_is_not_placed_yet())
+        return;
+    if (policy->section_count == 0) {
+        if (settings.has_policy)
+            vs_log(VS_LOG_INFO, "policy", "%s names no model: nothing will be placed", policy->name);
         return;
     }
     pthread_atfork(NULL, NULL, leave_child_alone);
     __atomic_store_n(&acting, true, __ATOMIC_RELEASE);
     __atomic_store_n(&placing, true, __ATOMIC_RELEASE);
-    vs_log(VS_LOG_INFO, "policy", "%s, %zu model section%s, is in force", path, policy.section_count,
-        policy.section_count == 1 ? "" : "s");
+    vs_log(VS_LOG_INFO, "policy", "%s, %zu model section%s, is in force", policy->name, policy->section_count,
+        policy->section_count == 1 ? "" : "s");
 }
 
 bool vs_acting(void)
@@ -76,7 +138,7 @@ bool vs_cuda_seen(void)
 
 const struct vs_policy *vs_policy_in_force(void)
 {
-    return __atomic_load_n(&placing, __ATOMIC_ACQUIRE) ? &policy : NULL;
+    return __atomic_load_n(&placing, __ATOMIC_ACQUIRE) ? &settings.policy : NULL;
 }
 
 bool vs_in_own_process(void)
@@ -92,7 +154,7 @@ void vs_give_up(const char *format, ...)
     vsnprintf(reason, sizeof reason, format, arguments);
     va_end(arguments);
     vs_log(VS_LOG_ERROR, "policy", "%s", reason);
-    if (policy.on_error != VS_ON_ERROR_PASSTHROUGH)
+    if (settings.policy.on_error != VS_ON_ERROR_PASSTHROUGH)
         _exit(EXIT_CONFIGURATION); /* exit() would run the program's handlers in the middle of its own call */
     __atomic_store_n(&placing, false, __ATOMIC_RELEASE);
     vs_log(VS_LOG_WARN, "policy", "stepping aside, as on-error: passthrough asks: no weight is placed any more");

@@ -1,7 +1,8 @@
 /* activate.h: whether the library acts in this process, and what happens when it cannot.
  *
- * It acts when VRAMSPAN_POLICY names a policy with models in it. The policy is read at the first CUDA call, not at
- * start: most processes that inherit LD_PRELOAD (shells, compilers, nvidia-smi) never make one.
+ * It acts when what the user says (VRAMSPAN_POLICY and its kin, or the user's own folder: settings.h) is a policy with
+ * models in it. The policy is read at the first CUDA call, not at start: most processes that inherit LD_PRELOAD
+ * (shells, compilers, nvidia-smi) never make one.
  */
 #ifndef VS_ACTIVATE_H
 #define VS_ACTIVATE_H
@@ -10,7 +11,8 @@
 
 struct vs_policy;
 
-/* VRAMSPAN_POLICY is set. Costs one look into the environment; reads nothing. */
+/* The user says something, or has policies of their own. Costs some looks into the environment, and one at a folder;
+ * reads nothing. */
 bool vs_configured(void);
 
 /* The library acts. The first call reads the policy; a policy with errors is reported and stops the process, unless it

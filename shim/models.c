@@ -42,12 +42,12 @@ static ssize_t read_at(void *context, void *buffer, size_t bytes, uint64_t offse
 static struct vs_model_file *read_model(const char *path, int fd, const struct vs_policy_section *section)
 {
     struct vs_diags diags = {0};
-    struct vs_safetensors header = {0};
+    struct vs_header header = {0};
     struct vs_model_file *file = calloc(1, sizeof *file);
     bool ok = file && (file->path = strdup(path)) && fstat(fd, &file->identity) == 0;
     if (ok) {
         file->section = section;
-        ok = vs_safetensors_read(path, read_at, &fd, (uint64_t)file->identity.st_size, &header, &diags) == 0 &&
+        ok = vs_header_read(path, read_at, &fd, (uint64_t)file->identity.st_size, &header, &diags) == 0 &&
              vs_model_init(&file->model, &header, &diags) == 0;
         vs_log_diagnostics(&diags);
     }
@@ -63,7 +63,7 @@ static void consider(const char *path, int fd)
     const struct vs_policy *policy = vs_policy_in_force();
     if (!policy)
         return;
-    const struct vs_policy_section *section = vs_policy_match(policy, path);
+    const struct vs_policy_section *section = vs_policy_match(policy, path, VS_PART_DIFFUSION);
     if (!section) {
         vs_stats_model_unmatched(path);
         return;

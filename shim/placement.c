@@ -11,7 +11,7 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
-#include "../policy/plan.h"
+#include "../policy/quota.h"
 #include "../policy/summary.h"
 #include "activate.h"
 #include "arena.h"
@@ -118,7 +118,12 @@ void vs_placement_begin(struct vs_model_file *file)
         free_load(load);
         return;
     }
-    vs_quota_init(&load->quota, &file->section->shares, file->model.total_bytes, compute_id(policy));
+    struct vs_shares shares;
+    if (vs_distorch_shares(&file->section->distorch, &shares)) { /* such a policy was refused (activate.c) */
+        free_load(load);
+        return;
+    }
+    vs_quota_init(&load->quota, &shares, file->model.total_bytes, compute_id(policy));
     vs_log(VS_LOG_DEBUG, "placement", "%s is opened: %zu tensors", file->path, load->missing_count);
 
     pthread_mutex_lock(&vs_placement_lock);

@@ -20,6 +20,7 @@ export LD_LIBRARY_PATH=$build/simcuda VRAMSPAN_TEST_PROGRAMS=$build/tests/progra
 export shim=$build/libvramspan.so
 sim="tests/simcuda/vramspan-sim --quiet --machine 2x24gb"
 export BUILD=$build VRAMSPAN_LIBRARY=$shim
+export XDG_CONFIG_HOME=$build/no-config # the developer's own policies are not for tests
 # What Python imports is compiled once, not in each of forty processes, and not beside the packages' own files.
 unset PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX=$build/pycache

@@ -3,6 +3,7 @@
 include tests/policy/module.mk
 include tests/shim/module.mk
 include tests/bench/module.mk
+include tests/fuzz/module.mk
 
 CHECK_READY := $(BUILD)/libvramspan.so $(SIMCUDA_LIBRARIES) $(TEST_PROGRAMS) $(SETUP)/debian-check
 
@@ -10,7 +11,7 @@ CHECK_READY := $(BUILD)/libvramspan.so $(SIMCUDA_LIBRARIES) $(TEST_PROGRAMS) $(S
 check: $(CHECK_READY) simcuda-nvidia aimdo-environment ## every test once, at small size (20 minutes at most)
 	$(Q)BUILD=$(BUILD) TORCH_ENV=$(TORCH_ENV) AIMDO_ENV=$(AIMDO_ENV) tests/check.sh quick
 
-check-full: $(CHECK_READY) simcuda-nvidia aimdo-environment other-python-environments ## the same with all matrices, versions, seeds and fault sweeps
+check-full: $(CHECK_READY) $(FUZZ_PROGRAMS) simcuda-nvidia aimdo-environment other-python-environments ## the same with all matrices, versions, seeds and fault sweeps
 	$(Q)BUILD=$(BUILD) TORCH_ENV=$(TORCH_ENV) AIMDO_ENV=$(AIMDO_ENV) OTHER_TORCH_ENVS="$(OTHER_TORCH_ENVS)" \
 		tests/check.sh full
 

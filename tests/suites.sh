@@ -35,10 +35,15 @@ suite shim criterion preloaded "$build/tests/shim_test" -j2
 unset SIMCUDA_FRESH
 
 suite conformance-weak tap tests/simcuda/conformance/weak.sh "$build/tests/conformance"
+suite policy-language unittest env VRAMSPAN_POLICY_CHECK="$build/tests/programs/policy_check" \
+    /usr/bin/python3 -m unittest discover tests/policy/language
 suite gpu-check-on-simulated unittest python3 -m unittest discover tests/simcuda/conformance
 suite exports tap tests/shim/exports.sh "$shim"
 suite pass-through-cost tap tests/bench/instructions.sh "$shim" "$build/bench/calls"
 suite simcuda-cost tap tests/bench/driver_instructions.sh "$build/bench/driver_calls"
+plan_counts="1000 20000"
+[ "$depth" != full ] || plan_counts="1000 10000 100000"
+suite planner-cost tap tests/bench/plan.sh "$build/bench/plan" $plan_counts
 suite simcuda-golden tap tests/simcuda/golden/record/check.sh "$build/tests/recorder" "$build/simcuda"
 suite simcuda-fuzz-notices tap tests/simcuda/fuzz/notices.sh "$build/tests/fuzz"
 suite simcuda-stubs unittest python3 -m unittest discover tests/simcuda/stubs
@@ -67,6 +72,7 @@ suite comfyui-server-preloaded pytest $sim env LD_PRELOAD="$shim" \
 [ "$depth" = full ] || return 0
 
 # --- matrices, seeds, fault sweeps ---
+suite fuzz-policy tap tests/fuzz/run.sh "$build" 30 $(ls tests/fuzz/*_fuzz.c | sed 's,.*/,,; s,_fuzz.c,,')
 for machine in tests/simcuda/machines/*.yaml; do
     machine=$(basename "$machine" .yaml)
     [ "$machine" != 2x24gb-peer-faults ] || continue # its peers fail the checks, as they should

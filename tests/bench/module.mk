@@ -23,3 +23,9 @@ bench: $(BUILD)/libvramspan.so $(BENCH_DIR)/calls $(BENCH_DIR)/driver_calls simc
 	$(Q)tests/bench/startup.sh $(BUILD)/libvramspan.so
 	$(Q)$(BENCH_DIR)/driver_calls
 	$(Q)BUILD=$(BUILD) tests/simcuda/vramspan-sim --quiet $(TORCH_ENV)/bin/python tests/bench/load.py
+
+# What planning a model takes.
+plan_LINK_DEPS := $(POLICY_LIBRARY)
+plan_LIBS := $(POLICY_LIBRARY) -l:libyaml.a -l:libjansson.a
+$(eval $(call program,plan,$(BENCH_DIR)/plan,tests/bench/plan.c))
+TEST_PROGRAMS += $(BENCH_DIR)/plan

@@ -5,6 +5,7 @@
 #   tests/env/debian.sh check     what only the tests want
 #   tests/env/debian.sh python    a Python with the module venv (python.sh asks for it where it finds none that fits)
 #   tests/env/debian.sh lint      what `make lint` wants
+#   tests/env/debian.sh fuzz      what `make fuzz-policy` wants
 #
 # Looks first, with one dpkg-query; installs only what is missing, with sudo where it is not run by root. Where it may
 # not install, it prints the command to type and exits 1. On another distribution it checks for the programs and
@@ -37,6 +38,11 @@ lint|clang-format|clang-format
 lint|cppcheck|cppcheck
 check|valgrind|valgrind
 check|patch|patch
+check|groff-base|groff
+check|python3-jsonschema|jsonschema
+check|python3-yaml|/usr/lib/python3/dist-packages/yaml/__init__.py
+fuzz|clang|clang
+fuzz|libclang-rt-dev|clang
 '
 
 # Prints the packages of the groups that are not installed.
@@ -62,7 +68,7 @@ missing_contents() {
 groups=("$@")
 [ ${#groups[@]} -gt 0 ] || groups=(build)
 for group in "${groups[@]}"; do
-    grep -q "^$group|" <<<"$packages" || fail "there is no group '$group': say build, check, python or lint"
+    grep -q "^$group|" <<<"$packages" || fail "there is no group '$group': say build, check, python, lint or fuzz"
 done
 
 if ! command -v dpkg-query >/dev/null; then

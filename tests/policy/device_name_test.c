@@ -53,3 +53,30 @@ Test(device_name, two_ordinals_and_two_families_are_different_devices)
     cr_expect_not(vs_device_equal(cuda(0), cuda(1)));
     cr_expect_not(vs_device_equal(cuda(0), cpu_device));
 }
+
+Test(device_name, of_an_unserved_family_tells_what_it_is)
+{
+    static const char *const unserved[] = {"xpu:0", "npu", "mlu:3", "mps", "directml:0", "corex:1"};
+    static const char *const others[] = {"cuda:0", "cpu", "gpu:0", ""};
+    for (size_t i = 0; i < COUNT(unserved); i++)
+        cr_expect_not_null(vs_device_family_what(unserved[i], strlen(unserved[i])), "%s", unserved[i]);
+    for (size_t i = 0; i < COUNT(others); i++)
+        cr_expect_null(vs_device_family_what(others[i], strlen(others[i])), "%s", others[i]);
+}
+
+Test(device_name, a_mistyped_one_has_a_guess)
+{
+    static const struct {
+        const char *text, *meant; /* NULL: no guess */
+    } cases[] = {{"gpu:1", "cuda:1"}, {"gpu0", "cuda:0"}, {"CUDA:2", "cuda:2"}, {"cuda7", "cuda:7"},
+        {"cdua:3", "cuda:3"}, {"CPU", "cpu"}, {"cup", "cpu"}, {"ram", "cpu"}, {"host", "cpu"}, {"gpu", NULL},
+        {"cpuu:1", NULL}, {"", NULL}, {"gpu:x", NULL}, {"gpu:256", NULL}, {"xpu:0", NULL}, {"cuda:x", NULL},
+        {"flux", NULL}, {":1", NULL}, {"1", NULL}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct vs_device_id device;
+        bool guessed = vs_device_suggest(cases[i].text, strlen(cases[i].text), &device);
+        cr_expect_eq(guessed, cases[i].meant != NULL, "%s", cases[i].text);
+        if (guessed && cases[i].meant)
+            cr_expect_str_eq(vs_device_format(device).text, cases[i].meant);
+    }
+}

@@ -94,6 +94,40 @@ Test(diag, a_list_is_bounded_and_counts_what_it_does_not_keep)
     free(said);
 }
 
+/* However many warnings come first, the errors that make a reading fail are shown. */
+Test(diag, an_error_takes_the_place_of_a_warning_in_a_full_list)
+{
+    struct vs_source source = {.name = "f"};
+    struct vs_diags diags = {0};
+    vs_diag_add(&diags, VS_ERROR, vs_place_of_file(&source), "first");
+    for (int i = 0; i < VS_DIAGS_MAX; i++)
+        vs_diag_add(&diags, VS_WARNING, vs_place_of_file(&source), "warning %d", i);
+    vs_diag_add(&diags, VS_ERROR, vs_place_of_file(&source), "last");
+    vs_diag_hint(&diags, "of the last");
+    cr_expect_eq(diags.count, VS_DIAGS_MAX);
+    cr_expect_eq(diags.error_count, 2);
+    cr_expect_eq(diags.dropped, 2);
+    cr_expect_str_eq(diags.items[0].message, "first");
+    cr_expect_str_eq(diags.items[VS_DIAGS_MAX - 2].message, "warning 47");
+    cr_expect_str_eq(diags.items[VS_DIAGS_MAX - 1].message, "last");
+    cr_expect_str_eq(diags.items[VS_DIAGS_MAX - 1].hint, "of the last");
+    vs_diags_free(&diags);
+}
+
+Test(diag, a_list_is_sorted_by_place_and_keeps_the_order_within_one)
+{
+    struct vs_source source = {.name = "f", .text = "ab\ncd\nef\n", .bytes = 9};
+    static const size_t offsets[] = {6, 3, 7, 3, 0, 4};
+    struct vs_diags diags = {0};
+    for (size_t i = 0; i < COUNT(offsets); i++)
+        vs_diag_add(&diags, VS_ERROR, vs_place_at(&source, offsets[i]), "%zu", i);
+    vs_diags_sort(&diags, 1); /* the first belongs to another file */
+    static const char expected[] = "041352";
+    for (size_t i = 0; i < COUNT(offsets); i++)
+        cr_expect_eq(diags.items[i].message[0], expected[i], "%zu: %s", i, diags.items[i].message);
+    vs_diags_free(&diags);
+}
+
 TestSuite(text, .fini = expect_no_leaks);
 
 Test(text, quotes_what_a_terminal_must_not_get)
@@ -158,8 +192,9 @@ Test(suggest, finds_the_nearest_word_and_none_where_all_are_far)
     static const struct {
         const char *word, *meant;
     } cases[] = {{"verison", "version"}, {"Version", "version"}, {"on_error", "on-error"}, {"onerror", "on-error"},
-        {"model", "models"}, {"modles", "models"}, {"computer", "compute"}, {"xyz", NULL}, {"devices", NULL},
-        {"", NULL}, {"a word that is much longer than any key there could be", NULL}};
+        {"model", "models"}, {"modles", "models"}, {"computer", "compute"}, {"compute_device", "compute"},
+        {"On-Error-Do-This", "on-error"}, {"computexdevice", NULL}, {"xyz", NULL}, {"devices", NULL}, {"", NULL},
+        {"a word that is much longer than any key there could be", NULL}};
     for (size_t i = 0; i < COUNT(cases); i++) {
         const char *meant = vs_suggest(cases[i].word, strlen(cases[i].word), words, COUNT(words));
         cr_expect_eq(!meant, !cases[i].meant, "%s: %s", cases[i].word, meant ? meant : "none");

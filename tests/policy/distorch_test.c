@@ -94,49 +94,6 @@ Test(distorch, beside_a_unit_a_plain_number_is_bytes_and_a_small_one_is_asked_ab
     expect_share(&shares, 1, "cuda:1", 500, false);
 }
 
-Test(distorch, ratios_and_fractions_and_the_combined_form_are_refused_by_name)
-{
-    expect_distorch_errors("cuda:0,8%;cuda:1,8%;cpu,4%",
-        "string:1:8: error: ratios (`8%`) are not supported yet, only bytes are\n"
-        "    cuda:0,8%;cuda:1,8%;cpu,4%\n"
-        "           ^\n"
-        "  hint: give each device its bytes, " MORE);
-    expect_distorch_errors("cuda:0,0.1;cpu,0.5", "string:1:8: error: `0.1` without a unit is a fraction of the "
-                                                 "device's memory; fractions are not supported yet, only "
-                                                 "bytes are\n"
-                                                 "    cuda:0,0.1;cpu,0.5\n"
-                                                 "           ^\n"
-                                                 "  hint: give each device its bytes with a unit, " MORE
-                                                 "string:1:16: error: `0.5` without a unit is a fraction of the "
-                                                 "device's memory; fractions are not supported yet, only "
-                                                 "bytes are\n"
-                                                 "    cuda:0,0.1;cpu,0.5\n"
-                                                 "                   ^\n"
-                                                 "  hint: give each device its bytes with a unit, " MORE);
-    expect_distorch_errors("#cuda:0;4.0;cpu", "string:1:1: error: the combined DisTorch form with `#` (expert string, "
-                                              "virtual VRAM, donors) is not supported yet\n"
-                                              "    #cuda:0;4.0;cpu\n"
-                                              "    ^\n"
-                                              "  hint: write the allocation alone, in bytes, " MORE);
-}
-
-/* The letters m, k, b and g of a device's name do not make its values bytes, as they do in ComfyUI-MultiGPU. */
-Test(distorch, letters_of_a_device_name_are_no_units)
-{
-    expect_distorch_errors("mps,0.5;cuda:0,0.5",
-        "string:1:1: error: `mps` cannot be given memory: this build places memory on CUDA devices and in host memory "
-        "only\n"
-        "    mps,0.5;cuda:0,0.5\n"
-        "    ^\n"
-        "  hint: use `cuda:N` or `cpu`; other families cannot be mapped into a CUDA device's addresses\n"
-        "string:1:16: error: `0.5` without a unit is a fraction of the device's memory; fractions are not supported "
-        "yet, only "
-        "bytes are\n"
-        "    mps,0.5;cuda:0,0.5\n"
-        "                   ^\n"
-        "  hint: give each device its bytes with a unit, " MORE);
-}
-
 Test(distorch, every_wrong_entry_is_reported_at_its_place)
 {
     expect_distorch_errors("cuda:0 600mb;gpu:1,5gb;cuda:2,5qb;cuda:3,;,1gb",
@@ -157,7 +114,7 @@ Test(distorch, every_wrong_entry_is_reported_at_its_place)
         "    cuda:0 600mb;gpu:1,5gb;cuda:2,5qb;cuda:3,;,1gb\n"
         "                                             ^\n"
         "  hint: write a number with a unit (`600mb`, `8gb`), or `*` for the rest of the model\n"
-        "string:1:43: error: a device name is missing before the comma\n"
+        "string:1:43: error: a device name is missing here\n"
         "    cuda:0 600mb;gpu:1,5gb;cuda:2,5qb;cuda:3,;,1gb\n"
         "                                              ^\n"
         "  hint: write `device,bytes`, " MORE);

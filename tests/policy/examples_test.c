@@ -3,7 +3,7 @@
  */
 #include "support.h"
 
-#include "../../policy/plan.h"
+#include "../../policy/quota.h"
 
 #include <glob.h>
 #include <stdio.h>
@@ -54,10 +54,12 @@ Test(examples, known_models_get_what_the_comments_say)
         struct vs_policy policy;
         snprintf(path, sizeof path, SOURCE_ROOT "/examples/%s.yaml", cases[i].example);
         cr_assert_eq(vs_policy_load(path, &policy, &diags), 0);
-        const struct vs_policy_section *section = vs_policy_match(&policy, cases[i].model);
+        const struct vs_policy_section *section = vs_policy_match(&policy, cases[i].model, VS_PART_DIFFUSION);
         cr_assert_not_null(section, "%s", cases[i].model);
         struct vs_quota quota;
-        vs_quota_init(&quota, &section->shares, cases[i].total_bytes, policy.compute);
+        struct vs_shares shares;
+        cr_assert_eq(vs_distorch_shares(&section->distorch, &shares), 0);
+        vs_quota_init(&quota, &shares, cases[i].total_bytes, policy.compute);
         uint64_t planned_mb[3] = {0};
         for (size_t k = 0; k < quota.count; k++) {
             size_t column = quota.entries[k].device.family == VS_DEVICE_CPU ? 2 : quota.entries[k].device.ordinal;

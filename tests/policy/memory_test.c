@@ -6,15 +6,19 @@
 #include "support.h"
 
 #include "../../policy/model.h"
+#include "../../policy/settings.h"
 #include "../../policy/summary.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-static const char good_policy[] = "version: 1\ncompute: cuda:0\nmodels:\n"
-                                  "  - match: [\"v1-5-*.safetensors\", b, c]\n"
-                                  "    distorch: \"cuda:0,600mb;cuda:1,500mb;cpu,*\"\n"
-                                  "  - {match: \"*\", distorch: \"cpu,2.5gb\"}\n";
+static const char good_policy[] =
+    "version: 1\ncompute: cuda:0\ndonors: [cuda:1, cpu]\nmodels:\n"
+    "  - match: [\"v1-5-*.safetensors\", \"b*\", \"c*\"]\n"
+    "    distorch: \"cuda:0,600mb;cuda:1,500mb;cpu,*\"\n"
+    "  - {match: \"*\", virtual-vram: 2gb, tensors: [{match: [\"a\", \"b\"], on: cpu}]}\n";
 static const char bad_policy[] = "version: 2\ncompute: cuda\nmodels:\n"
                                  "  - match: [\"a/b\", 'b', b]\n"
                                  "    distorhc: \"cuda:0,600xb;gpu:1,500mb\"\n"
@@ -28,7 +32,8 @@ static int read_policy_text(const char *text, struct vs_diags *diags)
 {
     struct vs_policy policy;
     int result = vs_policy_parse("p.yaml", text, strlen(text), &policy, diags);
-    if (!result && policy.section_count != 2)
+    if (!result &&
+        (policy.section_count != 2 || policy.sections[0].globs.count != 3 || policy.sections[1].rule_count != 2))
         result = 1; /* read, but not whole: worse than an error */
     vs_policy_free(&policy);
     return result;
@@ -36,13 +41,27 @@ static int read_policy_text(const char *text, struct vs_diags *diags)
 
 static int read_header_text(const char *text, struct vs_diags *diags)
 {
-    struct vs_safetensors file;
+    struct vs_header file;
     struct vs_model model;
     int result = vs_safetensors_parse("m", text, strlen(text), 8 + strlen(text) + 16, &file, diags);
     if (!result)
         result = vs_model_init(&model, &file, diags);
     if (!result) {
-        result = model.tensor_count == 2 && model.file.metadata_count == 1 ? 0 : 1;
+        result = model.tensor_count == 2 ? 0 : 1;
+        vs_model_free(&model);
+    }
+    return result;
+}
+
+static int load_model(const char *path, struct vs_diags *diags)
+{
+    struct vs_header header;
+    struct vs_model model;
+    int result = vs_header_load(path, &header, diags);
+    if (!result)
+        result = vs_model_init(&model, &header, diags);
+    if (!result) {
+        result = model.tensor_count > 1 ? 0 : 1;
         vs_model_free(&model);
     }
     return result;
@@ -70,8 +89,8 @@ static void sweep(int (*read)(const char *, struct vs_diags *), const char *text
             allocations_begin(n, all_later);
             int result = read(text, &diags);
             bool failed = allocations_end();
-            cr_assert_eq(result == 0, diags.error_count == 0, "allocation %ld: result %d, %zu errors", n, result,
-                diags.error_count);
+            cr_assert_eq(result == 0, diags.error_count == 0, "%s: allocation %ld: result %d, %zu errors", text, n,
+                result, diags.error_count);
             cr_assert(result == 0 || result == -1, "allocation %ld: read in part", n);
             cr_assert(is_right || result == -1, "allocation %ld: a wrong text was accepted", n);
             bool shows = diags.count || diags.out_of_memory;
@@ -86,6 +105,39 @@ static void sweep(int (*read)(const char *, struct vs_diags *), const char *text
             cr_assert_lt(n, 100000);
         }
     }
+}
+
+/* A folder with two copies of an example, which do not contradict each other. */
+static int load_folder(const char *path, struct vs_diags *diags)
+{
+    struct vs_policy policy;
+    int result = vs_policy_load(path, &policy, diags);
+    if (!result && policy.section_count != 6)
+        result = 1;
+    vs_policy_free(&policy);
+    return result;
+}
+
+static const char *environment(void *context, const char *name)
+{
+    static const char *const values[][2] = {{"VRAMSPAN_POLICY", SOURCE_ROOT "/examples/wan-two-gpus.yaml"},
+        {"VRAMSPAN_DONORS", "cuda:1,cpu:48gb"}, {"VRAMSPAN_DEVICES", "cuda:0"}};
+    for (size_t i = 0; i < COUNT(values); i++)
+        if (!strcmp(name, values[i][0]))
+            return values[i][1];
+    return strcmp(name, context) == 0 ? "1gb" : NULL;
+}
+
+static int load_settings(const char *extra, struct vs_diags *diags)
+{
+    struct vs_said said = {.variable = environment, .context = (void *)extra};
+    struct vs_settings settings;
+    int result = vs_settings_load(&said, &settings, diags);
+    size_t sections = strcmp(extra, "VRAMSPAN_VIRTUAL_VRAM") == 0 ? 1 : 3;
+    if (!result && (settings.policy.section_count != sections || settings.policy.donor_count != 2))
+        result = 1;
+    vs_settings_free(&settings);
+    return result;
 }
 
 TestSuite(memory, .fini = expect_no_leaks);
@@ -106,10 +158,40 @@ Test(memory, that_runs_out_under_a_header_is_an_error)
     sweep(read_header_text, bad_header, false, 10);
 }
 
+#define MODELS SOURCE_ROOT "/tests/policy/models/"
+
+Test(memory, that_runs_out_under_a_model_file_is_an_error)
+{
+    sweep(load_model, MODELS "checkpoint.safetensors", true, 20);
+    sweep(load_model, MODELS "checkpoint-header.json", true, 20);
+    sweep(load_model, MODELS "shards.safetensors.index.json", true, 30);
+    sweep(load_model, MODELS "types.gguf", true, 5);
+    sweep(load_model, MODELS "folded.gguf", true, 5);
+    sweep(load_model, MODELS "big-endian.gguf", false, 3);
+    sweep(load_model, "/nowhere/m.safetensors", false, 2);
+}
+
 Test(memory, that_runs_out_while_a_file_is_read_is_an_error)
 {
     sweep(load_missing, "/nowhere/p.yaml", false, 2);
     sweep(load_example, SOURCE_ROOT "/examples/wan-two-gpus.yaml", true, 20);
+    char folder[] = "/tmp/vramspan-memory-XXXXXX", paths[2][64];
+    cr_assert_not_null(mkdtemp(folder));
+    for (int i = 0; i < 2; i++) {
+        snprintf(paths[i], sizeof paths[i], "%s/%d.yaml", folder, i);
+        cr_assert_eq(symlink(SOURCE_ROOT "/examples/wan-two-gpus.yaml", paths[i]), 0);
+    }
+    sweep(load_folder, folder, true, 40);
+    unlink(paths[0]);
+    unlink(paths[1]);
+    rmdir(folder);
+}
+
+Test(memory, that_runs_out_under_settings_is_an_error)
+{
+    sweep(load_settings, "VRAMSPAN_VIRTUAL_VRAM", true, 30);
+    sweep(load_settings, "VRAMSPAN_COMPUTE_RESERVE", true, 30);
+    sweep(load_settings, "VRAMSPAN_ON_ERROR", false, 30);
 }
 
 Test(memory, that_runs_out_under_a_table_cuts_it_and_says_so)

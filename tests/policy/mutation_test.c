@@ -78,12 +78,45 @@ static char *exact_copy(const char *text, size_t length)
 
 TestSuite(mutation, .fini = expect_no_leaks);
 
+/* What a policy that was accepted has to fulfil, whatever the mutation was. */
+static void check_policy(const struct vs_policy *policy)
+{
+    cr_assert(policy->donor_count >= 1 && policy->donor_count <= VS_DONORS_MAX);
+    cr_assert(policy->has_donors || vs_device_equal(policy->donors[0].device, cpu_device));
+    for (size_t i = 0; i < policy->donor_count; i++) {
+        cr_assert(!policy->has_compute || !vs_device_equal(policy->donors[i].device, policy->compute));
+        for (size_t k = 0; k < i; k++)
+            cr_assert_not(vs_device_equal(policy->donors[i].device, policy->donors[k].device));
+    }
+    for (size_t i = 0; i < policy->section_count; i++) {
+        const struct vs_policy_section *section = &policy->sections[i];
+        cr_assert(section->globs.count && section->part <= VS_PART_VAE && section->order != VS_ORDER_DEFAULT);
+        cr_assert(section->sharing != VS_SHARING_DISTORCH || section->distorch.count);
+        cr_assert(!section->virtual_vram.is_part || section->virtual_vram.part_billionths <= 1000000000);
+        for (size_t k = 0; k < section->rule_count; k++)
+            cr_assert(section->rules[k].pattern && section->rules[k].line);
+        struct vs_section_wish wish;
+        cr_assert_leq(
+            vs_rule_of(section->rules, section->rule_count, "model.blocks.1.mlp.weight"), section->rule_count);
+        vs_section_wish(policy, section, VS_PART_DIFFUSION, 1000, cuda(0), &wish);
+        cr_assert(!wish.wish.allocation || wish.allocation.count <= VS_SHARES_MAX + 1);
+    }
+    vs_policy_match(policy, "flux1-dev.safetensors", VS_PART_DIFFUSION);
+}
+
 Test(mutation, of_a_policy, .timeout = 300)
 {
-    static const char policy_text[] = "# comment\nversion: 1\ncompute: cuda:0\non-error: passthrough\nmodels:\n"
-                                      "  - match: [\"v1-5-*.safetensors\", 'flux[12]-*', x]\n"
-                                      "    distorch: \"cuda:0,600mb;cuda:1,500mb;cpu,*\"\n"
-                                      "  - {match: \"*\", distorch: \"cpu,2.5gb\"}\n";
+    static const char policy_text[] =
+        "# comment\nversion: 1\ncompute: cuda:0\ncompute-reserve: 1.5gb\ndonors: [cuda:1, \"cpu:48gb\"]\n"
+        "on-error: passthrough\nmodels:\n"
+        "  - match: [\"v1-5-*.safetensors\", 'flux[12]-*', \"x*\"]\n"
+        "    distorch: \"cuda:0,600mb;cuda:1,500mb;cpu,*\"\n"
+        "  - match: \"wan*\"\n    part: diffusion\n    virtual-vram: 60.5%\n    order: listed\n    dtype: fp16\n"
+        "    tensors:\n"
+        "      - {match: \"*norm*\", on: compute}\n"
+        "      - {match: [\"blocks.[0-9].*mlp*\", '?'], on: cuda:1}\n"
+        "  - {match: \"t5*\", part: text-encoder, on: cpu}\n"
+        "  - {match: \"*\", distorch: \"cpu,2.5gb\"}\n";
     struct vs_policy whole = expect_policy(policy_text, "");
     vs_policy_free(&whole);
     uint64_t random = 1;
@@ -96,7 +129,7 @@ Test(mutation, of_a_policy, .timeout = 300)
         struct vs_policy policy;
         int result = vs_policy_parse("p.yaml", copy, length, &policy, &diags);
         if (!result)
-            vs_policy_match(&policy, "flux1-dev.safetensors");
+            check_policy(&policy);
         vs_policy_free(&policy);
         judge(result, &diags, &tally);
         free(copy);
@@ -129,7 +162,7 @@ Test(mutation, of_an_allocation_string, .timeout = 300)
 }
 
 /* What a header that was accepted has to fulfil, whatever the mutation was. */
-static void check_model(const struct vs_safetensors *file)
+static void check_model(const struct vs_header *file)
 {
     uint64_t end = 0;
     for (size_t i = 0; i < file->tensor_count; i++) {
@@ -149,8 +182,8 @@ Test(mutation, of_a_header, .timeout = 300)
         "\"model.diffusion_model.b\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[12,16]},"
         "\"c\":{\"dtype\":\"U8\",\"shape\":[4,0],\"data_offsets\":[16,16]},"
         "\"d\":{\"dtype\":\"X\",\"shape\":[9],\"data_offsets\":[16,32]}}  ";
-    struct vs_safetensors whole = expect_header(header, 32);
-    vs_safetensors_free(&whole);
+    struct vs_header whole = expect_header(header, 32);
+    vs_header_free(&whole);
     uint64_t random = 3;
     struct tally tally = {0};
     char text[LONGEST];
@@ -158,7 +191,7 @@ Test(mutation, of_a_header, .timeout = 300)
         size_t length = mutate(header, text, "\"{}[],:0123456789-.e\\u", &random);
         char *copy = exact_copy(text, length);
         struct vs_diags diags = {0};
-        struct vs_safetensors file;
+        struct vs_header file;
         int result = vs_safetensors_parse("m", copy, length, 8 + length + 32, &file, &diags);
         free(copy); /* what was read does not refer to it */
         if (!result) {
@@ -168,7 +201,7 @@ Test(mutation, of_a_header, .timeout = 300)
             cr_assert_leq(model.total_bytes, 32);
             vs_model_free(&model);
         }
-        vs_safetensors_free(&file);
+        vs_header_free(&file);
         judge(result, &diags, &tally);
     }
     cr_expect_gt(tally.read, MUTANTS / 20, "%zu", tally.read);

@@ -1,269 +1,365 @@
 /*
- * The placing rule and its table. Where it matters, figures are those that DisTorch itself gives (facts of its
- * behaviour: each device at most what is left, the wildcard the rest).
+ * What the planner does with each wish: shares, rules, donors that cannot lend, cards that are too small, and the
+ * reasons that it gives.
  */
-#include "support.h"
+#include "plan_support.h"
 
-#include "../../policy/summary.h"
-
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define MB (UINT64_C(1) << 20)
-
-static struct vs_quota quota_of(const char *string, uint64_t total_bytes, struct vs_device_id compute)
-{
-    struct vs_shares shares = expect_distorch(string, "");
-    struct vs_quota quota;
-    vs_quota_init(&quota, &shares, total_bytes, compute);
-    return quota;
-}
-
-/* What an entry may still take in turn. */
-static uint64_t remaining(const struct vs_quota *quota, size_t entry)
-{
-    const struct vs_quota_entry *e = &quota->entries[entry];
-    return e->dropped || e->taken_bytes >= e->allowance_bytes ? 0 : e->allowance_bytes - e->taken_bytes;
-}
-
-/* The device that the next allocation goes to. */
-static const char *take(struct vs_quota *quota, uint64_t bytes)
-{
-    static struct vs_device_name name;
-    name = vs_device_format(quota->entries[vs_quota_take(quota, bytes)].device);
-    return name.text;
-}
-
-static uint64_t planned(const struct vs_quota *quota, struct vs_device_id device)
-{
-    for (size_t i = 0; i < quota->count; i++)
-        if (vs_device_equal(quota->entries[i].device, device))
-            return quota->entries[i].planned_bytes;
-    return UINT64_MAX;
-}
-
 TestSuite(plan, .fini = expect_no_leaks);
 
-Test(plan, devices_plan_their_bytes_in_order_and_the_wildcard_the_rest)
+static struct test_machine two_gpus(void)
 {
-    struct vs_quota quota = quota_of("cuda:0,600mb;cuda:1,500mb;cpu,*", 1719041928, cuda(0));
-    cr_expect_eq(quota.count, 3);
-    cr_expect_eq(planned(&quota, cuda(0)), 600 * MB);
-    cr_expect_eq(planned(&quota, cuda(1)), 500 * MB);
-    cr_expect_eq(planned(&quota, cpu_device), 1719041928 - 1100 * MB);
-    quota = quota_of("cuda:0,600mb;cuda:1,500mb;cpu,*", 700 * MB, cuda(0)); /* at most what is left */
-    cr_expect_eq(planned(&quota, cuda(0)), 600 * MB);
-    cr_expect_eq(planned(&quota, cuda(1)), 100 * MB);
-    cr_expect_eq(planned(&quota, cpu_device), 0);
-    quota = quota_of("cuda:1,*;cuda:0,1gb", 3072 * MB, cuda(0)); /* a wildcard written first takes the rest only */
-    cr_expect_eq(planned(&quota, cuda(1)), 2048 * MB);
-    cr_expect_eq(planned(&quota, cuda(0)), 1024 * MB);
-    quota = quota_of("cpu,2gb;cuda:1,2gb", 3072 * MB, cuda(0)); /* cpu has its turn, and the rest */
-    cr_expect_eq(planned(&quota, cpu_device), 2048 * MB);
-    cr_expect_eq(planned(&quota, cuda(1)), 1024 * MB);
-    quota = quota_of("cpu,2gb;cuda:1,2gb", 5120 * MB, cuda(0));
-    cr_expect_eq(planned(&quota, cpu_device), 3072 * MB);
-    cr_expect_eq(quota.count, 3);
-    cr_expect(vs_device_equal(quota.entries[quota.compute].device, cuda(0)));           /* though it was not written */
-    quota = quota_of("cuda:0,17179869183gb;cuda:1,17179869183gb", UINT64_MAX, cuda(0)); /* nothing wraps around */
-    cr_expect_eq(planned(&quota, cuda(1)), UINT64_MAX - 17179869183 * 1024 * MB);
+    struct test_machine machine;
+    make_machine(&machine, (const uint64_t[]){24 * GB, 12 * GB, 0});
+    return machine;
 }
 
-Test(plan, an_allocation_goes_to_the_first_device_that_holds_it)
+/* Points a machine that was copied at its own devices. */
+static const struct vs_plan_machine *with_devices(struct test_machine *machine)
 {
-    struct vs_quota quota = quota_of("cuda:0,100b;cuda:1,50b;cpu,*", 1000, cuda(0));
-    cr_expect_str_eq(take(&quota, 60), "cuda:0");
-    cr_expect_str_eq(take(&quota, 41), "cuda:1"); /* 40 are left on cuda:0 */
-    cr_expect_str_eq(take(&quota, 40), "cuda:0"); /* exactly what is left there */
-    cr_expect_str_eq(take(&quota, 10), "cpu");    /* cuda:1 has 9 */
-    cr_expect_str_eq(take(&quota, 9), "cuda:1");
-    cr_expect_str_eq(take(&quota, 1), "cpu");
-    cr_expect_str_eq(take(&quota, 5000), "cpu"); /* a wildcard holds anything */
-    cr_expect_eq(quota.entries[0].taken_bytes, 100);
-    cr_expect_eq(quota.entries[0].taken_count, 2);
-    cr_expect_eq(quota.entries[1].taken_bytes, 50);
-    cr_expect_eq(quota.entries[2].taken_bytes, 5011);
-    cr_expect_eq(quota.entries[2].taken_count, 3);
+    machine->machine.devices = machine->devices;
+    return &machine->machine;
 }
 
-Test(plan, a_wildcard_written_first_is_asked_last)
+/* `count` blocks of one matrix of 100 MB each. */
+static struct test_model blocks_model(size_t count)
 {
-    struct vs_quota quota = quota_of("cuda:1,*;cuda:0,100b", 1000, cuda(0));
-    cr_expect_str_eq(take(&quota, 100), "cuda:0");
-    cr_expect_str_eq(take(&quota, 100), "cuda:1");
+    struct test_model model = {0};
+    for (size_t i = 0; i < count; i++)
+        add_tensor(&model, 100 * MB, "blocks.%zu.weight", i);
+    return model;
 }
 
-Test(plan, cpu_without_a_star_takes_its_bytes_in_turn_and_then_the_rest)
+static struct vs_plan_wish wish_for(const struct vs_distorch *allocation)
 {
-    struct vs_quota quota = quota_of("cpu,100b;cuda:1,50b", 1000, cuda(0));
-    cr_expect_str_eq(take(&quota, 100), "cpu");
-    cr_expect_str_eq(take(&quota, 50), "cuda:1");
-    cr_expect_str_eq(take(&quota, 50), "cpu");
+    return (struct vs_plan_wish){.source = "p.yaml", .line = 4, .compute = cuda(0), .allocation = allocation};
 }
 
-Test(plan, what_is_given_back_can_be_taken_again)
+static struct vs_distorch bytes(const char *string)
 {
-    struct vs_quota quota = quota_of("cuda:0,100b;cpu,*", 1000, cuda(0));
-    cr_expect_str_eq(take(&quota, 100), "cuda:0");
-    vs_quota_give_back(&quota, 0, 100);
-    cr_expect_eq(quota.entries[0].taken_count, 0);
-    cr_expect_eq(remaining(&quota, 0), 100);
-    cr_expect_str_eq(take(&quota, 70), "cuda:0");
-    cr_expect_str_eq(take(&quota, 900), "cpu");
-    vs_quota_give_back(&quota, 1, 900);
-    cr_expect_eq(quota.entries[1].taken_bytes, 0);
+    struct vs_source source = {.name = "string"};
+    struct vs_diags diags = {0};
+    struct vs_distorch allocation;
+    cr_assert_eq(vs_distorch_read(string, strlen(string), vs_place_of_file(&source), false, &allocation, &diags), 0,
+        "%s", string);
+    vs_diags_free(&diags);
+    return allocation;
 }
 
-Test(plan, a_donor_that_cannot_be_mapped_passes_its_rest_to_the_next_one)
+static void expect_homes(const struct vs_plan *plan, const struct test_model *model, const char *letters)
 {
-    struct vs_quota quota = quota_of("cuda:1,100b;cuda:0,30b;cuda:2,50b;cpu,*", 1000, cuda(0));
-    cr_expect_str_eq(take(&quota, 40), "cuda:1");
-    cr_expect_eq(vs_quota_pass_on(&quota, 0), 2); /* cuda:2, not the compute device between them */
-    cr_expect_eq(remaining(&quota, 0), 0);
-    cr_expect_eq(remaining(&quota, 1), 30);
-    cr_expect_eq(remaining(&quota, 2), 110); /* 50 and the 60 that were left */
-    cr_expect_str_eq(take(&quota, 110), "cuda:2");
-    cr_expect_str_eq(take(&quota, 1), "cuda:0");  /* not cuda:1 */
-    cr_expect_eq(vs_quota_pass_on(&quota, 2), 3); /* nothing is left to pass on, but it is dropped */
-    cr_expect_str_eq(take(&quota, 60), "cpu");
-    cr_expect_eq(planned(&quota, cuda(1)), 100); /* the plan stays what it was */
-}
-
-Test(plan, at_last_cpu_is_added)
-{
-    struct vs_quota quota = quota_of("cuda:1,100b;cuda:0,*", 1000, cuda(0));
-    cr_expect_eq(quota.count, 2);
-    size_t heir = vs_quota_pass_on(&quota, 0);
-    cr_expect_eq(heir, 2);
-    cr_expect(vs_device_equal(quota.entries[heir].device, cpu_device));
-    cr_expect_str_eq(take(&quota, 100), "cpu");
-    cr_expect_str_eq(take(&quota, 1), "cuda:0"); /* cpu got the bytes, not the star */
-}
-
-Test(plan, cpu_before_its_donor_inherits_too)
-{
-    struct vs_quota quota = quota_of("cpu,10b;cuda:1,100b;cuda:0,*", 1000, cuda(0));
-    cr_expect_eq(vs_quota_pass_on(&quota, 1), 0);
-    cr_expect_eq(remaining(&quota, 0), 110);
-}
-
-Test(plan, a_wildcard_that_cannot_be_mapped_passes_the_star_on)
-{
-    struct vs_quota quota = quota_of("cuda:0,10b;cuda:1,*", 1000, cuda(0));
-    size_t heir = vs_quota_pass_on(&quota, 1);
-    cr_expect(vs_device_equal(quota.entries[heir].device, cpu_device));
-    cr_expect_str_eq(take(&quota, 11), "cpu");
-    cr_expect_str_eq(take(&quota, 100000), "cpu");
-    cr_expect_str_eq(take(&quota, 10), "cuda:0");
-}
-
-Test(plan, without_any_donor_everything_goes_to_the_compute_device)
-{
-    struct vs_quota quota = quota_of("cuda:1,100b;cpu,*", 1000, cuda(0));
-    cr_expect_eq(vs_quota_pass_on(&quota, 0), 1);
-    cr_expect_eq(vs_quota_pass_on(&quota, 1), VS_QUOTA_NOWHERE);
-    cr_expect_eq(vs_quota_pass_on(&quota, quota.compute), VS_QUOTA_NOWHERE);
-    cr_expect_str_eq(take(&quota, 50), "cuda:0");
-    cr_expect_not(quota.entries[quota.compute].dropped);
-}
-
-/* Two threads took from a donor before either saw that it fails. */
-Test(plan, what_a_second_loser_gives_back_is_passed_on_too)
-{
-    struct vs_quota quota = quota_of("cuda:1,100b;cuda:2,5b;cpu,*", 1000, cuda(0));
-    cr_expect_str_eq(take(&quota, 60), "cuda:1");
-    cr_expect_str_eq(take(&quota, 40), "cuda:1");
-    vs_quota_give_back(&quota, 0, 60);
-    cr_expect_eq(vs_quota_pass_on(&quota, 0), 1);
-    cr_expect_eq(remaining(&quota, 1), 65);
-    vs_quota_give_back(&quota, 0, 40);
-    cr_expect_eq(vs_quota_pass_on(&quota, 0), 1);
-    cr_expect_eq(remaining(&quota, 1), 105);
-    cr_expect_eq(quota.entries[0].taken_bytes, 0);
-    cr_expect_eq(vs_quota_pass_on(&quota, 0), 1); /* once more changes nothing */
-    cr_expect_eq(remaining(&quota, 1), 105);
-}
-
-/* Many allocations at random: bounded devices never exceed their bytes, and nothing gets lost. */
-Test(plan, no_bounded_device_ever_exceeds_its_allowance)
-{
-    uint64_t seed = 20240601;
-    for (int round = 0; round < 200; round++) {
-        struct vs_quota quota = quota_of("cuda:0,5000b;cuda:1,7000b;cuda:2,300b;cpu,*", 20000, cuda(0));
-        uint64_t sum = 0, count = 0;
-        for (int i = 0; i < 300; i++) {
-            uint64_t bytes = next_random(&seed) % 400 + 1;
-            size_t entry = vs_quota_take(&quota, bytes);
-            if (next_random(&seed) % 4 == 0) {
-                vs_quota_give_back(&quota, entry, bytes);
-                if (entry != quota.compute && entry != 3 && next_random(&seed) % 20 == 0)
-                    cr_assert_neq(vs_quota_pass_on(&quota, entry), VS_QUOTA_NOWHERE);
-            } else {
-                sum += bytes;
-                count++;
-            }
-        }
-        uint64_t taken = 0, taken_count = 0, allowed = 0;
-        for (size_t i = 0; i < quota.count; i++) {
-            taken += quota.entries[i].taken_bytes;
-            taken_count += quota.entries[i].taken_count;
-            allowed += quota.entries[i].allowance_bytes;
-            if (!quota.entries[i].wildcard)
-                cr_assert_leq(quota.entries[i].taken_bytes, quota.entries[i].allowance_bytes);
-        }
-        cr_assert_eq(taken, sum);
-        cr_assert_eq(taken_count, count);
-        cr_assert_eq(allowed, 12300);
+    for (size_t k = 0; k < model->count; k++) {
+        size_t device = plan->places[plan->execution[k]].device;
+        cr_expect_eq("0123456789"[device], letters[k], "tensor %zu: device %zu", k, device);
     }
 }
 
-static void expect_summary(const struct vs_summary *summary, const char *expected)
+Test(plan, spread_sends_every_second_tensor_away_where_half_is_to_go)
 {
+    struct test_machine machine = two_gpus();
+    struct test_model model = blocks_model(8);
+    struct vs_distorch allocation = bytes("cuda:0,50%;cuda:1,25%;cpu,25%");
+    struct vs_plan_wish wish = wish_for(&allocation);
+    struct vs_plan plan = expect_plan(&model, &wish, with_devices(&machine), "");
+    cr_expect_eq(plan.order, VS_ORDER_SPREAD);
+    cr_expect_eq(placed_on(&plan, cuda(0)), 400 * MB);
+    cr_expect_eq(placed_on(&plan, cuda(1)), 200 * MB);
+    cr_expect_eq(placed_on(&plan, cpu_device), 200 * MB);
+    expect_homes(&plan, &model, "10201020");
+    vs_plan_free(&plan);
+    free_model(&model);
+}
+
+Test(plan, listed_fills_the_devices_in_the_order_written)
+{
+    struct test_machine machine = two_gpus();
+    struct test_model model = blocks_model(10);
+    struct vs_distorch allocation = bytes("cuda:1,200mb;cuda:0,500mb;cpu,*");
+    struct vs_plan_wish wish = wish_for(&allocation);
+    wish.order = VS_ORDER_LISTED;
+    struct vs_plan plan = expect_plan(&model, &wish, with_devices(&machine), "");
+    expect_homes(&plan, &model, "1100000222"); /* 0 is the compute device */
+    vs_plan_free(&plan);
+    allocation = vs_distorch_virtual(0.3 * 1000 / 1024); /* 300 MB */
+    vs_distorch_lend(&allocation, cuda(1), 0x1p20 * 100);
+    vs_distorch_lend(&allocation, cpu_device, INFINITY);
+    plan = expect_plan(&model, &wish, with_devices(&machine), "");
+    expect_homes(&plan, &model, "0000000122");
+    vs_plan_free(&plan);
+    free_model(&model);
+}
+
+Test(plan, the_first_rule_that_matches_holds_and_counts_in_its_devices_share)
+{
+    struct test_machine machine = two_gpus();
+    struct test_model model = blocks_model(10);
+    add_tensor(&model, 50 * MB, "final.norm.weight");
+    struct vs_distorch allocation = vs_distorch_virtual(550.0 / 1024);
+    struct vs_plan_rule rules[] = {{.pattern = "*norm*", .on_compute = true, .line = 7},
+        {.pattern = "blocks.[0-3].*", .device = cpu_device, .line = 8},
+        {.pattern = "blocks.3.*", .device = cuda(1), .line = 9}};
+    struct vs_plan_wish wish = wish_for(&allocation);
+    wish.rules = rules;
+    wish.rule_count = COUNT(rules);
+    vs_distorch_lend(&allocation, cpu_device, INFINITY);
+    struct vs_plan plan = expect_plan(&model, &wish, with_devices(&machine), "");
+    cr_expect_str_eq(home_of(&plan, &model, "final.norm.weight"), "cuda:0");
+    cr_expect_eq(reason_of(&plan, &model, "final.norm.weight"), VS_REASON_RULE);
+    cr_expect_str_eq(home_of(&plan, &model, "blocks.3.weight"), "cpu"); /* the second rule, not the third */
+    /* 550 MB are to leave and 400 have: 150 of the other six blocks' 600 do, one or two tensors. */
+    cr_expect(placed_on(&plan, cpu_device) == 500 * MB || placed_on(&plan, cpu_device) == 600 * MB);
     struct vs_text text = {0};
-    vs_summary_render(summary, &text);
-    cr_expect_str_eq(text.data, expected);
+    vs_plan_explain(&plan, &wish, 3, &text);
+    cr_expect_str_eq(text.data, "cpu: the rule `blocks.[0-3].*` (p.yaml:8) puts it there");
     vs_text_free(&text);
+    vs_plan_free(&plan);
+    free_model(&model);
 }
 
-TestSuite(summary, .fini = expect_no_leaks);
-
-Test(summary, shows_planned_beside_real_bytes)
+/* 800 MB by rules where 500 were asked for: others give way, the last donor first. */
+Test(plan, rules_beyond_a_share_take_from_the_last_donor_first)
 {
-    struct vs_quota quota = quota_of("cuda:0,600mb;cuda:1,500mb;cpu,*", 1640 * MB, cuda(0));
-    for (int i = 0; i < 20; i++)
-        vs_quota_take(&quota, 50 * MB + 12345);
-    struct vs_summary summary = {.model_name = "v1-5.safetensors", .tensor_count = 686, .quota = &quota};
-    /* 50 MiB and 12345 bytes: 11 fit into 600 MB, 9 into 500 MB. 12345 bytes are 0.01177 MB. */
-    expect_summary(&summary, "v1-5.safetensors: 686 tensors, 1640.00 MB\n"
-                             "Device              Layers    Memory (MB)    % Total   Planned (MB)\n"
-                             "-------------------------------------------------------------------\n"
-                             "cuda:0                  11         550.13      33.5%         600.00\n"
-                             "cuda:1                   9         450.11      27.4%         500.00\n"
-                             "cpu                      0           0.00       0.0%         540.00\n"
-                             "-------------------------------------------------------------------\n"
-                             "not placed             666         639.76      39.0%\n");
+    struct test_machine machine = two_gpus();
+    struct test_model model = blocks_model(20);
+    struct vs_distorch allocation = bytes("cuda:0,500mb;cuda:1,500mb;cpu,1000mb");
+    struct vs_plan_rule rule = {.pattern = "blocks.[0-7].weight", .device = cuda(1)};
+    struct vs_plan_wish wish = wish_for(&allocation);
+    wish.rules = &rule;
+    wish.rule_count = 1;
+    struct vs_plan plan = expect_plan(&model, &wish, with_devices(&machine), "");
+    cr_expect_eq(placed_on(&plan, cuda(1)), 800 * MB);
+    cr_expect_eq(placed_on(&plan, cpu_device), 700 * MB);
+    cr_expect_eq(placed_on(&plan, cuda(0)), 500 * MB);
+    vs_plan_free(&plan);
+    free_model(&model);
 }
 
-Test(summary, leaves_out_devices_that_have_no_part_and_shows_dropped_ones)
+Test(plan, small_tensors_stay_and_embeddings_leave_first)
 {
-    struct vs_quota quota = quota_of("cuda:1,10mb;cuda:2,10mb", 10 * MB, cuda(0));
-    struct vs_summary summary = {.model_name = "a\x1b", .tensor_count = 1, .quota = &quota};
-    vs_quota_pass_on(&quota, 0);
-    vs_quota_take(&quota, 10 * MB);
-    expect_summary(&summary, "a\\x1b: 1 tensors, 10.00 MB\n"
-                             "Device              Layers    Memory (MB)    % Total   Planned (MB)\n"
-                             "-------------------------------------------------------------------\n"
-                             "cuda:1                   0           0.00       0.0%          10.00\n"
-                             "cuda:2                   1          10.00     100.0%           0.00\n"
-                             "-------------------------------------------------------------------\n");
+    struct test_machine machine = two_gpus();
+    struct test_model model = blocks_model(10);
+    add_tensor(&model, VS_PLAN_SMALL_BYTES - 1, "blocks.0.small");
+    add_tensor(&model, VS_PLAN_SMALL_BYTES, "blocks.0.large");
+    add_tensor(&model, 100 * MB, "model.embed_tokens.weight");
+    struct vs_distorch allocation = bytes("cuda:0,*;cuda:1,100mb");
+    struct vs_plan_wish wish = wish_for(&allocation);
+    struct vs_plan plan = expect_plan(&model, &wish, with_devices(&machine), "");
+    cr_expect_eq(reason_of(&plan, &model, "blocks.0.small"), VS_REASON_SMALL);
+    cr_expect_eq(reason_of(&plan, &model, "blocks.0.large"), VS_REASON_SHARE);
+    cr_expect_eq(reason_of(&plan, &model, "model.embed_tokens.weight"), VS_REASON_EMBEDDING);
+    cr_expect_str_eq(home_of(&plan, &model, "model.embed_tokens.weight"), "cuda:1");
+    cr_expect_eq(placed_on(&plan, cuda(1)), 100 * MB);
+    vs_plan_free(&plan);
+    allocation = bytes("cpu,*");
+    plan = expect_plan(&model, &wish, with_devices(&machine), "");
+    cr_expect_eq(placed_on(&plan, cuda(0)), VS_PLAN_SMALL_BYTES - 1);
+    vs_plan_free(&plan);
+    free_model(&model);
 }
 
-Test(summary, an_empty_model_divides_nothing_by_zero)
+/* Flux: modulation weights are 6.1 GB that one row of activations passes. With 4 GB to leave, only they do; with 10 GB,
+ * all of them, and the rest as evenly as one tensor allows. */
+Test(plan, weights_with_little_computation_leave_early_and_are_spread_among_themselves)
 {
-    struct vs_quota quota = quota_of("cuda:1,10mb", 0, cuda(0));
-    struct vs_summary summary = {.model_name = "empty", .quota = &quota};
-    expect_summary(&summary, "empty: 0 tensors, 0.00 MB\n"
-                             "Device              Layers    Memory (MB)    % Total   Planned (MB)\n"
-                             "-------------------------------------------------------------------\n"
-                             "-------------------------------------------------------------------\n");
+    struct test_machine machine = two_gpus();
+    struct vs_module_table table = load_table("flux_dev");
+    struct test_model model = model_of_table(&table, "", 2);
+    for (int gigabytes = 4; gigabytes <= 10; gigabytes += 6) {
+        struct vs_distorch allocation = vs_distorch_virtual(gigabytes);
+        struct vs_plan_wish wish = wish_for(&allocation);
+        vs_distorch_lend(&allocation, cpu_device, INFINITY);
+        struct vs_plan plan = expect_plan(&model, &wish, with_devices(&machine), "");
+        cr_expect_str_eq(plan.model, "flux_dev");
+        uint64_t rare = 0, away = 0, common = 0;
+        for (size_t i = 0; i < model.count; i++) {
+            const char *name = model.tensors[i].name;
+            bool modulation = strstr(name, "mod.lin.") || strstr(name, "modulation.") || strstr(name, "adaLN") ||
+                              strstr(name, "in_layer.") || strstr(name, "out_layer.");
+            bool left = plan.places[i].device != 0;
+            cr_expect(!left || modulation == (plan.places[i].reason == VS_REASON_RARE), "%s", name);
+            rare += modulation && model.tensors[i].bytes >= VS_PLAN_SMALL_BYTES ? model.tensors[i].bytes : 0;
+            away += modulation && left ? model.tensors[i].bytes : 0;
+            common += !modulation && left ? model.tensors[i].bytes : 0;
+        }
+        cr_expect_lt((double)llabs((long long)(away + common - (uint64_t)gigabytes * GB)), 132.2 * MB);
+        if (gigabytes == 4)
+            cr_expect_eq(common, 0);
+        else
+            cr_expect_eq(away, rare);
+        vs_plan_free(&plan);
+    }
+    free_model(&model);
+    vs_module_table_free(&table);
+}
+
+Test(plan, on_puts_all_of_it_there_but_what_rules_place)
+{
+    struct test_machine machine = two_gpus();
+    struct test_model model = blocks_model(3);
+    struct vs_plan_rule rule = {.pattern = "blocks.1.*", .on_compute = true};
+    struct vs_device_id on = cuda(1);
+    struct vs_plan_wish wish = wish_for(NULL);
+    wish.on = &on;
+    wish.rules = &rule;
+    wish.rule_count = 1;
+    struct vs_plan plan = expect_plan(&model, &wish, with_devices(&machine), "");
+    expect_homes(&plan, &model, "101");
+    cr_expect_eq(reason_of(&plan, &model, "blocks.0.weight"), VS_REASON_ON);
+    vs_plan_free(&plan);
+    wish.on = NULL;
+    plan = expect_plan(&model, &wish, with_devices(&machine), "");
+    expect_homes(&plan, &model, "000");
+    cr_expect_eq(reason_of(&plan, &model, "blocks.0.weight"), VS_REASON_STAYS);
+    vs_plan_free(&plan);
+    free_model(&model);
+}
+
+Test(plan, a_donor_that_cannot_be_mapped_passes_its_share_to_the_next_one_and_at_last_to_cpu)
+{
+    static const enum vs_plan_order orders[] = {VS_ORDER_SPREAD, VS_ORDER_DISTORCH, VS_ORDER_LISTED};
+    for (size_t i = 0; i < COUNT(orders); i++) {
+        struct test_machine machine;
+        make_machine(&machine, (const uint64_t[]){24 * GB, 24 * GB, 24 * GB, 0});
+        machine.devices[1].unmappable = true;
+        struct test_model model = blocks_model(10);
+        struct vs_distorch allocation = bytes("cuda:0,500mb;cuda:1,300mb;cuda:2,200mb");
+        struct vs_plan_wish wish = wish_for(&allocation);
+        wish.order = orders[i];
+        struct vs_plan plan = expect_plan(&model, &wish, &machine.machine,
+            "p.yaml:4: warning: `cuda:1` cannot lend memory: `cuda:0` cannot map it; its share passes to `cuda:2`\n");
+        cr_expect_eq(placed_on(&plan, cuda(1)), 0);
+        cr_expect(orders[i] == VS_ORDER_DISTORCH || placed_on(&plan, cuda(2)) == 500 * MB);
+        cr_expect_geq(placed_on(&plan, cuda(2)), 400 * MB);
+        vs_plan_free(&plan);
+        machine.devices[2].unmappable = true;
+        plan = expect_plan(&model, &wish, &machine.machine,
+            "p.yaml:4: warning: `cuda:1` cannot lend memory: `cuda:0` cannot map it; its share passes to `cpu`\n"
+            "p.yaml:4: warning: `cuda:2` cannot lend memory: `cuda:0` cannot map it; its share passes to `cpu`\n");
+        cr_expect_geq(placed_on(&plan, cpu_device), 400 * MB);
+        cr_expect_eq(placed_on(&plan, cuda(2)), 0);
+        vs_plan_free(&plan);
+        free_model(&model);
+    }
+}
+
+Test(plan, nowhere_to_pass_to_and_a_named_device_that_cannot_be_had_are_errors)
+{
+    struct test_machine machine = two_gpus();
+    struct test_model model = blocks_model(10);
+    struct vs_distorch allocation = bytes("cuda:0,500mb;cuda:1,*");
+    struct vs_plan_wish wish = wish_for(&allocation);
+    machine.devices[1].unmappable = true;
+    machine.devices[machine.machine.count++] = (struct vs_plan_machine_device){.id = cpu_device, .unmappable = true};
+    expect_no_plan(&model, &wish, with_devices(&machine),
+        "p.yaml:4: error: `cuda:1` cannot lend memory: `cuda:0` cannot map it, and there is no donor");
+    struct vs_device_id on = cuda(1);
+    wish.allocation = NULL;
+    wish.on = &on;
+    expect_no_plan(&model, &wish, with_devices(&machine),
+        "p.yaml:4: error: `on: cuda:1` cannot be had: `cuda:0` cannot map its memory");
+    struct vs_plan_rule rule = {.pattern = "*", .device = cuda(1), .line = 9};
+    wish.on = NULL;
+    wish.rules = &rule;
+    wish.rule_count = 1;
+    expect_no_plan(&model, &wish, with_devices(&machine), "p.yaml:9: error: `on: cuda:1` cannot be had");
+    free_model(&model);
+}
+
+Test(plan, a_device_that_the_machine_lacks_is_an_error_wherever_it_is_named)
+{
+    static const char there[] = "is not there: the machine has cuda:0, cuda:1, cpu";
+    struct test_machine machine = two_gpus();
+    struct test_model model = blocks_model(10);
+    struct vs_distorch allocation = bytes("cuda:0,500mb;cuda:2,*");
+    struct vs_plan_wish wish = wish_for(&allocation);
+    expect_no_plan(&model, &wish, with_devices(&machine), there);
+    wish = wish_for(NULL);
+    wish.compute = cuda(7);
+    expect_no_plan(&model, &wish, with_devices(&machine), there);
+    free_model(&model);
+}
+
+Test(plan, the_reserve_stays_free_and_what_has_no_room_passes_on)
+{
+    struct test_machine machine;
+    make_machine(&machine, (const uint64_t[]){2 * GB, 1 * GB, 0});
+    struct test_model model = blocks_model(50);             /* 5000 MB */
+    struct vs_distorch allocation = vs_distorch_virtual(1); /* 3976 MB are to stay on a card of 2048 MB */
+    struct vs_plan_wish wish = wish_for(&allocation);
+    wish.compute_reserve_bytes = 512 * MB;
+    vs_distorch_lend(&allocation, cuda(1), 0x1p20 * 800);
+    vs_distorch_lend(&allocation, cpu_device, INFINITY);
+    struct vs_plan plan = expect_plan(&model, &wish, &machine.machine,
+        "p.yaml:4: warning: `cuda:0` has room for 1536 MB of weights, not for 3976 MB: the rest passes on\n");
+    cr_expect_eq(plan.unfit_bytes, 0);
+    cr_expect_eq(placed_on(&plan, cuda(0)), 1500 * MB);
+    cr_expect_eq(placed_on(&plan, cuda(1)), 800 * MB);
+    cr_expect_eq(placed_on(&plan, cpu_device), 2700 * MB);
+    vs_plan_free(&plan);
+    free_model(&model);
+}
+
+/* No donor but a card that is too small, and host memory of which 1000 MB may be had. */
+Test(plan, what_fits_nowhere_is_told)
+{
+    struct test_machine machine;
+    make_machine(&machine, (const uint64_t[]){2 * GB, 0});
+    machine.devices[machine.machine.count++] =
+        (struct vs_plan_machine_device){.id = cpu_device, .total_bytes = 1000 * MB};
+    struct test_model model = blocks_model(50);
+    struct vs_device_id on = cpu_device;
+    struct vs_plan_wish wish = wish_for(NULL);
+    wish.on = &on;
+    struct vs_plan plan = expect_plan(&model, &wish, &machine.machine, "");
+    cr_expect_eq(plan.unfit_bytes, 4000 * MB);
+    size_t unfit = 0;
+    for (size_t k = 0; k < model.count; k++) {
+        cr_expect_eq(plan.places[plan.execution[k]].unfit, k >= 10);
+        unfit += plan.places[k].unfit;
+    }
+    cr_expect_eq(unfit, 40);
+    struct vs_text text = {0};
+    vs_plan_explain(&plan, &wish, 49, &text);
+    cr_expect_str_eq(text.data, "cpu: the section puts all of this part here (p.yaml:4); the device is full before it");
+    vs_text_free(&text);
+    vs_plan_free(&plan);
+    free_model(&model);
+}
+
+Test(plan, a_fraction_needs_the_devices_memory)
+{
+    struct test_machine machine = two_gpus();
+    struct test_model model = blocks_model(10);
+    struct vs_distorch allocation = bytes("cuda:0,0.01;cpu,0.5");
+    struct vs_plan_wish wish = wish_for(&allocation);
+    expect_no_plan(&model, &wish, with_devices(&machine), "a fraction of the memory of `cpu` is asked for");
+    machine.devices[machine.machine.count++] =
+        (struct vs_plan_machine_device){.id = cpu_device, .total_bytes = 64 * GB};
+    struct vs_plan plan = expect_plan(&model, &wish, with_devices(&machine), "");
+    cr_expect_eq(placed_on(&plan, cuda(0)), 200 * MB); /* 245.8 MB by the policy: within one tensor */
+    vs_plan_free(&plan);
+    free_model(&model);
+}
+
+Test(plan, an_empty_model_is_planned)
+{
+    static const enum vs_plan_order orders[] = {VS_ORDER_SPREAD, VS_ORDER_DISTORCH, VS_ORDER_LISTED};
+    struct test_machine machine = two_gpus();
+    for (size_t i = 0; i < COUNT(orders); i++) {
+        struct test_model model = {0};
+        struct vs_distorch allocation = bytes("cuda:0,50%;cpu,50%");
+        struct vs_plan_wish wish = wish_for(&allocation);
+        wish.order = orders[i];
+        struct vs_plan plan = expect_plan(&model, &wish, with_devices(&machine), "");
+        cr_expect_eq(plan.total_bytes, 0);
+        vs_plan_free(&plan);
+        add_tensor(&model, 0, "a.weight");
+        plan = expect_plan(&model, &wish, with_devices(&machine), "");
+        cr_expect_eq(plan.unfit_bytes, 0);
+        vs_plan_free(&plan);
+        free_model(&model);
+    }
 }

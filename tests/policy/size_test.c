@@ -67,6 +67,8 @@ Test(size, refuses_junk_and_says_where)
         {"1,5gb", VS_SIZE_UNKNOWN_UNIT, 1},
         {"1.5.5gb", VS_SIZE_UNKNOWN_UNIT, 3},
         {"5g%", VS_SIZE_UNKNOWN_UNIT, 1},
+        {"5%%", VS_SIZE_UNKNOWN_UNIT, 1},
+        {"5%", VS_SIZE_PERCENT, 1},
         {"0.5", VS_SIZE_PART_OF_BYTE, 3},
         {"1.5b", VS_SIZE_PART_OF_BYTE, 3},
         {"18446744073709551616", VS_SIZE_TOO_LARGE, 0},
@@ -99,4 +101,48 @@ Test(size, does_not_ask_the_locale)
     setlocale(LC_ALL, "de_DE.UTF-8");
     cr_expect_eq(vs_size_parse("2.5gb", 5, &size, &offset), VS_SIZE_OK);
     cr_expect_eq(size.bytes, 2 * GB + 512 * MB);
+}
+
+Test(size, an_amount_is_a_size_or_a_part_of_the_whole)
+{
+    static const struct {
+        const char *text;
+        uint64_t whole_bytes, bytes;
+    } cases[] = {
+        {"8gb", 5, 8 * GB},
+        {"40%", 1000, 400},
+        {"0%", 1000, 0},
+        {"100%", UINT64_MAX, UINT64_MAX},
+        {"12.5 %", 1000, 125},
+        {"33.3333333%", 3000000000, 999999999},
+        {"33.33333339%", 3000000000, 999999999}, /* the eighth digit is dropped */
+        {"100.0%", 7, 7},
+        {"50%", UINT64_MAX, UINT64_MAX / 2},
+        {"1%", 99, 0},
+        {"007%", 100, 7},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct vs_amount amount;
+        size_t offset;
+        cr_expect_eq(
+            vs_amount_parse(cases[i].text, strlen(cases[i].text), &amount, &offset), VS_SIZE_OK, "%s", cases[i].text);
+        cr_expect_eq(vs_amount_bytes(&amount, cases[i].whole_bytes), cases[i].bytes, "%s: %lu", cases[i].text,
+            vs_amount_bytes(&amount, cases[i].whole_bytes));
+    }
+}
+
+Test(size, an_amount_is_at_most_the_whole)
+{
+    static const struct {
+        const char *text;
+        enum vs_size_error error;
+    } cases[] = {{"101%", VS_SIZE_OVER_WHOLE}, {"100.000000000001%", VS_SIZE_OVER_WHOLE},
+        {"18446744073709551615%", VS_SIZE_OVER_WHOLE}, {"18446744073709551616%", VS_SIZE_TOO_LARGE},
+        {"-5%", VS_SIZE_NEGATIVE}, {"%", VS_SIZE_NO_NUMBER}, {"5 %%", VS_SIZE_UNKNOWN_UNIT}, {"", VS_SIZE_EMPTY}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct vs_amount amount;
+        size_t offset;
+        enum vs_size_error error = vs_amount_parse(cases[i].text, strlen(cases[i].text), &amount, &offset);
+        cr_expect_eq(error, cases[i].error, "%s: %d (%s)", cases[i].text, error, vs_size_error_text(error));
+    }
 }

@@ -90,7 +90,7 @@ struct vs_shares expect_distorch(const char *string, const char *expected)
 void expect_header_errors(const char *json, uint64_t data_bytes, const char *expected)
 {
     struct vs_diags diags = {0};
-    struct vs_safetensors model;
+    struct vs_header model;
     size_t length = strlen(json);
     cr_expect_eq(
         vs_safetensors_parse("m", json, length, 8 + length + data_bytes, &model, &diags), -1, "accepted: %s", json);
@@ -99,10 +99,10 @@ void expect_header_errors(const char *json, uint64_t data_bytes, const char *exp
     expect_said(&diags, json, expected);
 }
 
-struct vs_safetensors expect_header(const char *json, uint64_t data_bytes)
+struct vs_header expect_header(const char *json, uint64_t data_bytes)
 {
     struct vs_diags diags = {0};
-    struct vs_safetensors model;
+    struct vs_header model;
     size_t length = strlen(json);
     int result = vs_safetensors_parse("m", json, length, 8 + length + data_bytes, &model, &diags);
     expect_said(&diags, json, "");

@@ -31,7 +31,7 @@ struct vs_shares expect_distorch(const char *string, const char *expected);
 
 /* The same for the JSON of a header and the number of data bytes behind it, called "m". */
 void expect_header_errors(const char *json, uint64_t data_bytes, const char *expected);
-struct vs_safetensors expect_header(const char *json, uint64_t data_bytes);
+struct vs_header expect_header(const char *json, uint64_t data_bytes);
 
 struct vs_device_id cuda(unsigned ordinal);
 extern const struct vs_device_id cpu_device;
@@ -45,6 +45,10 @@ uint64_t next_random(uint64_t *state);
  */
 void allocations_begin(long fail_at, bool all_later);
 bool allocations_end(void);
+/* Counts the bytes that this thread allocates there, less those that it frees. allocations_counted ends it and returns
+ * the most that there were at once. */
+void allocations_count(void);
+size_t allocations_counted(void);
 
 /* The .fini of every suite: in a sanitised build, fails a test that left memory behind (the sanitiser's own report at
  * exit does not make Criterion fail). */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* One scratch folder a process, removed when it ends. */
@@ -147,4 +148,25 @@ size_t occurrences(const char *text, const char *word)
     for (const char *at = text; (at = strstr(at, word)); at += strlen(word))
         count++;
     return count;
+}
+
+int run(const char *command, char output[8192])
+{
+    char line[2048];
+    snprintf(line, sizeof line, "{ %s ; } 2>&1", command);
+    FILE *pipe = popen(line, "r");
+    cr_assert(pipe);
+    size_t used = fread(output, 1, 8191, pipe);
+    output[used] = '\0';
+    int status = pclose(pipe);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 256 + WTERMSIG(status);
+}
+
+const char *program(const char *name)
+{
+    static char path[512];
+    const char *folder = getenv("VRAMSPAN_TEST_PROGRAMS");
+    cr_assert(folder, "run by the Makefile: VRAMSPAN_TEST_PROGRAMS is not set");
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
 }

@@ -48,4 +48,9 @@ void listen(void);
 char *heard(void);
 size_t occurrences(const char *text, const char *word);
 
+/* Runs a shell command line with both outputs in `output`; returns the exit status, or 256 + the signal. */
+int run(const char *command, char output[8192]);
+/* The path of one of the tests' own programs, until the next call. */
+const char *program(const char *name);
+
 #endif

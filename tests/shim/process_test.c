@@ -13,28 +13,6 @@
 
 #define BYTES (4 * MIB)
 
-/* Runs a shell command line with both outputs in `output`; returns the exit status, or 256 + the signal. */
-static int run(const char *command, char output[8192])
-{
-    char line[2048];
-    snprintf(line, sizeof line, "{ %s ; } 2>&1", command);
-    FILE *pipe = popen(line, "r");
-    cr_assert(pipe);
-    size_t used = fread(output, 1, 8191, pipe);
-    output[used] = '\0';
-    int status = pclose(pipe);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 256 + WTERMSIG(status);
-}
-
-static const char *program(const char *name)
-{
-    static char path[512];
-    const char *folder = getenv("VRAMSPAN_TEST_PROGRAMS");
-    cr_assert(folder, "run by the Makefile: VRAMSPAN_TEST_PROGRAMS is not set");
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    return path;
-}
-
 /* --- Processes without CUDA --------------------------------------------------------------------------------------- */
 
 Test(process, programs_without_cuda_are_left_alone)
@@ -56,65 +34,6 @@ Test(process, a_program_that_only_asks_nvml_is_left_alone)
     use_policy("cpu,*");
     cr_expect_eq(run(program("nvml_only"), output), 0);
     cr_expect_str_eq(output, "GPU 0: Simulated GPU\n");
-}
-
-/* --- Policies that cannot be honoured ----------------------------------------------------------------------------- */
-
-Test(process, a_broken_policy_stops_the_program_and_says_where)
-{
-    char output[8192], command[600];
-    use_policy_text("version: 1\nmodels:\n  - match: \"*.safetensors\"\n    distroch: \"cpu,*\"\n");
-    snprintf(command, sizeof command, "%s /dev/null 16", program("exiting"));
-    cr_expect_eq(run(command, output), 78, "%s", output);
-    cr_expect(strstr(output, "policy.yaml:4:5: error"), "%s", output);
-    cr_expect(strstr(output, "did you mean"), "%s", output);
-}
-
-Test(process, a_policy_that_is_not_there_is_told)
-{
-    char output[8192], command[600];
-    setenv("VRAMSPAN_POLICY", "/nowhere/at-all.yaml", 1);
-    snprintf(command, sizeof command, "%s /dev/null 16", program("exiting"));
-    cr_expect_eq(run(command, output), 78);
-    cr_expect(strstr(output, "/nowhere/at-all.yaml"), "%s", output);
-}
-
-Test(process, a_broken_policy_is_survived_where_it_says_so)
-{
-    char output[8192], command[600];
-    use_policy_text("version: 1\non-error: passthrough\nmodels: 7\n");
-    snprintf(command, sizeof command, "%s /dev/null 16", program("exiting"));
-    cr_expect_eq(run(command, output), 0, "%s", output);
-    cr_expect(strstr(output, "policy.yaml:3:9: error"), "%s", output);
-    cr_expect(strstr(output, "stepping aside"), "%s", output);
-}
-
-Test(process, a_missing_symbol_stops_the_program_with_one_line)
-{
-    char output[8192];
-    use_policy("cpu,*");
-    cr_expect_eq(run(program("old_program"), output), 78);
-    cr_expect_eq(occurrences(output, "\n"), 2, "%s", output); /* the policy in force, and the reason */
-    cr_expect(strstr(output, "libcudart.so.12 lacks cudaMallocAsync"), "%s", output);
-    cr_expect(strstr(output, "unset VRAMSPAN_POLICY"), "%s", output);
-}
-
-Test(process, a_missing_symbol_is_survived_where_the_policy_says_so)
-{
-    char output[8192];
-    use_policy_text(
-        "version: 1\non-error: passthrough\nmodels:\n  - match: \"*.safetensors\"\n    distorch: \"cpu,*\"\n");
-    cr_expect_eq(run(program("old_program"), output), 0, "%s", output);
-    cr_expect(strstr(output, "stepping aside"), "%s", output);
-    cr_expect(strstr(output, "cudaMalloc returned 0"), "%s", output);
-}
-
-Test(process, without_a_policy_an_unknown_cuda_runs_as_ever)
-{
-    char output[8192];
-    unsetenv("VRAMSPAN_POLICY");
-    cr_expect_eq(run(program("old_program"), output), 0);
-    cr_expect_str_eq(output, "cudaMalloc returned 0\n");
 }
 
 /* --- Early calls and calls within calls --------------------------------------------------------------------------- */

@@ -40,8 +40,8 @@ recorder: $(RECORDER_DIR)/libcuda.so.1 $(RECORDER_DIR)/record_lookups
 TEST_PROGRAMS += $(RECORDER_DIR)/libcuda.so.1 $(RECORDER_DIR)/record_lookups
 
 # Ours make the same look-ups as the real ones, and export the same names.
-.PHONY: check-golden
-check-golden: recorder $(SIMCUDA_DIR)/libcudart.so.13 $(SIMCUDA_DIR)/libcudart.so.12
+.PHONY: check-golden-lookups
+check-golden-lookups: recorder $(SIMCUDA_DIR)/libcudart.so.13 $(SIMCUDA_DIR)/libcudart.so.12
 	$(Q)$(CUDART_GOLDEN)/record/check.sh $(RECORDER_DIR) $(SIMCUDA_DIR)
 
 # Which driver calls runtime calls become, over the recording driver; for both majors.

@@ -1,0 +1,20 @@
+/*
+ * The number formats that a program can be told to load weights in (`dtype:` in a policy), by the names that ComfyUI,
+ * PyTorch and the safetensors format have for them.
+ */
+#ifndef VRAMSPAN_POLICY_LOAD_DTYPE_H
+#define VRAMSPAN_POLICY_LOAD_DTYPE_H
+
+#include "values.h"
+
+struct vs_load_dtype {
+    const char *name;       /* as a policy writes it: "fp16" */
+    const char *aliases[2]; /* or NULL */
+    const char *stored_as;  /* the safetensors format's name: "F16" */
+    unsigned bits;          /* of one element */
+};
+
+/* The format of this name, or NULL with an error added. Lives as long as the process. */
+const struct vs_load_dtype *vs_read_load_dtype(struct vs_word word, struct vs_diags *diags);
+
+#endif

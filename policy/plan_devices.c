@@ -1,0 +1,371 @@
+/*
+ * Devices and their shares: what the allocation asks of each, who takes the share of one that cannot lend, what a
+ * device can hold, and what is left of a share beside tensors that were placed by name. See plan_internal.h.
+ */
+#include "plan_internal.h"
+
+#include "number.h"
+
+#include <math.h>
+#include <string.h>
+
+static const struct vs_device_id cpu = {.family = VS_DEVICE_CPU};
+
+/* --- The machine ---------------------------------------------------------------------------------------------------
+ */
+
+static const struct vs_plan_machine_device *find_in_machine(
+    const struct vs_plan_machine *machine, struct vs_device_id id)
+{
+    static const struct vs_plan_machine_device host = {.id = {.family = VS_DEVICE_CPU}};
+    for (size_t i = 0; i < machine->count; i++)
+        if (vs_device_equal(machine->devices[i].id, id))
+            return &machine->devices[i];
+    return vs_device_equal(id, cpu) ? &host : NULL;
+}
+
+static struct vs_place place_of(const struct vs_planner *planner, size_t line)
+{
+    struct vs_place place = vs_place_of_file(&planner->source);
+    place.line = line;
+    return place;
+}
+
+static int refuse_missing(struct vs_planner *planner, struct vs_device_id id, size_t line)
+{
+    struct vs_text names = {0};
+    for (size_t i = 0; i < planner->machine->count; i++)
+        if (!vs_device_equal(planner->machine->devices[i].id, cpu))
+            vs_text_printf(&names, "%s, ", vs_device_format(planner->machine->devices[i].id).text);
+    vs_diag_add(planner->diags, VS_ERROR, place_of(planner, line), "`%s` is not there: the machine has %scpu",
+        vs_device_format(id).text, names.data ? names.data : "");
+    vs_diag_hint(planner->diags, "name a device that the machine has");
+    vs_text_free(&names);
+    return -1;
+}
+
+size_t vs_planner_device(const struct vs_planner *planner, struct vs_device_id id)
+{
+    size_t i = 0;
+    while (!vs_device_equal(planner->plan->devices[i].id, id))
+        i++;
+    return i;
+}
+
+/* The device's index, made if need be. -1 with an error where the machine has none. */
+static int add_device(struct vs_planner *planner, struct vs_device_id id, size_t line)
+{
+    struct vs_plan *plan = planner->plan;
+    const struct vs_plan_machine_device *found = find_in_machine(planner->machine, id);
+    for (size_t i = 0; i < plan->device_count; i++)
+        if (vs_device_equal(plan->devices[i].id, id))
+            return (int)i;
+    if (!found)
+        return refuse_missing(planner, id, line);
+    if (plan->device_count == VS_PLAN_DEVICES_MAX) {
+        vs_diag_add(
+            planner->diags, VS_ERROR, place_of(planner, line), "more than %d devices are named", VS_PLAN_DEVICES_MAX);
+        vs_diag_hint(planner->diags, "name the devices that matter; `cpu` takes the rest");
+        return -1;
+    }
+    uint64_t capacity_bytes = found->total_bytes ? found->total_bytes : UINT64_MAX;
+    plan->devices[plan->device_count] =
+        (struct vs_plan_device){.id = id, .total_bytes = found->total_bytes, .capacity_bytes = capacity_bytes};
+    planner->devices[plan->device_count] =
+        (struct vs_planner_device){.lends_bytes = INFINITY, .unmappable = found->unmappable};
+    return (int)plan->device_count++;
+}
+
+/* A device that the policy names for tensors of its own has nobody to pass them to. */
+static int add_named(struct vs_planner *planner, struct vs_device_id id, size_t line)
+{
+    int device = add_device(planner, id, line);
+    if (device <= 0 || !planner->devices[device].unmappable)
+        return device < 0 ? -1 : 0;
+    vs_diag_add(planner->diags, VS_ERROR, place_of(planner, line), "`on: %s` cannot be had: `%s` cannot map its memory",
+        vs_device_format(id).text, vs_device_format(planner->wish->compute).text);
+    vs_diag_hint(planner->diags, "choose another device, or `cpu`");
+    return -1;
+}
+
+int vs_planner_find_devices(struct vs_planner *planner)
+{
+    const struct vs_plan_wish *wish = planner->wish;
+    if (add_device(planner, wish->compute, wish->line) < 0)
+        return -1;
+    struct vs_plan_device *compute = &planner->plan->devices[0];
+    if (compute->total_bytes)
+        compute->capacity_bytes =
+            compute->total_bytes > wish->compute_reserve_bytes ? compute->total_bytes - wish->compute_reserve_bytes : 0;
+    planner->devices[0].unmappable = false;
+    for (size_t i = 0; wish->allocation && i < wish->allocation->count; i++) {
+        const struct vs_distorch_share *share = &wish->allocation->shares[i];
+        int device = add_device(planner, share->device, wish->line);
+        if (device < 0)
+            return -1;
+        struct vs_planner_device *named = &planner->devices[device];
+        named->donor = device != 0;
+        named->wildcard = share->wildcard;
+        if (wish->allocation->form != VS_DISTORCH_VIRTUAL || !named->donor)
+            continue;
+        named->lends_bytes = share->amount;
+        if (share->amount < (double)planner->plan->devices[device].capacity_bytes)
+            planner->plan->devices[device].capacity_bytes = (uint64_t)share->amount;
+    }
+    if (wish->on && add_named(planner, *wish->on, wish->line))
+        return -1;
+    for (size_t i = 0; i < wish->rule_count; i++)
+        if (!wish->rules[i].on_compute && add_named(planner, wish->rules[i].device, wish->rules[i].line))
+            return -1;
+    return 0;
+}
+
+/* --- What the allocation asks for -----------------------------------------------------------------------------------
+ */
+
+int vs_planner_compare_devices(struct vs_device_id a, struct vs_device_id b)
+{
+    bool a_cpu = vs_device_equal(a, cpu), b_cpu = vs_device_equal(b, cpu);
+    if (a_cpu != b_cpu)
+        return a_cpu ? 1 : -1;
+    return strcmp(vs_device_format(a).text, vs_device_format(b).text);
+}
+
+/* DisTorch2 writes each share as a fraction of the device's memory, with four digits, and reads that again. */
+static double rounded(const struct vs_planner *planner, size_t device, double bytes)
+{
+    double total = (double)planner->plan->devices[device].total_bytes;
+    if (planner->plan->order != VS_ORDER_DISTORCH || total == 0)
+        return bytes;
+    return total * ((double)vs_number_round4(bytes / total) / 10000);
+}
+
+static void ask_bytes(struct vs_planner *planner, double total)
+{
+    const struct vs_distorch *allocation = planner->wish->allocation;
+    double left = total, bytes[VS_SHARES_MAX + 1];
+    for (size_t i = 0; i < allocation->count; i++) {
+        bytes[i] = allocation->shares[i].amount < left ? allocation->shares[i].amount : left;
+        left -= bytes[i];
+    }
+    for (size_t i = 0; i < allocation->count; i++) {
+        size_t device = vs_planner_device(planner, allocation->shares[i].device);
+        double asked = bytes[i] + (allocation->shares[i].wildcard ? left : 0);
+        planner->devices[device].asked_bytes = rounded(planner, device, asked);
+    }
+}
+
+static void ask_parts(struct vs_planner *planner, double total)
+{
+    const struct vs_distorch *allocation = planner->wish->allocation;
+    double parts = 0;
+    for (size_t i = 0; i < allocation->count; i++)
+        parts += allocation->shares[i].amount;
+    for (size_t i = 0; i < allocation->count; i++) {
+        size_t device = vs_planner_device(planner, allocation->shares[i].device);
+        planner->devices[device].asked_bytes = rounded(planner, device, allocation->shares[i].amount / parts * total);
+    }
+}
+
+static int ask_fractions(struct vs_planner *planner)
+{
+    const struct vs_distorch *allocation = planner->wish->allocation;
+    for (size_t i = 0; i < allocation->count; i++) {
+        size_t device = vs_planner_device(planner, allocation->shares[i].device);
+        uint64_t memory_bytes = planner->plan->devices[device].total_bytes;
+        if (!memory_bytes && allocation->shares[i].amount > 0) {
+            vs_diag_add(planner->diags, VS_ERROR, place_of(planner, planner->wish->line),
+                "a fraction of the memory of `%s` is asked for, and how much that is is not known",
+                vs_device_format(allocation->shares[i].device).text);
+            vs_diag_hint(planner->diags, "describe the machine, or give the device bytes");
+            return -1;
+        }
+        planner->devices[device].asked_bytes = (double)memory_bytes * allocation->shares[i].amount;
+    }
+    return 0;
+}
+
+static void ask_virtual(struct vs_planner *planner, double total)
+{
+    const struct vs_distorch *allocation = planner->wish->allocation;
+    double needed = ldexp(allocation->virtual_gb, 30);
+    planner->devices[0].asked_bytes = rounded(planner, 0, total > needed ? total - needed : 0);
+    for (size_t i = 0; i < allocation->count; i++) {
+        size_t device = vs_planner_device(planner, allocation->shares[i].device);
+        const struct vs_plan_device *donor = &planner->plan->devices[device];
+        double lends = donor->total_bytes ? (double)donor->total_bytes : INFINITY;
+        if (allocation->shares[i].amount < lends)
+            lends = allocation->shares[i].amount;
+        double bytes = needed < lends ? needed : lends;
+        needed -= bytes;
+        planner->devices[device].asked_bytes = rounded(planner, device, bytes);
+    }
+}
+
+/* --- Who takes what another cannot ----------------------------------------------------------------------------------
+ */
+
+/* The next donor in the policy's order that can lend (and has room, where `room`), at last cpu, which is added if need
+ * be; 0 for none. */
+static size_t find_heir(struct vs_planner *planner, size_t from, bool room)
+{
+    struct vs_plan *plan = planner->plan;
+    for (size_t i = from + 1; i < plan->device_count; i++)
+        if (planner->devices[i].donor && !planner->devices[i].unmappable &&
+            (!room || planner->devices[i].asked_bytes < (double)plan->devices[i].capacity_bytes))
+            return i;
+    const struct vs_plan_machine_device *host = find_in_machine(planner->machine, cpu);
+    if (host->unmappable || vs_device_equal(planner->wish->compute, cpu))
+        return 0;
+    int last = plan->device_count < VS_PLAN_DEVICES_MAX ? add_device(planner, cpu, 0) : 0;
+    if (last <= 0 || (size_t)last == from ||
+        (room && planner->devices[last].asked_bytes >= (double)plan->devices[last].capacity_bytes))
+        return 0;
+    planner->devices[last].donor = true;
+    return (size_t)last;
+}
+
+static int pass_on_unmappable(struct vs_planner *planner)
+{
+    struct vs_plan *plan = planner->plan;
+    for (size_t i = 1; i < plan->device_count; i++) {
+        struct vs_planner_device *device = &planner->devices[i];
+        if (!device->unmappable || !device->donor)
+            continue;
+        plan->devices[i].dropped = true;
+        if (device->asked_bytes == 0)
+            continue;
+        struct vs_device_name from = vs_device_format(plan->devices[i].id);
+        struct vs_device_name compute = vs_device_format(planner->wish->compute);
+        size_t heir = find_heir(planner, i, false);
+        if (!heir) {
+            vs_diag_add(planner->diags, VS_ERROR, place_of(planner, planner->wish->line),
+                "`%s` cannot lend memory: `%s` cannot map it, and there is no donor after it that could take its share",
+                from.text, compute.text);
+            vs_diag_hint(planner->diags, "name a donor that can be mapped, or `cpu`");
+            return -1;
+        }
+        planner->devices[heir].asked_bytes += device->asked_bytes;
+        planner->devices[heir].wildcard |= device->wildcard;
+        device->asked_bytes = 0;
+        device->wildcard = false;
+        vs_diag_add(planner->diags, VS_WARNING, place_of(planner, planner->wish->line),
+            "`%s` cannot lend memory: `%s` cannot map it; its share passes to `%s`", from.text, compute.text,
+            vs_device_format(plan->devices[heir].id).text);
+    }
+    return 0;
+}
+
+/* What a device cannot hold goes to donors with room, in order; then the compute device takes it if it can. What nobody
+ * has room for stays where it was, and will not fit. */
+static void pass_on_excess(struct vs_planner *planner, size_t from)
+{
+    struct vs_plan *plan = planner->plan;
+    struct vs_planner_device *device = &planner->devices[from];
+    double capacity = (double)plan->devices[from].capacity_bytes;
+    size_t heir = from;
+    if (device->asked_bytes <= capacity)
+        return;
+    vs_diag_add(planner->diags, VS_WARNING, place_of(planner, planner->wish->line),
+        "`%s` has room for %.0f MB of weights, not for %.0f MB: the rest passes on",
+        vs_device_format(plan->devices[from].id).text, ldexp(capacity, -20), ldexp(device->asked_bytes, -20));
+    while (device->asked_bytes > capacity && (heir = find_heir(planner, heir, true))) {
+        double room = (double)plan->devices[heir].capacity_bytes - planner->devices[heir].asked_bytes;
+        double excess = device->asked_bytes - capacity;
+        double passed = excess < room ? excess : room;
+        planner->devices[heir].asked_bytes += passed;
+        device->asked_bytes -= passed;
+    }
+    double room = (double)plan->devices[0].capacity_bytes - planner->devices[0].asked_bytes;
+    double excess = device->asked_bytes - capacity;
+    if (from == 0 || excess <= 0 || room <= 0)
+        return;
+    planner->devices[0].asked_bytes += excess < room ? excess : room;
+    device->asked_bytes -= excess < room ? excess : room;
+}
+
+/* --- Together -------------------------------------------------------------------------------------------------------
+ */
+
+/* Limits what was asked for to the model's bytes, in DisTorch2's order; what nobody asked for stays at home. */
+static void limit_to_model(struct vs_planner *planner, double left)
+{
+    bool done[VS_PLAN_DEVICES_MAX] = {false};
+    for (size_t n = 0; n < planner->plan->device_count; n++) {
+        size_t next = VS_PLAN_DEVICES_MAX;
+        for (size_t i = 0; i < planner->plan->device_count; i++)
+            if (!done[i] && (next == VS_PLAN_DEVICES_MAX || vs_planner_compare_devices(planner->plan->devices[i].id,
+                                                                planner->plan->devices[next].id) < 0))
+                next = i;
+        struct vs_planner_device *device = &planner->devices[next];
+        done[next] = true;
+        device->asked_bytes = device->asked_bytes < left ? (double)(uint64_t)device->asked_bytes : left;
+        left -= device->asked_bytes;
+    }
+    planner->devices[0].asked_bytes += left;
+}
+
+/* The bytes that DisTorch2 counts: those of modules, and for virtual VRAM only weights with their biases. */
+static double distorch_total(const struct vs_planner *planner)
+{
+    bool weights = planner->wish->allocation->form == VS_DISTORCH_VIRTUAL;
+    return weights ? planner->weight_bytes : planner->module_bytes;
+}
+
+int vs_planner_share_out(struct vs_planner *planner)
+{
+    bool distorch = planner->plan->order == VS_ORDER_DISTORCH;
+    double total = distorch ? distorch_total(planner) : (double)planner->plan->total_bytes;
+    switch (planner->wish->allocation->form) {
+    case VS_DISTORCH_BYTES:
+        ask_bytes(planner, total);
+        break;
+    case VS_DISTORCH_RATIO:
+        ask_parts(planner, total);
+        break;
+    case VS_DISTORCH_FRACTION:
+        if (ask_fractions(planner))
+            return -1;
+        break;
+    case VS_DISTORCH_VIRTUAL:
+        ask_virtual(planner, total);
+        break;
+    }
+    if (!distorch)
+        limit_to_model(planner, total);
+    if (pass_on_unmappable(planner))
+        return -1;
+    for (size_t i = 0; !distorch && i < planner->plan->device_count; i++)
+        pass_on_excess(planner, i);
+    return 0;
+}
+
+static void cut(struct vs_planner_device *device, uint64_t *excess)
+{
+    uint64_t bytes = device->share_bytes < *excess ? device->share_bytes : *excess;
+    device->share_bytes -= bytes;
+    *excess -= bytes;
+}
+
+void vs_planner_deduct_pinned(struct vs_planner *planner, uint64_t free_bytes)
+{
+    size_t count = planner->plan->device_count;
+    uint64_t sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct vs_planner_device *device = &planner->devices[i];
+        double left = device->asked_bytes - (double)device->pinned_bytes;
+        device->share_bytes = left > 0 ? (uint64_t)left : 0;
+        sum += device->share_bytes;
+    }
+    if (sum < free_bytes) { /* parts of bytes */
+        planner->devices[0].share_bytes += free_bytes - sum;
+        return;
+    }
+    /* More was pinned somewhere than was asked of it: who takes the rest gets less, then the last donor, and so on. */
+    uint64_t excess = sum - free_bytes;
+    for (size_t i = 0; i < count; i++)
+        if (planner->devices[i].wildcard)
+            cut(&planner->devices[i], &excess);
+    for (size_t i = count; i > 0; i--)
+        cut(&planner->devices[i - 1], &excess);
+}

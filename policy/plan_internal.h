@@ -1,0 +1,78 @@
+/*
+ * What the planner's files share: one plan in the making. See plan.h for what it does; plan.c has the order of the
+ * steps.
+ */
+#ifndef VRAMSPAN_POLICY_PLAN_INTERNAL_H
+#define VRAMSPAN_POLICY_PLAN_INTERNAL_H
+
+#include "plan.h"
+
+/* A device of the plan, by the index that it has in plan->devices. */
+struct vs_planner_device {
+    double asked_bytes;    /* by the policy; in the order distorch with DisTorch2's rounding */
+    uint64_t share_bytes;  /* what is left of it for tensors that no rule places; other orders than distorch */
+    uint64_t pinned_bytes; /* of tensors that stay where a rule, or their size, puts them */
+    double lends_bytes;    /* the most that the policy lets it lend */
+    bool donor;            /* the policy names it among those that take shares */
+    bool wildcard;
+    bool unmappable;
+};
+
+struct vs_planner {
+    const struct vs_plan_tensor *tensors;
+    size_t count;
+    const struct vs_plan_wish *wish;
+    const struct vs_plan_machine *machine;
+    struct vs_plan *plan;
+    struct vs_source source;
+    struct vs_diags *diags;
+    struct vs_planner_device devices[VS_PLAN_DEVICES_MAX];
+    uint32_t *by_name; /* the tensors' indices in the order of strcmp */
+    uint32_t *free;    /* those that are not placed yet, in the order of execution */
+    size_t free_count;
+    /* Of a module table that fits, else NULL. */
+    const struct vs_module_table *table;
+    struct vs_module_table builtin; /* owns one that was built in */
+    size_t prefix_length;           /* of the tensors' names, before those of the table */
+    double module_bytes;            /* of all modules; order distorch only, as the next */
+    double weight_bytes;            /* of modules that have a `weight`: that and its bias */
+};
+
+enum { VS_REASON_NONE = UINT8_MAX };
+
+/* All return 0, or -1 with an error added. */
+
+/* plan_devices.c: the devices that the wish names, each found in the machine. */
+int vs_planner_find_devices(struct vs_planner *planner);
+size_t vs_planner_device(const struct vs_planner *planner, struct vs_device_id id); /* must be there */
+/* What the allocation asks for, after donors that cannot lend, or not so much, have passed shares on. */
+int vs_planner_share_out(struct vs_planner *planner);
+/* What is left of the shares beside pinned tensors; sums up to the bytes that are not pinned. */
+void vs_planner_deduct_pinned(struct vs_planner *planner, uint64_t free_bytes);
+/* Orders two devices as DisTorch2 does: by name, `cpu` last. */
+int vs_planner_compare_devices(struct vs_device_id a, struct vs_device_id b);
+
+/* plan_modules.c: which module each tensor belongs to, by a table that fits, else by names. */
+int vs_planner_sort_names(struct vs_planner *planner);
+int vs_planner_find_table(struct vs_planner *planner);
+int vs_planner_guess_modules(struct vs_planner *planner);
+
+/* plan_execution.c: plan->execution. */
+int vs_planner_order_execution(struct vs_planner *planner);
+
+/* plan_distorch.c: the sums that shares are made from. */
+int vs_planner_measure_modules(struct vs_planner *planner);
+
+/* The orders, each in its file: place what is free. */
+int vs_planner_distorch(struct vs_planner *planner);
+int vs_planner_spread(struct vs_planner *planner);
+int vs_planner_listed(struct vs_planner *planner);
+
+static inline void vs_planner_place(
+    struct vs_planner *planner, size_t tensor, size_t device, enum vs_plan_reason reason)
+{
+    planner->plan->places[tensor].device = (uint8_t)device;
+    planner->plan->places[tensor].reason = (uint8_t)reason;
+}
+
+#endif

@@ -1,0 +1,142 @@
+/* policy_test.c: whole processes under the preload with policies that cannot be honoured, and with settings in other
+ * places than a policy file. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fixture.h"
+
+Test(process, a_broken_policy_stops_the_program_and_says_where)
+{
+    char output[8192], command[600];
+    use_policy_text("version: 1\nmodels:\n  - match: \"*.safetensors\"\n    distroch: \"cpu,*\"\n");
+    snprintf(command, sizeof command, "%s /dev/null 16", program("exiting"));
+    cr_expect_eq(run(command, output), 78, "%s", output);
+    cr_expect(strstr(output, "policy.yaml:4:5: error"), "%s", output);
+    cr_expect(strstr(output, "did you mean"), "%s", output);
+}
+
+Test(process, a_policy_that_is_not_there_is_told)
+{
+    char output[8192], command[600];
+    setenv("VRAMSPAN_POLICY", "/nowhere/at-all.yaml", 1);
+    snprintf(command, sizeof command, "%s /dev/null 16", program("exiting"));
+    cr_expect_eq(run(command, output), 78);
+    cr_expect(strstr(output, "/nowhere/at-all.yaml"), "%s", output);
+}
+
+Test(process, a_broken_policy_is_survived_where_it_says_so)
+{
+    char output[8192], command[600];
+    use_policy_text("version: 1\non-error: passthrough\nmodels: 7\n");
+    snprintf(command, sizeof command, "%s /dev/null 16", program("exiting"));
+    cr_expect_eq(run(command, output), 0, "%s", output);
+    cr_expect(strstr(output, "policy.yaml:3:9: error"), "%s", output);
+    cr_expect(strstr(output, "stepping aside"), "%s", output);
+}
+
+/* What is planned and not placed yet: in one sentence, which says where it stands and what can be written instead. */
+Test(process, a_policy_with_something_that_is_not_placed_yet_stops_the_program_and_says_so)
+{
+    static const struct {
+        const char *section, *said;
+    } cases[] = {
+        {"virtual-vram: 8gb", "`virtual-vram`"},
+        {"on: cpu", "`on`"},
+        {"distorch: \"cuda:0,50%;cpu,50%\"", "`distorch` in another form than bytes"},
+        {"distorch: \"cuda:0,1gb;cpu,*\", order: spread", "`order: spread`"},
+        {"distorch: \"cpu,*\", tensors: [{match: \"*norm*\", on: compute}]", "`tensors`"},
+        {"distorch: \"cpu,*\", part: vae", "`part`"},
+    };
+    char output[8192], command[600], policy[512], said[256];
+    snprintf(command, sizeof command, "%s /dev/null 16", program("exiting"));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        snprintf(policy, sizeof policy,
+            "version: 1\nmodels:\n- {match: \"a*\", distorch: \"cpu,*\"}\n- {match: \"*.safetensors\", %s}\n",
+            cases[i].section);
+        use_policy_text(policy);
+        cr_expect_eq(run(command, output), 78, "%s: %s", cases[i].section, output);
+        snprintf(said, sizeof said,
+            "policy.yaml, line 4: %s is planned by `vramspan plan`, the library does not place it yet", cases[i].said);
+        cr_expect(strstr(output, said), "%s", output);
+        cr_expect_eq(occurrences(output, "\n"), 1, "%s", output);
+    }
+    snprintf(
+        policy, sizeof policy, "version: 1\non-error: passthrough\nmodels: [{match: \"a*\", virtual-vram: 8gb}]\n");
+    use_policy_text(policy);
+    cr_expect_eq(run(command, output), 0, "%s", output);
+    cr_expect(strstr(output, "stepping aside"), "%s", output);
+}
+
+Test(process, settings_without_a_file_are_heard)
+{
+    static const char *const cases[][2] = {
+        {"VRAMSPAN_VIRTUAL_VRAM=8gb", "VRAMSPAN_VIRTUAL_VRAM, line 1: `virtual-vram` is planned"},
+        {"VRAMSPAN_VIRTUAL_VRAM=8gig", "VRAMSPAN_VIRTUAL_VRAM:1:2: error: `8gig` is no size"},
+        {"VRAMSPAN_DEVICES=cuda:0", "does not hide devices"},
+        {"VRAMSPAN_DISTORCH='cuda:0,50%;cpu,50%'", "VRAMSPAN_DISTORCH, line 1: `distorch` in another form"},
+    };
+    char output[8192], command[700];
+    unsetenv("VRAMSPAN_POLICY");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        snprintf(command, sizeof command, "%s %s /dev/null 16", cases[i][0], program("exiting"));
+        cr_expect_eq(run(command, output), 78, "%s: %s", cases[i][0], output);
+        cr_expect(strstr(output, cases[i][1]), "%s", output);
+    }
+    snprintf(command, sizeof command, "VRAMSPAN_DISTORCH='cpu,*' %s /dev/null 16", program("exiting"));
+    cr_expect_eq(run(command, output), 0, "%s", output);
+    cr_expect(strstr(output, "VRAMSPAN_DISTORCH, 1 model section, is in force"), "%s", output);
+    snprintf(command, sizeof command, "VRAMSPAN_DISTORCH= %s /dev/null 16", program("exiting"));
+    cr_expect_eq(run(command, output), 0, "%s", output);
+    cr_expect_null(strstr(output, "policy"), "%s", output);
+}
+
+Test(process, without_any_setting_the_users_own_folder_is_heard)
+{
+    char output[8192], command[700], home[] = "/tmp/vramspan-own-XXXXXX", file[128];
+    cr_assert(mkdtemp(home));
+    unsetenv("VRAMSPAN_POLICY");
+    setenv("XDG_CONFIG_HOME", home, 1);
+    snprintf(command, sizeof command, "mkdir %s/vramspan && %s /dev/null 16", home, program("exiting"));
+    cr_expect_eq(run(command, output), 0, "%s", output);
+    cr_expect_null(strstr(output, "policy"), "an empty folder is none: %s", output);
+    snprintf(file, sizeof file, "%s/vramspan/my.yaml", home);
+    FILE *policy = fopen(file, "w");
+    cr_assert(policy);
+    fputs("version: 1\nmodels: [{match: \"a*\", distorch: \"cpu,*\"}]\n", policy);
+    fclose(policy);
+    snprintf(command, sizeof command, "%s /dev/null 16", program("exiting"));
+    cr_expect_eq(run(command, output), 0, "%s", output);
+    cr_expect(strstr(output, "/vramspan, 1 model section, is in force"), "%s", output);
+    snprintf(command, sizeof command, "rm -r %s", home);
+    cr_expect_eq(run(command, output), 0);
+}
+
+Test(process, a_missing_symbol_stops_the_program_with_one_line)
+{
+    char output[8192];
+    use_policy("cpu,*");
+    cr_expect_eq(run(program("old_program"), output), 78);
+    cr_expect_eq(occurrences(output, "\n"), 2, "%s", output); /* the policy in force, and the reason */
+    cr_expect(strstr(output, "libcudart.so.12 lacks cudaMallocAsync"), "%s", output);
+    cr_expect(strstr(output, "unset VRAMSPAN_POLICY"), "%s", output);
+}
+
+Test(process, a_missing_symbol_is_survived_where_the_policy_says_so)
+{
+    char output[8192];
+    use_policy_text(
+        "version: 1\non-error: passthrough\nmodels:\n  - match: \"*.safetensors\"\n    distorch: \"cpu,*\"\n");
+    cr_expect_eq(run(program("old_program"), output), 0, "%s", output);
+    cr_expect(strstr(output, "stepping aside"), "%s", output);
+    cr_expect(strstr(output, "cudaMalloc returned 0"), "%s", output);
+}
+
+Test(process, without_a_policy_an_unknown_cuda_runs_as_ever)
+{
+    char output[8192];
+    unsetenv("VRAMSPAN_POLICY");
+    cr_expect_eq(run(program("old_program"), output), 0);
+    cr_expect_str_eq(output, "cudaMalloc returned 0\n");
+}
