@@ -88,7 +88,7 @@ static void put_length(struct vs_text *file)
 
 #define NOT_JSON "m.safetensors: error: the header is not JSON that safetensors would write"
 
-Test(hostile, safetensors_headers_of_a_hundred_megabytes, .timeout = 120)
+Test(hostile, safetensors_headers_of_a_hundred_megabytes, .timeout = 300)
 {
     static const struct {
         const char *head, *unit, *tail, *said;
@@ -120,7 +120,7 @@ Test(hostile, safetensors_headers_of_a_hundred_megabytes, .timeout = 120)
 
 /* As many tensors as are allowed, with as many dimensions and letters as fit: what takes most memory of what is read.
  */
-Test(hostile, safetensors_headers_with_as_many_tensors_as_are_allowed, .timeout = 120)
+Test(hostile, safetensors_headers_with_as_many_tensors_as_are_allowed, .timeout = 300)
 {
     struct vs_text file = {0};
     char letters[570];
@@ -141,7 +141,7 @@ Test(hostile, safetensors_headers_with_as_many_tensors_as_are_allowed, .timeout 
     expect("m.safetensors", &file, 0, "", VS_TENSORS_MAX);
 }
 
-Test(hostile, headers_without_a_file_and_indices, .timeout = 120)
+Test(hostile, headers_without_a_file_and_indices, .timeout = 300)
 {
     static const struct {
         size_t bytes;
@@ -172,7 +172,7 @@ Test(hostile, headers_without_a_file_and_indices, .timeout = 120)
 
 /* --- GGUF --------------------------------------------------------------------------------------------------------- */
 
-Test(hostile, gguf_metadata_of_a_hundred_megabytes, .timeout = 120)
+Test(hostile, gguf_metadata_of_a_hundred_megabytes, .timeout = 300)
 {
     struct vs_text file = {0};
     put_start(&file, 3, 0, 1); /* one array of empty texts, which has no end */
@@ -203,7 +203,7 @@ Test(hostile, gguf_metadata_of_a_hundred_megabytes, .timeout = 120)
     expect("m.gguf", &file, 1 << 30, "", 0);
 }
 
-Test(hostile, gguf_headers_with_as_many_tensors_as_are_allowed, .timeout = 120)
+Test(hostile, gguf_headers_with_as_many_tensors_as_are_allowed, .timeout = 300)
 {
     struct vs_text file = {0};
     static const uint64_t zeros[VS_RANK_MAX];
@@ -220,7 +220,7 @@ Test(hostile, gguf_headers_with_as_many_tensors_as_are_allowed, .timeout = 120)
     expect("m.gguf", &file, 1 << 30, "", VS_TENSORS_MAX);
 }
 
-Test(hostile, gguf_folded_shapes_of_a_hundred_megabytes, .timeout = 120)
+Test(hostile, gguf_folded_shapes_of_a_hundred_megabytes, .timeout = 300)
 {
     struct vs_text file = {0};
     put_start(&file, 3, 0, VS_TENSORS_MAX + 1);
