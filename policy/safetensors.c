@@ -108,7 +108,7 @@ static int read_tensor(struct reader *reader, const char *key, const json_t *val
     const json_t *dtype = json_object_get(value, "dtype");
     if (!json_is_object(value))
         return refuse(reader, DAMAGED_HINT, "the entry of tensor `%s` is no object", name.text);
-    if (!json_is_string(dtype))
+    if (!json_string_length(dtype)) /* 0 for what is no string, too */
         return refuse(reader, DAMAGED_HINT, "tensor `%s` has no `dtype`", name.text);
     struct vs_tensor *tensor = vs_header_add_tensor(reader->header, reader->diags);
     if (!tensor)

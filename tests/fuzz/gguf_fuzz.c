@@ -3,7 +3,7 @@
  */
 #include "check.h"
 
-enum { MORE_BYTES = 1 << 20 }; /* of data behind what the fuzzer made */
+enum { MORE_BYTES = 1 << 14 }; /* of data behind what the fuzzer made */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 

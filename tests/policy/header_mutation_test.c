@@ -16,7 +16,7 @@
 
 enum { MUTANTS = 10000, LONGEST = 32768 };
 
-TestSuite(header_mutation, .fini = expect_no_leaks, .timeout = 300);
+TestSuite(header_mutation, .fini = expect_no_leaks);
 
 struct bytes {
     char *data;
@@ -137,19 +137,19 @@ static void run(const char *file, size_t header_bytes, uint64_t seed_number, siz
     cr_expect_gt(refused, MUTANTS / 4, "%s: only %zu are refused", file, refused);
 }
 
-Test(header_mutation, of_safetensors)
+Test(header_mutation, of_safetensors, .timeout = 300)
 {
     run("types.safetensors", 1128, 1, MUTANTS / 20);
     run("checkpoint.safetensors", 600, 2, MUTANTS / 20);
 }
 
-Test(header_mutation, of_gguf)
+Test(header_mutation, of_gguf, .timeout = 300)
 {
     run("types.gguf", 2080, 3, MUTANTS / 20);
     run("folded.gguf", 448, 4, MUTANTS / 20);
 }
 
-Test(header_mutation, of_bare_headers)
+Test(header_mutation, of_bare_headers, .timeout = 300)
 {
     run("checkpoint-header.json", 0, 5, MUTANTS / 20);
 }

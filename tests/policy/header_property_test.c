@@ -14,7 +14,7 @@
 
 enum { MODELS = 300, TENSORS_MOST = 200 };
 
-TestSuite(header_property, .fini = expect_no_leaks, .timeout = 300);
+TestSuite(header_property, .fini = expect_no_leaks);
 
 struct wanted {
     char name[48];
@@ -145,7 +145,7 @@ static ssize_t read_text(void *context, void *buffer, size_t bytes, uint64_t off
     return (ssize_t)bytes;
 }
 
-Test(header_property, safetensors_are_read_as_they_were_written)
+Test(header_property, safetensors_are_read_as_they_were_written, .timeout = 300)
 {
     static struct wanted tensors[TENSORS_MOST];
     uint64_t random = 11, data_bytes;
@@ -165,7 +165,7 @@ Test(header_property, safetensors_are_read_as_they_were_written)
     }
 }
 
-Test(header_property, gguf_is_read_as_it_was_written)
+Test(header_property, gguf_is_read_as_it_was_written, .timeout = 300)
 {
     static struct wanted tensors[TENSORS_MOST];
     uint64_t random = 12, data_bytes;

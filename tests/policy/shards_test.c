@@ -199,7 +199,7 @@ Test(shards, of_an_index_that_is_damaged_are_not_opened)
     }
 }
 
-Test(shards, of_a_hundred_thousand_tensors_or_of_too_many_files, .timeout = 60)
+Test(shards, of_a_hundred_thousand_tensors_or_of_too_many_files, .timeout = 300)
 {
     struct vs_diags diags = {0};
     struct vs_index index;

@@ -50,6 +50,9 @@ bool allocations_end(void);
 void allocations_count(void);
 size_t allocations_counted(void);
 
+/* Tests that take long have a .timeout of 300 s, all of them the same: of different ones that run at once, Criterion
+ * forgets to free one. */
+
 /* The .fini of every suite: in a sanitised build, fails a test that left memory behind (the sanitiser's own report at
  * exit does not make Criterion fail). */
 void expect_no_leaks(void);
