@@ -123,12 +123,30 @@ int vs_planner_find_devices(struct vs_planner *planner)
 /* --- What the allocation asks for -----------------------------------------------------------------------------------
  */
 
-int vs_planner_compare_devices(struct vs_device_id a, struct vs_device_id b)
+static int compare_devices(struct vs_device_id a, struct vs_device_id b)
 {
     bool a_cpu = vs_device_equal(a, cpu), b_cpu = vs_device_equal(b, cpu);
     if (a_cpu != b_cpu)
         return a_cpu ? 1 : -1;
     return strcmp(vs_device_format(a).text, vs_device_format(b).text);
+}
+
+void vs_planner_sort_devices(const struct vs_planner *planner, size_t order[VS_PLAN_DEVICES_MAX])
+{
+    const struct vs_plan *plan = planner->plan;
+    for (size_t i = 0; i < plan->device_count; i++) {
+        size_t k = i;
+        for (; k > 0 && compare_devices(plan->devices[order[k - 1]].id, plan->devices[i].id) > 0; k--)
+            order[k] = order[k - 1];
+        order[k] = i;
+    }
+}
+
+bool vs_planner_has_room(const struct vs_planner *planner, size_t device, uint64_t bytes)
+{
+    uint64_t used_bytes = planner->devices[device].used_bytes;
+    uint64_t capacity_bytes = planner->plan->devices[device].capacity_bytes;
+    return used_bytes <= capacity_bytes && bytes <= capacity_bytes - used_bytes;
 }
 
 /* DisTorch2 writes each share as a fraction of the device's memory, with four digits, and reads that again. */
@@ -290,15 +308,10 @@ static void pass_on_excess(struct vs_planner *planner, size_t from)
 /* Limits what was asked for to the model's bytes, in DisTorch2's order; what nobody asked for stays at home. */
 static void limit_to_model(struct vs_planner *planner, double left)
 {
-    bool done[VS_PLAN_DEVICES_MAX] = {false};
-    for (size_t n = 0; n < planner->plan->device_count; n++) {
-        size_t next = VS_PLAN_DEVICES_MAX;
-        for (size_t i = 0; i < planner->plan->device_count; i++)
-            if (!done[i] && (next == VS_PLAN_DEVICES_MAX || vs_planner_compare_devices(planner->plan->devices[i].id,
-                                                                planner->plan->devices[next].id) < 0))
-                next = i;
-        struct vs_planner_device *device = &planner->devices[next];
-        done[next] = true;
+    size_t order[VS_PLAN_DEVICES_MAX] = {0};
+    vs_planner_sort_devices(planner, order);
+    for (size_t k = 0; k < planner->plan->device_count; k++) {
+        struct vs_planner_device *device = &planner->devices[order[k]];
         device->asked_bytes = device->asked_bytes < left ? (double)(uint64_t)device->asked_bytes : left;
         left -= device->asked_bytes;
     }

@@ -76,18 +76,6 @@ static bool is_head(const struct vs_plan_module *module)
     return false;
 }
 
-/* The devices' indices as DisTorch2 asks them. */
-static size_t order_devices(const struct vs_plan *plan, size_t *order)
-{
-    for (size_t i = 0; i < plan->device_count; i++) {
-        size_t k = i;
-        for (; k > 0 && vs_planner_compare_devices(plan->devices[order[k - 1]].id, plan->devices[i].id) > 0; k--)
-            order[k] = order[k - 1];
-        order[k] = i;
-    }
-    return plan->device_count;
-}
-
 struct quotas {
     double left[VS_PLAN_DEVICES_MAX];
     size_t order[VS_PLAN_DEVICES_MAX];
@@ -142,8 +130,8 @@ int vs_planner_distorch(struct vs_planner *planner)
         if (m != VS_PLAN_NO_MODULE)
             free_bytes[m] += planner->tensors[planner->free[k]].bytes;
     }
-    struct quotas quotas;
-    quotas.count = order_devices(plan, quotas.order);
+    struct quotas quotas = {.count = plan->device_count};
+    vs_planner_sort_devices(planner, quotas.order);
     double head_bytes = keep_modules(planner);
     for (size_t d = 0; d < plan->device_count; d++) {
         double left = planner->devices[d].asked_bytes - (double)planner->devices[d].pinned_bytes;

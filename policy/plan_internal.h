@@ -12,6 +12,7 @@ struct vs_planner_device {
     double asked_bytes;    /* by the policy; in the order distorch with DisTorch2's rounding */
     uint64_t share_bytes;  /* what is left of it for tensors that no rule places; other orders than distorch */
     uint64_t pinned_bytes; /* of tensors that stay where a rule, or their size, puts them */
+    uint64_t used_bytes;   /* of all that were placed so far */
     double lends_bytes;    /* the most that the policy lets it lend */
     bool donor;            /* the policy names it among those that take shares */
     bool wildcard;
@@ -49,8 +50,10 @@ size_t vs_planner_device(const struct vs_planner *planner, struct vs_device_id i
 int vs_planner_share_out(struct vs_planner *planner);
 /* What is left of the shares beside pinned tensors; sums up to the bytes that are not pinned. */
 void vs_planner_deduct_pinned(struct vs_planner *planner, uint64_t free_bytes);
-/* Orders two devices as DisTorch2 does: by name, `cpu` last. */
-int vs_planner_compare_devices(struct vs_device_id a, struct vs_device_id b);
+/* The devices' indices in DisTorch2's order: by name, `cpu` last. */
+void vs_planner_sort_devices(const struct vs_planner *planner, size_t order[VS_PLAN_DEVICES_MAX]);
+/* Whether so many bytes more fit on the device. */
+bool vs_planner_has_room(const struct vs_planner *planner, size_t device, uint64_t bytes);
 
 /* plan_modules.c: which module each tensor belongs to, by a table that fits, else by names. */
 int vs_planner_sort_names(struct vs_planner *planner);
@@ -71,6 +74,8 @@ int vs_planner_listed(struct vs_planner *planner);
 static inline void vs_planner_place(
     struct vs_planner *planner, size_t tensor, size_t device, enum vs_plan_reason reason)
 {
+    if (reason != VS_REASON_UNUSED)
+        planner->devices[device].used_bytes += planner->tensors[tensor].bytes;
     planner->plan->places[tensor].device = (uint8_t)device;
     planner->plan->places[tensor].reason = (uint8_t)reason;
 }

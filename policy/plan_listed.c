@@ -35,30 +35,21 @@ static size_t list_devices(const struct vs_planner *planner, size_t *list)
     return count;
 }
 
-static bool has_room(const struct vs_planner *planner, size_t device, uint64_t used_bytes, uint64_t bytes)
-{
-    uint64_t capacity_bytes = planner->plan->devices[device].capacity_bytes;
-    return used_bytes <= capacity_bytes && bytes <= capacity_bytes - used_bytes;
-}
-
 int vs_planner_listed(struct vs_planner *planner)
 {
-    size_t list[VS_PLAN_DEVICES_MAX], count = list_devices(planner, list), stretch = 0;
-    uint64_t used_bytes[VS_PLAN_DEVICES_MAX], position = 0, end = planner->devices[list[0]].share_bytes;
-    for (size_t d = 0; d < planner->plan->device_count; d++)
-        used_bytes[d] = planner->devices[d].pinned_bytes;
+    size_t list[VS_PLAN_DEVICES_MAX] = {0}, count = list_devices(planner, list), stretch = 0;
+    uint64_t position = 0, end = planner->devices[list[0]].share_bytes;
     for (size_t k = 0; k < planner->free_count; k++) {
         size_t i = planner->free[k];
         uint64_t bytes = planner->tensors[i].bytes;
         while (stretch + 1 < count && position + bytes / 2 >= end)
             end += planner->devices[list[++stretch]].share_bytes;
         size_t chosen = stretch;
-        while (chosen + 1 < count && !has_room(planner, list[chosen], used_bytes[list[chosen]], bytes))
+        while (chosen + 1 < count && !vs_planner_has_room(planner, list[chosen], bytes))
             chosen++;
-        if (!has_room(planner, list[chosen], used_bytes[list[chosen]], bytes))
+        if (!vs_planner_has_room(planner, list[chosen], bytes))
             chosen = stretch;
         vs_planner_place(planner, i, list[chosen], VS_REASON_SHARE);
-        used_bytes[list[chosen]] += bytes;
         position += bytes;
     }
     return 0;

@@ -241,17 +241,21 @@ int vs_planner_guess_modules(struct vs_planner *planner)
         vs_diag_out_of_memory(planner->diags);
         return -1;
     }
+    const char *owner = ""; /* of the last module */
+    size_t owner_length = 0;
     for (size_t k = 0; k < planner->count; k++) {
         size_t i = plan->execution[k];
         const char *name = planner->tensors[i].name, *point = strrchr(name, '.');
         size_t length = point ? (size_t)(point - name) : 0;
-        if (!point)
+        if (!length)
             continue; /* the whole model's own parameter */
-        const struct vs_plan_module *last = plan->module_count ? &plan->modules[plan->module_count - 1] : NULL;
-        if (!last || length != last->length || memcmp(name, last->name, length) != 0) {
-            if (last && length > last->length && !memcmp(name, last->name, last->length) && name[last->length] == '.')
+        if (length != owner_length || memcmp(name, owner, length) != 0) {
+            if (owner_length && length > owner_length && !memcmp(name, owner, owner_length) &&
+                name[owner_length] == '.')
                 drop_container(planner, k);
             plan->modules[plan->module_count++] = (struct vs_plan_module){.name = name, .length = length};
+            owner = name;
+            owner_length = length;
         }
         plan->places[i].module = (uint32_t)(plan->module_count - 1);
     }

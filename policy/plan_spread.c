@@ -100,20 +100,14 @@ struct spread {
     uint64_t gone_bytes; /* have left so far */
 };
 
-static bool has_room(const struct vs_planner *planner, size_t device, const uint64_t *used_bytes, uint64_t bytes)
-{
-    uint64_t capacity_bytes = planner->plan->devices[device].capacity_bytes;
-    return used_bytes[device] <= capacity_bytes && bytes <= capacity_bytes - used_bytes[device];
-}
-
 /* The donor for a tensor that ends at `position` on the axis; 0 where none has room. */
-static size_t choose_donor(const struct spread *spread, uint64_t position, uint64_t bytes, const uint64_t *used_bytes)
+static size_t choose_donor(const struct spread *spread, uint64_t position, uint64_t bytes)
 {
     size_t chosen = 0;
     bool chosen_in_time = false;
     for (size_t d = 1; d < spread->planner->plan->device_count; d++) {
         uint64_t goal = spread->goal_bytes[d], got = spread->got_bytes[d];
-        if (!goal || !has_room(spread->planner, d, used_bytes, bytes))
+        if (!goal || !vs_planner_has_room(spread->planner, d, bytes))
             continue;
         /* Not more than one largest tensor before its line: got + bytes <= goal * position / axis + largest. */
         bool in_time = (wide)goal * position + (wide)spread->largest_bytes * spread->axis_bytes >=
@@ -158,7 +152,7 @@ static void set_goals(struct spread *spread)
     }
 }
 
-static void spread_kind(struct vs_planner *planner, const uint8_t *kinds, enum kind kind, uint64_t *used_bytes)
+static void spread_kind(struct vs_planner *planner, const uint8_t *kinds, enum kind kind)
 {
     static const enum vs_plan_reason reasons[] = {
         [EMBEDDING] = VS_REASON_EMBEDDING, [RARE] = VS_REASON_RARE, [COMMON] = VS_REASON_SHARE};
@@ -178,10 +172,9 @@ static void spread_kind(struct vs_planner *planner, const uint8_t *kinds, enum k
         if (kinds[k] != kind)
             continue;
         position += bytes;
-        if (is_to_leave(&spread, position, bytes) || (spread.off_bytes && !has_room(planner, 0, used_bytes, bytes)))
-            device = choose_donor(&spread, position, bytes, used_bytes);
+        if (is_to_leave(&spread, position, bytes) || (spread.off_bytes && !vs_planner_has_room(planner, 0, bytes)))
+            device = choose_donor(&spread, position, bytes);
         vs_planner_place(planner, i, device, device ? reasons[kind] : VS_REASON_SHARE);
-        used_bytes[device] += bytes;
         spread.got_bytes[device] += bytes;
         spread.gone_bytes += device ? bytes : 0;
     }
@@ -195,7 +188,6 @@ static void spread_kind(struct vs_planner *planner, const uint8_t *kinds, enum k
 
 int vs_planner_spread(struct vs_planner *planner)
 {
-    uint64_t used_bytes[VS_PLAN_DEVICES_MAX];
     size_t module_count = planner->table ? planner->table->module_count : 0;
     uint8_t *kinds = calloc(planner->free_count + 1, sizeof *kinds);
     bool *rare = calloc(module_count + 1, sizeof *rare);
@@ -208,10 +200,8 @@ int vs_planner_spread(struct vs_planner *planner)
         goto done;
     for (size_t k = 0; k < planner->free_count; k++)
         kinds[k] = (uint8_t)kind_of(planner, planner->free[k], rare);
-    for (size_t d = 0; d < planner->plan->device_count; d++)
-        used_bytes[d] = planner->devices[d].pinned_bytes;
     for (int kind = 0; kind < KINDS; kind++)
-        spread_kind(planner, kinds, (enum kind)kind, used_bytes);
+        spread_kind(planner, kinds, (enum kind)kind);
     result = 0;
 done:
     free(kinds);
