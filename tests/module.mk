@@ -2,6 +2,7 @@
 
 include tests/policy/module.mk
 include tests/shim/module.mk
+include tests/tools/module.mk
 include tests/bench/module.mk
 include tests/fuzz/module.mk
 

@@ -37,6 +37,7 @@ unset SIMCUDA_FRESH
 suite conformance-weak tap tests/simcuda/conformance/weak.sh "$build/tests/conformance"
 suite policy-language unittest env VRAMSPAN_POLICY_CHECK="$build/tests/programs/policy_check" \
     /usr/bin/python3 -m unittest discover tests/policy/language
+suite tools unittest env VRAMSPAN="$build/vramspan" /usr/bin/python3 -m unittest discover tests/tools
 suite gpu-check-on-simulated unittest python3 -m unittest discover tests/simcuda/conformance
 suite exports tap tests/shim/exports.sh "$shim"
 suite pass-through-cost tap tests/bench/instructions.sh "$shim" "$build/bench/calls"
