@@ -31,19 +31,11 @@ static error_t read_option(int key, char *argument, struct argp_state *state)
     }
 }
 
-/* Leaves out what argp says about arguments of short options: nobody asked. */
-static char *filter_help(int key, const char *text, void *input)
-{
-    (void)input;
-    return key == ARGP_KEY_HELP_DUP_ARGS_NOTE ? NULL : (char *)text;
-}
-
 void vs_command_parse(const struct argp *argp, int argc, char **argv, unsigned flags, void *input)
 {
     static const struct argp_option options[] = {{.name = NULL, .key = KEY_SHORT_HELP, .flags = OPTION_HIDDEN}, {0}};
     const struct argp_child children[] = {{.argp = argp}, {0}};
-    const struct argp whole = {
-        .options = options, .parser = read_option, .children = children, .help_filter = filter_help};
+    const struct argp whole = {.options = options, .parser = read_option, .children = children};
     argp_err_exit_status = VS_EXIT_USAGE;
     if (argp_parse(&whole, argc, argv, flags, NULL, input))
         exit(VS_EXIT_USAGE);

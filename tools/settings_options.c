@@ -14,7 +14,7 @@ enum { KEY_FIRST = 0x1000 };
 #define SETTING(setting) (KEY_FIRST + VS_SETTING_##setting)
 static const struct argp_option options[] = {
     {.doc = "What goes where (wins over VRAMSPAN_*, which wins over files):"},
-    {"policy", 'p', "FILE", 0, "The policy, or a folder of which all *.yaml make one", 0},
+    {"policy", SETTING(POLICY), "FILE", 0, "The policy, or a folder of which all *.yaml make one", 0},
     {"virtual-vram", SETTING(VIRTUAL_VRAM), "SIZE", 0,
         "So much of every model leaves the compute device (8gb, 60%); needs no policy", 0},
     {"distorch", SETTING(DISTORCH), "STRING", 0,
@@ -34,8 +34,6 @@ static const struct argp_option options[] = {
 static error_t read_option(int key, char *argument, struct argp_state *state)
 {
     struct vs_said *said = state->input;
-    if (key == 'p')
-        key = SETTING(POLICY);
     if (key < KEY_FIRST || key >= KEY_FIRST + VS_SETTING_COUNT)
         return ARGP_ERR_UNKNOWN;
     said->options[key - KEY_FIRST] = argument;

@@ -16,3 +16,8 @@ describe_machine_LIBS := -lyaml -ldl -lm
 $(eval $(call program,describe_machine,$(SIMCUDA_DIR)/describe-machine,tests/simcuda/describe_machine.c \
 	$(addprefix $(SIMDRIVER)/,machine.c machine_file.c)))
 SIMCUDA_LIBRARIES += $(SIMCUDA_DIR)/describe-machine
+
+# Where `vramspan run --simulate` finds the script: beside itself.
+$(BUILD)/vramspan-sim: tests/simcuda/vramspan-sim
+	$(Q)mkdir -p $(@D) && ln -sf $(abspath $<) $@
+SIMCUDA_LIBRARIES += $(BUILD)/vramspan-sim
