@@ -84,7 +84,7 @@ char *vs_beside_library(const char *command)
     else if (strpbrk(path, " :$")) /* where ld.so(8) cuts LD_PRELOAD, and what it puts in */
         vs_command_complain(command,
             "link it under another name (ln -s) and put that into VRAMSPAN_LIBRARY, or move all of it",
-            "the dynamic loader cannot preload a library with a blank, `:' or `$' in its path: %s",
+            "the dynamic loader cannot preload a library with a blank, `:` or `$` in its path: %s",
             vs_quote_string(path).text);
     else
         return path;

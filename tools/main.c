@@ -34,8 +34,8 @@ static int run_command(const char *name, int argc, char **argv)
         return commands[i].run(argc, argv);
     }
     const char *guess = vs_suggest(name, strlen(name), names, COMMAND_COUNT);
-    fprintf(stderr, "vramspan: there is no command `%s'%s%s%s\nTry `vramspan --help' for more information.\n",
-        vs_quote_string(name).text, guess ? "; did you mean `" : "", guess ? guess : "", guess ? "'?" : "");
+    fprintf(stderr, "vramspan: there is no command `%s`%s%s%s\nTry `vramspan --help' for more information.\n",
+        vs_quote_string(name).text, guess ? "; did you mean `" : "", guess ? guess : "", guess ? "`?" : "");
     return VS_EXIT_USAGE;
 }
 
@@ -55,7 +55,7 @@ static char *fill_in_help(int key, const char *text, void *input)
     vs_text_printf(&list, "Commands:\n");
     for (size_t i = 0; i < COMMAND_COUNT; i++)
         vs_text_printf(&list, "  %-10s %s\n", commands[i].name, commands[i].summary);
-    vs_text_printf(&list, "\n`vramspan help COMMAND' tells the options of one; man vramspan tells more.");
+    vs_text_printf(&list, "\n`vramspan help COMMAND` tells the options of one; man vramspan tells more.");
     return list.data; /* argp frees it */
 }
 

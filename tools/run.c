@@ -38,8 +38,8 @@ static void read_level(struct argp_state *state, struct arguments *arguments, ch
     if (arguments->log == level)
         return;
     const char *guess = vs_suggest(level, strlen(level), levels, COUNT);
-    argp_error(state, "--log: `%s' is no level: say error, warn, info or debug%s%s%s", vs_quote_string(level).text,
-        guess ? "; did you mean `" : "", guess ? guess : "", guess ? "'?" : "");
+    argp_error(state, "--log: `%s` is no level: say error, warn, info or debug%s%s%s", vs_quote_string(level).text,
+        guess ? "; did you mean `" : "", guess ? guess : "", guess ? "`?" : "");
 }
 
 static error_t read_option(int key, char *argument, struct argp_state *state)
@@ -138,8 +138,8 @@ static int check_preload(const char *path, const char *name)
         return 0;
     case VS_PRELOAD_SECURE:
         vs_command_complain("run",
-            "start vramspan with those rights: `sudo vramspan run ...' for `vramspan run sudo ...'",
-            "`%s' gets rights of its own (setuid, setgid or capabilities), so the dynamic loader preloads nothing "
+            "start vramspan with those rights: `sudo vramspan run ...` for `vramspan run sudo ...`",
+            "`%s` gets rights of its own (setuid, setgid or capabilities), so the dynamic loader preloads nothing "
             "into it",
             shown);
         return -1;
@@ -151,7 +151,7 @@ static int check_preload(const char *path, const char *name)
         break;
     }
     struct vs_terminal terminal = vs_terminal_of(stderr);
-    fprintf(stderr, "vramspan run: %swarning:%s `%s' %s: nothing is spread in it, only in what it starts\n",
+    fprintf(stderr, "vramspan run: %swarning:%s `%s` %s: nothing is spread in it, only in what it starts\n",
         terminal.warning, terminal.plain, shown, what);
     return 0;
 }
@@ -160,7 +160,7 @@ static int check_preload(const char *path, const char *name)
 static int complain_program(const char *name, int error)
 {
     bool is_missing = error == ENOENT || error == ENOTDIR;
-    vs_command_complain("run", NULL, "cannot start `%s': %s", vs_quote_string(name).text,
+    vs_command_complain("run", NULL, "cannot start `%s`: %s", vs_quote_string(name).text,
         is_missing ? strchr(name, '/') ? "there is no such file" : "there is no such program in PATH"
                    : strerror(error));
     return is_missing ? VS_EXIT_NOT_FOUND : VS_EXIT_NOT_EXECUTABLE;
@@ -204,7 +204,7 @@ static int start(const struct arguments *arguments, const struct vs_environment 
     if (error != ENOENT)
         return complain_program(argv[0], error);
     vs_command_complain("run", NULL,
-        "cannot start `%s': the interpreter that it names in its first line, or its dynamic loader, "
+        "cannot start `%s`: the interpreter that it names in its first line, or its dynamic loader, "
         "is not there",
         vs_quote_string(argv[0]).text);
     return VS_EXIT_NOT_FOUND;

@@ -27,7 +27,7 @@ static const struct argp_option options[] = {
     {"compute-reserve", SETTING(COMPUTE_RESERVE), "SIZE", 0, "What stays free of weights on the compute device (1.5gb)",
         0},
     {"on-error", SETTING(ON_ERROR), "WHAT", 0,
-        "Where the policy cannot be honoured: `stop' the program, or let it run without vramspan (`passthrough')", 0},
+        "Where the policy cannot be honoured: `stop` the program, or let it run without vramspan (`passthrough`)", 0},
     {0},
 };
 

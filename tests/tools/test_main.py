@@ -38,9 +38,9 @@ class Main(ToolTest):
 
     def test_an_unknown_command_is_a_usage_error_with_a_guess(self):
         for arguments in (["chekc"], ["help", "chekc"]):
-            self.expect(self.vramspan(*arguments), 2, "", "vramspan: there is no command `chekc'; did you mean `check'?\n"
+            self.expect(self.vramspan(*arguments), 2, "", "vramspan: there is no command `chekc`; did you mean `check`?\n"
                         "Try `vramspan --help' for more information.\n")
-        self.expect(self.vramspan("frobnicate\n"), 2, "", "vramspan: there is no command `frobnicate\\x0a'\n"
+        self.expect(self.vramspan("frobnicate\n"), 2, "", "vramspan: there is no command `frobnicate\\x0a`\n"
                     "Try `vramspan --help' for more information.\n")
 
     def test_an_unknown_option_is_a_usage_error(self):
