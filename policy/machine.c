@@ -35,22 +35,36 @@ void vs_machine_connect_all(struct vs_machine *machine)
             machine->peer_access[from][to] = from != to;
 }
 
+bool vs_machine_read_number(const char *text, size_t length, unsigned *number)
+{
+    unsigned read = 0;
+    if (!length || length > 9)
+        return false;
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] < '0' || text[i] > '9')
+            return false;
+        read = read * 10 + (unsigned)(text[i] - '0');
+    }
+    *number = read;
+    return true;
+}
+
 /* One term of a short form: `24gb`, `2x24gb`. */
 static bool add_term(struct vs_machine *machine, const char *term, size_t length)
 {
     const char *times = memchr(term, 'x', length);
-    size_t count = 1, offset;
+    unsigned count = 1;
+    size_t offset;
     struct vs_size size;
     if (times) {
         size_t digits = (size_t)(times - term);
-        if (digits == 0 || digits > 2 || strspn(term, "0123456789") != digits)
+        if (!vs_machine_read_number(term, digits, &count))
             return false;
-        count = (size_t)atoi(term);
         length -= digits + 1;
         term = times + 1;
     }
     if (vs_size_parse(term, length, &size, &offset) != VS_SIZE_OK || size.bytes < VS_MACHINE_MEMORY_MIN ||
-        size.bytes >= UINT64_C(1) << 56 || !count || count > (size_t)(VS_MACHINE_DEVICES_MAX - machine->device_count))
+        size.bytes >= UINT64_C(1) << 56 || !count || count > (unsigned)(VS_MACHINE_DEVICES_MAX - machine->device_count))
         return false;
     while (count-- > 0) {
         struct vs_machine_device *device = &machine->devices[machine->device_count++];
@@ -146,7 +160,7 @@ bool vs_pci_parse(const char *text, unsigned *domain, unsigned *bus, unsigned *d
 {
     unsigned long part[3] = {0}; /* domain, bus, device */
     const char *colon = strchr(text, ':');
-    char *end = NULL;
+    char *end = (char *)text;
     for (int i = colon && strchr(colon + 1, ':') ? 0 : 1; i < 3; i++) {
         if (!isxdigit((unsigned char)text[0]))
             return false;

@@ -5,9 +5,6 @@
 
 #include "schema.h"
 
-#include <ctype.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -82,12 +79,12 @@ static void read_memory(const struct vs_schema *schema, const struct vs_yaml_nod
 static void read_capability(const struct vs_schema *schema, const struct vs_yaml_node *value, void *target)
 {
     struct vs_machine_device *device = target;
-    int major, minor, end = 0;
-    if (value->kind == VS_YAML_SCALAR && isdigit((unsigned char)value->text[0]) &&
-        sscanf(value->text, "%2d.%1d%n", &major, &minor, &end) == 2 && (size_t)end == value->length && major >= 5 &&
-        major <= 12) {
-        device->major = major;
-        device->minor = minor;
+    unsigned major, minor;
+    const char *point = value->kind == VS_YAML_SCALAR ? strchr(value->text, '.') : NULL;
+    if (point && vs_machine_read_number(value->text, (size_t)(point - value->text), &major) &&
+        vs_machine_read_number(point + 1, strlen(point + 1), &minor) && major >= 5 && major <= 12 && minor <= 9) {
+        device->major = (int)major;
+        device->minor = (int)minor;
         return;
     }
     refuse(schema, value, "a compute capability such as 8.6");
@@ -219,10 +216,8 @@ static void read_peer_kernels(const struct vs_schema *schema, const struct vs_ya
 
 static void read_not_ready(const struct vs_schema *schema, const struct vs_yaml_node *value, void *target)
 {
-    int end = 0;
-    unsigned number = 0;
-    if (value->kind == VS_YAML_SCALAR && isdigit((unsigned char)value->text[0]) &&
-        sscanf(value->text, "%7u%n", &number, &end) == 1 && (size_t)end == value->length && number >= 2 &&
+    unsigned number;
+    if (value->kind == VS_YAML_SCALAR && vs_machine_read_number(value->text, value->length, &number) && number >= 2 &&
         number <= 1000000)
         ((struct reader *)target)->machine->access_not_ready = number;
     else
@@ -249,11 +244,10 @@ static const struct vs_schema_key machine_keys[] = {
 /* The number of a device, or -1. */
 static int read_ordinal(const struct vs_yaml_node *node, const struct vs_machine *machine)
 {
-    if (node->kind != VS_YAML_SCALAR || !node->length || node->length > 2 ||
-        strspn(node->text, "0123456789") != node->length)
+    unsigned ordinal;
+    if (node->kind != VS_YAML_SCALAR || !vs_machine_read_number(node->text, node->length, &ordinal))
         return -1;
-    int ordinal = atoi(node->text);
-    return ordinal < machine->device_count ? ordinal : -1;
+    return ordinal < (unsigned)machine->device_count ? (int)ordinal : -1;
 }
 
 static bool read_pair(const struct vs_schema *schema, const struct vs_yaml_node *pair, struct vs_machine *machine)
