@@ -20,6 +20,7 @@ enum {
 
 /* The subcommands. argv[0] is "vramspan NAME". */
 int vs_command_check(int argc, char **argv);
+int vs_command_plan(int argc, char **argv);
 int vs_command_run(int argc, char **argv);
 
 /* argp_parse, which ends the process where --help was asked for (status 0) or the command line is wrong (status 2).

@@ -16,6 +16,7 @@ static const struct {
     int (*run)(int argc, char **argv);
 } commands[] = {
     {"check", "tell what is wrong with a policy", vs_command_check},
+    {"plan", "tell where a model's weights will go, and what that costs", vs_command_plan},
     {"run", "start a program with its models spread over several devices", vs_command_run},
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
