@@ -3,6 +3,8 @@
  */
 #include "plan_report.h"
 
+#include "machine_check.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,25 +43,6 @@ static struct vs_plan_machine any_machine(struct vs_plan_machine_device devices[
     for (unsigned i = 0; i <= VS_DEVICE_ORDINAL_MAX; i++)
         devices[i] = (struct vs_plan_machine_device){.id = {VS_DEVICE_CUDA, i}};
     return (struct vs_plan_machine){devices, VS_DEVICE_ORDINAL_MAX + 1};
-}
-
-/* Where donors were named nowhere, and virtual VRAM goes to the host: a GPU that could take it, and does nothing. */
-static void find_idle_device(struct vs_plan_report *report)
-{
-    const struct vs_plan_request *request = report->request;
-    const struct vs_machine *machine = &request->machine;
-    struct vs_device_id compute = report->wish.wish.compute;
-    if (!request->machine_text || request->settings.policy.has_donors ||
-        report->section->sharing != VS_SHARING_VIRTUAL_VRAM)
-        return;
-    for (unsigned i = 0; i < (unsigned)machine->device_count && !report->has_idle_device; i++) {
-        struct vs_device_id device = {VS_DEVICE_CUDA, i};
-        bool is_used = vs_device_equal(device, compute) || !vs_machine_can_map(machine, compute.ordinal, i);
-        for (size_t d = 0; d < report->plan.device_count; d++)
-            is_used = is_used || vs_device_equal(report->plan.devices[d].id, device);
-        report->has_idle_device = !is_used;
-        report->idle_device = device;
-    }
 }
 
 /* --- Tensors ------------------------------------------------------------------------------------------------------ */
@@ -237,7 +220,8 @@ int vs_plan_report_make(const struct vs_plan_request *request, const struct vs_p
                                               : NULL;
     if (sum_up_types(report, diags))
         goto fail;
-    find_idle_device(report);
+    report->has_idle_device = request->machine_text && section->sharing == VS_SHARING_VIRTUAL_VRAM &&
+                              vs_machine_idle_device(&request->settings, &request->machine, &report->idle_device);
     const struct vs_forecast_wish wish = {
         .plan = &report->plan,
         .tensors = report->tensors,
