@@ -27,6 +27,15 @@ struct vs_paper vs_paper_for(FILE *stream)
     return (struct vs_paper){.terminal = vs_terminal_of(stream), .is_unicode = is_utf8()};
 }
 
+/* The columns that a word takes: colours take none. */
+static int width_of(const char *word)
+{
+    int width = (int)vs_utf8_count(word, strlen(word));
+    for (const char *escape = strchr(word, '\033'); escape; escape = strchr(escape + 1, '\033'))
+        width -= (int)strcspn(escape, "m") + 1;
+    return width;
+}
+
 void vs_paper_write(struct vs_paper *paper, int indent, const char *format, ...)
 {
     char *sentence = NULL;
@@ -40,7 +49,7 @@ void vs_paper_write(struct vs_paper *paper, int indent, const char *format, ...)
     va_end(arguments);
     char *rest = sentence;
     for (char *word; sentence && (word = strsep(&rest, " "));) {
-        int width = (int)vs_utf8_count(word, strlen(word));
+        int width = width_of(word);
         if (column && column + 1 + width > paper->terminal.columns) {
             vs_text_printf(&paper->text, "\n%*s", indent, "");
             column = indent;
