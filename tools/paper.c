@@ -3,6 +3,7 @@
  */
 #include "paper.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <langinfo.h>
 #include <locale.h>
@@ -154,8 +155,10 @@ struct vs_cell vs_cell_word(const char *word, int width)
 int vs_paper_flush(struct vs_paper *paper)
 {
     bool failed = paper->text.failed;
-    if (paper->text.length)
-        fwrite(paper->text.data, 1, paper->text.length, paper->terminal.stream);
+    FILE *stream = paper->terminal.stream;
+    bool is_written = fwrite(paper->text.data ? paper->text.data : "", 1, paper->text.length, stream) == paper->text.length;
+    if ((!is_written || fflush(stream)) && !paper->write_error)
+        paper->write_error = errno;
     vs_text_free(&paper->text);
     paper->text = (struct vs_text){0};
     return failed ? -1 : 0;
