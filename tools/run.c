@@ -166,8 +166,7 @@ static int complain_program(const char *name, int error)
     return is_missing ? VS_EXIT_NOT_FOUND : VS_EXIT_NOT_EXECUTABLE;
 }
 
-/* The argv of the simulator with the program behind it; NULL: it is not there, which was told. Lives as long as the
- * process. */
+/* The argv of the simulator with the program behind it. NULL: it is not there, which was told. */
 static char **simulated(const struct arguments *arguments)
 {
     static char home[] = "--home", machine[] = "--machine", end[] = "--";
@@ -177,24 +176,34 @@ static char **simulated(const struct arguments *arguments)
     char *front[] = {simulator, home, libraries, machine, (char *)arguments->machine, end};
     size_t front_count = sizeof front / sizeof *front, count = (size_t)arguments->program_argc;
     char **argv = calloc(front_count + count + 1, sizeof *argv);
-    if (!argv)
-        return NULL;
-    memcpy(argv, front, sizeof front);
-    memcpy(argv + front_count, arguments->program, count * sizeof *argv);
+    if (argv) {
+        memcpy(argv, front, sizeof front);
+        memcpy(argv + front_count, arguments->program, count * sizeof *argv);
+    } else {
+        free(simulator);
+        free(libraries);
+    }
     return argv;
 }
 
-static int start(const struct arguments *arguments, const struct vs_environment *environment)
+static void free_simulated(char **argv)
 {
-    char **argv = arguments->machine ? simulated(arguments) : arguments->program;
+    free(argv[0]);
+    free(argv[2]);
+    free(argv);
+}
+
+static void show(const struct vs_environment *environment, char *const *argv)
+{
     struct vs_text shown = {0};
-    if (!argv)
-        return VS_EXIT_ERRORS;
-    if (arguments->only_shows) {
-        vs_environment_show(environment, argv, &shown);
-        fputs(shown.failed ? "out of memory\n" : shown.data, stdout);
-        return VS_EXIT_OK;
-    }
+    vs_environment_show(environment, argv, &shown);
+    fputs(shown.failed ? "out of memory\n" : shown.data, stdout);
+    vs_text_free(&shown);
+}
+
+/* Becomes the program. Returns the exit status where that fails. */
+static int become(const struct vs_environment *environment, char *const *argv)
+{
     if (vs_environment_apply(environment)) {
         vs_command_complain("run", NULL, "out of memory");
         return VS_EXIT_ERRORS;
@@ -204,10 +213,24 @@ static int start(const struct arguments *arguments, const struct vs_environment 
     if (error != ENOENT)
         return complain_program(argv[0], error);
     vs_command_complain("run", NULL,
-        "cannot start `%s`: the interpreter that it names in its first line, or its dynamic loader, "
-        "is not there",
+        "cannot start `%s`: the interpreter that it names in its first line, or its dynamic loader, is not there",
         vs_quote_string(argv[0]).text);
     return VS_EXIT_NOT_FOUND;
+}
+
+static int start(const struct arguments *arguments, const struct vs_environment *environment)
+{
+    char **argv = arguments->machine ? simulated(arguments) : arguments->program;
+    int status = VS_EXIT_OK;
+    if (!argv)
+        return VS_EXIT_ERRORS;
+    if (arguments->only_shows)
+        show(environment, argv);
+    else
+        status = become(environment, argv);
+    if (arguments->machine)
+        free_simulated(argv);
+    return status;
 }
 
 int vs_command_run(int argc, char **argv)
