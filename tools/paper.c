@@ -3,6 +3,7 @@
  */
 #include "paper.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <langinfo.h>
 #include <locale.h>
@@ -27,6 +28,15 @@ struct vs_paper vs_paper_for(FILE *stream)
     return (struct vs_paper){.terminal = vs_terminal_of(stream), .is_unicode = is_utf8()};
 }
 
+/* The columns that a word takes: colours take none. */
+static int width_of(const char *word)
+{
+    int width = (int)vs_utf8_count(word, strlen(word));
+    for (const char *escape = strchr(word, '\033'); escape; escape = strchr(escape + 1, '\033'))
+        width -= (int)strcspn(escape, "m") + 1;
+    return width;
+}
+
 void vs_paper_write(struct vs_paper *paper, int indent, const char *format, ...)
 {
     char *sentence = NULL;
@@ -40,7 +50,7 @@ void vs_paper_write(struct vs_paper *paper, int indent, const char *format, ...)
     va_end(arguments);
     char *rest = sentence;
     for (char *word; sentence && (word = strsep(&rest, " "));) {
-        int width = (int)vs_utf8_count(word, strlen(word));
+        int width = width_of(word);
         if (column && column + 1 + width > paper->terminal.columns) {
             vs_text_printf(&paper->text, "\n%*s", indent, "");
             column = indent;
@@ -145,8 +155,10 @@ struct vs_cell vs_cell_word(const char *word, int width)
 int vs_paper_flush(struct vs_paper *paper)
 {
     bool failed = paper->text.failed;
-    if (paper->text.length)
-        fwrite(paper->text.data, 1, paper->text.length, paper->terminal.stream);
+    FILE *stream = paper->terminal.stream;
+    bool is_written = fwrite(paper->text.data ? paper->text.data : "", 1, paper->text.length, stream) == paper->text.length;
+    if ((!is_written || fflush(stream)) && !paper->write_error)
+        paper->write_error = errno;
     vs_text_free(&paper->text);
     paper->text = (struct vs_text){0};
     return failed ? -1 : 0;

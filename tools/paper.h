@@ -13,6 +13,7 @@ struct vs_paper {
     struct vs_terminal terminal;
     bool is_unicode; /* bars are blocks, not `#` */
     struct vs_text text;
+    int write_error; /* errno of the first write that failed, or 0 */
 };
 
 /* Paper for a stream; LC_ALL and its kin say whether it can show blocks. */

@@ -9,7 +9,7 @@
 #include "plan_text.h"
 #include "settings_options.h"
 
-#include <stdlib.h>
+#include <errno.h>
 #include <string.h>
 
 enum {
@@ -222,18 +222,18 @@ static int plan_model(const struct vs_plan_request *request, const char *path, e
 /* Returns 0, or -1 where what there is to say could not be written. */
 static int finish_output(struct output *output)
 {
-    int result = 0;
     if (output->plans) {
         json_t *document = vs_plan_json_document(output->plans);
-        result = document ? json_dumpf(document, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12)) : -1;
+        errno = ENOMEM;
+        if (!document || json_dumpf(document, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12)) ||
+            putchar('\n') == EOF || fflush(stdout))
+            output->paper.write_error = errno;
         json_decref(document);
-        putchar('\n');
     }
-    if (fflush(stdout) || ferror(stdout) || result) {
-        vs_command_complain("plan", NULL, "the plan could not be written: %m");
-        return -1;
-    }
-    return 0;
+    if (!output->paper.write_error)
+        return 0;
+    vs_command_complain("plan", NULL, "the plan could not be written: %s", strerror(output->paper.write_error));
+    return -1;
 }
 
 static int plan_models(const struct vs_plan_request *request, const struct arguments *arguments, enum vs_part asked)
@@ -246,9 +246,8 @@ static int plan_models(const struct vs_plan_request *request, const struct argum
     for (size_t i = 0; i < arguments->model_count; i++) {
         struct vs_diags diags = {0};
         int model_status = plan_model(request, arguments->models[i], asked, &output, &diags);
-        if (vs_paper_flush(&output.paper))
+        if (vs_paper_flush(&output.paper)) /* before what stderr says of it */
             vs_diag_out_of_memory(&diags);
-        fflush(stdout); /* before what stderr says of it */
         vs_terminal_show_diagnostics(stderr, &diags);
         if (model_status != VS_EXIT_OK || diags.error_count)
             status = VS_EXIT_ERRORS;

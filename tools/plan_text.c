@@ -79,11 +79,11 @@ static void say_where_from(struct vs_paper *paper, const struct vs_plan_report *
     const struct vs_plan_request *request = report->request;
     struct vs_text dtype = {0};
     vs_plan_report_name_dtype(report, &dtype);
+    const char *taken = report->model->is_table && !report->dtype ? "taken as " : "";
     vs_paper_write(paper, 2, "%s%s%s: %s, %zu tensors, %.2f MB (%s%s)", paper->terminal.bold,
         vs_quote_string(vs_plan_model_name(request, report->model)).text, paper->terminal.plain,
-        vs_part_name(report->part), report->tensor_count, megabytes(report->plan.total_bytes),
-        dtype.data ? dtype.data : "",
-        report->model->is_table && !report->dtype ? ": a module table tells no format" : "");
+        vs_part_name(report->part), report->tensor_count, megabytes(report->plan.total_bytes), taken,
+        dtype.data ? dtype.data : "");
     vs_text_free(&dtype);
     say_section(paper, report);
     if (request->machine_text)
@@ -99,6 +99,9 @@ static void say_where_from(struct vs_paper *paper, const struct vs_plan_report *
             paper, 2, "Order of execution: of the module table %s", vs_quote_string(report->table->model).text);
     else
         vs_paper_write(paper, 2, "Order of execution: by the tensors' names");
+    if (report->plan.order == VS_ORDER_DISTORCH && report->wish.wish.allocation && !request->machine_text)
+        vs_paper_write(paper, 2,
+            "Shares are exact here; DisTorch2 rounds them to 0.01 %% of each device's memory, which --machine tells");
     if (report->plan.approximate)
         vs_paper_write(paper, 2,
             "%sapproximate: module order unknown%s. DisTorch2 goes by the order in which the program defines modules, "

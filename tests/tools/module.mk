@@ -1,5 +1,7 @@
 # Tests of tools/: Python's unittest, since they run the command as a user does.
 TEST_PROGRAMS += $(TOOL)
+# `--machine NAME` finds the machines that lie beside it.
+$(TOOL): | $(SIMCUDA_MACHINES)
 
 # A program with a model to load.
 places_CFLAGS := -isystem $(CUDA_INCLUDE)
