@@ -128,8 +128,8 @@ static int check(const struct arguments *arguments, const struct vs_said *said)
 static bool read_machine(struct arguments *arguments)
 {
     struct vs_diags diags = {0};
-    bool is_good =
-        !arguments->machine_text || vs_machine_option(arguments->machine_text, &arguments->machine, &diags) == 0;
+    bool is_good = !arguments->machine_text ||
+                   vs_machine_option("--machine", arguments->machine_text, &arguments->machine, &diags) == 0;
     vs_terminal_show_diagnostics(stderr, &diags);
     vs_diags_free(&diags);
     return is_good;

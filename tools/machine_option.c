@@ -25,8 +25,8 @@ bool vs_machine_folder(char *folder, size_t size)
     return false;
 }
 
-int vs_machine_option(const char *text, struct vs_machine *machine, struct vs_diags *diags)
+int vs_machine_option(const char *option, const char *text, struct vs_machine *machine, struct vs_diags *diags)
 {
     char folder[PATH_MAX];
-    return vs_machine_load("--machine", text, vs_machine_folder(folder, sizeof folder) ? folder : NULL, machine, diags);
+    return vs_machine_load(option, text, vs_machine_folder(folder, sizeof folder) ? folder : NULL, machine, diags);
 }

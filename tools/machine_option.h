@@ -1,5 +1,5 @@
 /*
- * `--machine`: a description of a machine on a command line, and where machines with a name are found.
+ * `--machine`, `--simulate`: a description of a machine on a command line, and where machines with a name are found.
  */
 #ifndef VRAMSPAN_TOOLS_MACHINE_OPTION_H
 #define VRAMSPAN_TOOLS_MACHINE_OPTION_H
@@ -15,7 +15,7 @@
  */
 bool vs_machine_folder(char *folder, size_t size);
 
-/* Reads what was given to --machine. Returns 0, or -1 with an error added. */
-int vs_machine_option(const char *text, struct vs_machine *machine, struct vs_diags *diags);
+/* Reads what was given to the option of this name. Returns 0, or -1 with an error added. */
+int vs_machine_option(const char *option, const char *text, struct vs_machine *machine, struct vs_diags *diags);
 
 #endif

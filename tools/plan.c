@@ -102,7 +102,7 @@ static void read_values(const struct arguments *arguments, struct vs_plan_reques
     request->name = word_of(arguments, KEY_AS);
     request->machine_text = word_of(arguments, KEY_MACHINE);
     if (request->machine_text)
-        vs_machine_option(request->machine_text, &request->machine, diags);
+        vs_machine_option("--machine", request->machine_text, &request->machine, diags);
     if (word_of(arguments, KEY_MODULES))
         request->has_modules = !vs_module_table_load(word_of(arguments, KEY_MODULES), &request->modules, diags);
     if (word_of(arguments, KEY_LEARNED))

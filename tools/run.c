@@ -7,6 +7,8 @@
 #include "../policy/suggest.h"
 #include "beside.h"
 #include "environment.h"
+#include "machine_check.h"
+#include "machine_option.h"
 #include "program.h"
 #include "settings_options.h"
 #include "terminal.h"
@@ -71,26 +73,44 @@ static error_t read_option(int key, char *argument, struct argp_state *state)
     }
 }
 
-/* Says what is wrong with the policy. The library says warnings itself, where they matter. Returns 0 where the program
- * may start under the library, 1 where it may start without, else -1 with *status. */
-static int read_policy(const struct vs_said *said, int *status)
+/* The policy against the machine that is simulated. Not where the user renumbers its devices. */
+static void check_machine(const struct arguments *arguments, const struct vs_settings *settings, struct vs_diags *diags)
+{
+    struct vs_machine machine;
+    if (!arguments->machine || vs_machine_option("--simulate", arguments->machine, &machine, diags))
+        return;
+    if (!getenv("CUDA_VISIBLE_DEVICES") && !getenv("CUDA_DEVICE_ORDER"))
+        vs_machine_check(settings, &machine, diags);
+}
+
+/* What the program gets of the library. */
+enum verdict {
+    WITH_LIBRARY,
+    WITHOUT_LIBRARY,
+    NO_START, /* *status tells how it ends */
+};
+
+/* Says what is wrong with the policy; warnings are the library's to say, where they matter. */
+static enum verdict judge_policy(const struct arguments *arguments, int *status)
 {
     struct vs_settings settings;
     struct vs_diags diags = {0};
-    int result = vs_settings_load(said, &settings, &diags);
+    enum verdict verdict = WITH_LIBRARY;
     *status = VS_EXIT_ERRORS;
-    if (result)
+    if (vs_settings_load(&arguments->said, &settings, &diags) == 0 && settings.has_policy)
+        check_machine(arguments, &settings, &diags);
+    if (diags.error_count) {
         vs_terminal_show_diagnostics(stderr, &diags);
-    if (result && settings.policy.on_error == VS_ON_ERROR_PASSTHROUGH) {
-        fprintf(stderr, "vramspan run: the program runs without vramspan, as on-error: passthrough asks\n");
-        result = 1;
-    } else if (!result && !settings.has_policy) {
+        verdict = settings.policy.on_error == VS_ON_ERROR_PASSTHROUGH ? WITHOUT_LIBRARY : NO_START;
+        if (verdict == WITHOUT_LIBRARY)
+            fprintf(stderr, "vramspan run: the program runs without vramspan, as on-error: passthrough asks\n");
+    } else if (!settings.has_policy) {
         *status = vs_settings_complain_none("run");
-        result = -1;
+        verdict = NO_START;
     }
     vs_diags_free(&diags);
     vs_settings_free(&settings);
-    return result;
+    return verdict;
 }
 
 /* LD_PRELOAD with the library in front of what is there. */
@@ -260,13 +280,13 @@ int vs_command_run(int argc, char **argv)
     char *library = NULL, *path = NULL;
     int status;
     vs_command_parse(&argp, argc, argv, ARGP_IN_ORDER, &arguments);
-    int result = read_policy(&arguments.said, &status);
-    if (result < 0)
+    enum verdict verdict = judge_policy(&arguments, &status);
+    if (verdict == NO_START)
         return status;
     int error = vs_program_find(arguments.program[0], &path);
     if (error)
         return complain_program(arguments.program[0], error);
-    if (result == 0) {
+    if (verdict == WITH_LIBRARY) {
         library = vs_beside_library("run");
         if (!library || check_preload(path, arguments.program[0])) {
             status = VS_EXIT_ERRORS;

@@ -122,6 +122,15 @@ class CommandLine(Pretended):
         self.assertIn("has no libcuda.so.1: build the simulated CUDA (make simcuda)", done.stderr)
         self.assertIn("/no/such/simcuda has no", self.sim("true", BUILD="/no/such").stderr)
 
+    def test_the_folder_of_the_libraries_can_be_named(self):
+        moved = self.libraries.rename(self.root / "two words")
+        for home in (moved, "two words"):
+            done = self.sim("--home", home, "sh", "-c", "echo $LD_LIBRARY_PATH", BUILD="/no/such", LD_LIBRARY_PATH=None)
+            self.assertEqual((done.returncode, done.stdout), (0, f"{moved}\n"), done.stderr)
+        done = self.sim("--home", "/no/such", "true")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("/no/such has no libcuda.so.1: --home names the folder", done.stderr)
+
     def test_help_needs_no_build(self):
         done = self.sim("--help", BUILD="/no/such")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
