@@ -2,6 +2,7 @@
 import glob
 import itertools
 import os
+import pathlib
 import pty
 import re
 import shlex
@@ -39,18 +40,24 @@ class Plan(ToolTest):
                 self.assertEqual(said, file.read_text())
 
     def test_80_columns_are_enough_for_every_model_and_policy(self):
-        policies = [["--policy", path] for path in glob.glob(str(ROOT / "examples/*.yaml"))]
-        policies += [["--virtual-vram", "40%"], ["--virtual-vram", "100gb", "--donors", "cuda:1,cpu"],
-                     ["--distorch", "cuda:0,3%;cuda:1,30%;cpu,67%"], ["--distorch", "cuda:0,0.1;cpu,0.5"]]
-        seen = 0
-        for model, policy, machine in itertools.product(MODELS, policies, ["2x24gb", "8gb+24gb"]):
-            as_named = ["--as", "flux1-dev.safetensors"] if "--policy" in policy else []
-            run = self.plan(*policy, *as_named, "--machine", machine, model)
+        """Each policy of examples/ for each file name that it is for."""
+        policies = [["--policy", path, "--as", name.replace("*", "x")]
+                    for path in glob.glob(str(ROOT / "examples/*.yaml"))
+                    for match in re.findall(r'match: (\[.*?\]|[^,}\n]+)', pathlib.Path(path).read_text())
+                    for name in re.findall(r'[^\[\]", ]+', match)]
+        self.assertGreaterEqual(len(policies), 3)
+        policies += [
+            ["--virtual-vram", "40%"], ["--virtual-vram", "100gb", "--donors", "cuda:1,cpu"],
+            ["--distorch", "cuda:0,3%;cuda:1,30%;cpu,67%"], ["--distorch", "cuda:0,0.1;cpu,0.5"]]
+        for policy, machine, model in itertools.product(policies, ["4x24gb", "8gb+24gb+8gb+8gb"], MODELS):
+            part = ["--part", "text-encoder" if "t5" in model else "diffusion"]
+            run = self.plan(*policy, "--machine", machine, *part, model)
             long = [line for line in run.stdout.splitlines() if len(line) > 80]
             self.assertEqual(long, [], f"{policy} {machine} {model}")
             self.assertNotIn("nan", run.stdout)
-            seen += "Memory (MB)" in run.stdout
-        self.assertGreater(seen, len(MODELS) * 8)
+            self.assertNotIn("inf", run.stdout)
+            if "--policy" not in policy:
+                self.assertIn("Memory (MB)", run.stdout, run.stderr)
 
     def on_terminal(self, **variables):
         """What a terminal of 80 columns gets."""
