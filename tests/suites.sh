@@ -65,6 +65,7 @@ suite aimdo sum $with_aimdo "$python" tests/aimdo/run.py --parts none:late
 suite aimdo-preloaded sum $with_aimdo $under_the_library "$python" tests/aimdo/run.py \
     --parts none:late,cudaMallocAsync:early
 suite comfyui-checkpoint pytest $pytest tests/comfyui/test_checkpoint.py
+suite comfyui-export-modules pytest $sim $pytest tests/comfyui/test_export_modules.py
 suite comfyui-spread pytest $sim $pytest tests/comfyui/test_spread.py
 suite comfyui-picture pytest $sim $pytest tests/comfyui/test_picture.py
 suite comfyui-server-preloaded pytest $sim env LD_PRELOAD="$shim" \
