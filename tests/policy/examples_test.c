@@ -1,5 +1,5 @@
 /*
- * Every policy in examples/ is read without a word. That the plans in their comments are true: tests/tools/test_examples.py.
+ * Every policy in examples/ is read without a word. Whether the plans in their comments are true, tests/tools asks.
  */
 #include "support.h"
 
