@@ -3,6 +3,7 @@
  */
 #include "load_dtype.h"
 
+#include "header_build.h"
 #include "suggest.h"
 
 #include <string.h>
@@ -38,4 +39,24 @@ const struct vs_load_dtype *vs_read_load_dtype(struct vs_word word, struct vs_di
     else
         vs_diag_hint(diags, "write one of fp32, fp16, bf16, fp8_e4m3fn, fp8_e5m2, int8");
     return NULL;
+}
+
+/* Formats of indices, flags and the like: programs convert floating-point numbers only (torch.nn.Module.to). */
+static bool is_converted(const char *stored_as)
+{
+    static const char *const kept[] = {"BOOL", "I8", "U8", "I16", "U16", "I32", "U32", "I64", "U64", "C64"};
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+        if (!strcmp(stored_as, kept[i]))
+            return false;
+    return true;
+}
+
+uint64_t vs_load_bytes(const struct vs_load_dtype *dtype, const struct vs_tensor *tensor)
+{
+    uint64_t elements;
+    if (!dtype || !is_converted(tensor->dtype))
+        return tensor->bytes;
+    if (!vs_tensor_elements(tensor, &elements) || elements > UINT64_MAX / dtype->bits)
+        return UINT64_MAX;
+    return (elements * dtype->bits + 7) / 8;
 }

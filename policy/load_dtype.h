@@ -5,6 +5,7 @@
 #ifndef VRAMSPAN_POLICY_LOAD_DTYPE_H
 #define VRAMSPAN_POLICY_LOAD_DTYPE_H
 
+#include "header.h"
 #include "values.h"
 
 struct vs_load_dtype {
@@ -16,5 +17,9 @@ struct vs_load_dtype {
 
 /* The format of this name, or NULL with an error added. Lives as long as the process. */
 const struct vs_load_dtype *vs_read_load_dtype(struct vs_word word, struct vs_diags *diags);
+
+/* The bytes of a tensor once it is loaded in this format (NULL: the file's own): weights are converted, indices and
+ * flags are not. UINT64_MAX where 64 bits cannot count them. */
+uint64_t vs_load_bytes(const struct vs_load_dtype *dtype, const struct vs_tensor *tensor);
 
 #endif

@@ -58,7 +58,8 @@ void use_policy(const char *distorch)
 {
     char text[512];
     snprintf(text, sizeof text,
-        "version: 1\ncompute: cuda:0\nmodels:\n  - match: \"*.safetensors\"\n    distorch: \"%s\"\n", distorch);
+        "version: 1\ncompute: cuda:0\nmodels:\n  - match: \"*.safetensors\"\n    distorch: \"%s\"\n    order: listed\n",
+        distorch);
     use_policy_text(text);
 }
 

@@ -24,7 +24,8 @@
 /* Sets SIMCUDA_MACHINE; NULL leaves the default (two 24 GB cards with peer access). */
 void use_machine(const char *machine);
 
-/* Makes a policy with one section for every *.safetensors file and this allocation string the one in force. */
+/* Makes a policy with one section for every *.safetensors file and this allocation string the one in force; the devices
+ * take the tensors one after the other (`order: listed`). */
 void use_policy(const char *distorch);
 /* The same for a whole text. */
 void use_policy_text(const char *yaml);
