@@ -183,7 +183,7 @@ static void fill_queue(struct vs_load *load, struct vs_load_part *part, const st
         HASH_FIND(hh, part->missing, &bytes, sizeof bytes, size);
         if (!size)
             continue; /* without bytes */
-        part->queue[size->next + size->count++] = i;
+        part->queue[size->next + size->count++] = (uint32_t)k;
         load->missing_count++;
     }
 }
@@ -214,7 +214,8 @@ static size_t segment_for(size_t tensor_bytes)
     return (tensor_bytes + SEGMENT_GRANULE - 1) / SEGMENT_GRANULE * SEGMENT_GRANULE;
 }
 
-/* The size of a missing tensor that an allocation of `bytes` may be for, or NULL. */
+/* The size of a missing tensor that an allocation of `bytes` may be for, or NULL. Of several that get the same segment,
+ * the one whose tensor is next in the order of execution (before there is a plan, any). */
 static struct vs_missing_size *find_missing(struct vs_load_part *part, size_t bytes, enum vs_request request)
 {
     struct vs_missing_size *size;
@@ -223,11 +224,14 @@ static struct vs_missing_size *find_missing(struct vs_load_part *part, size_t by
     HASH_FIND(hh, part->missing, &bytes, sizeof bytes, size);
     if (size && size->count > 0)
         return size;
-    if (request == VS_REQUEST_SEGMENT)
-        for (size = part->missing; size; size = size->hh.next)
-            if (size->count > 0 && segment_for(size->tensor_bytes) == bytes)
-                return size;
-    return NULL;
+    if (request != VS_REQUEST_SEGMENT)
+        return NULL;
+    struct vs_missing_size *first = NULL;
+    for (size = part->missing; size; size = size->hh.next)
+        if (size->count > 0 && segment_for(size->tensor_bytes) == bytes &&
+            (!first || part->queue[size->next] < part->queue[first->next]))
+            first = size;
+    return first;
 }
 
 enum vs_take vs_load_take(struct vs_load *load, size_t bytes, enum vs_request request, const struct vs_compute *compute,
@@ -242,7 +246,8 @@ enum vs_take vs_load_take(struct vs_load *load, size_t bytes, enum vs_request re
         *taken = (struct vs_taken){.load = load, .part = part, .size = size};
         if (!part->planned)
             return VS_TAKE_UNPLANNED;
-        taken->tensor = part->queue[size->next++];
+        taken->turn = part->queue[size->next++];
+        taken->tensor = part->plan.execution[taken->turn];
         taken->home = vs_machine_home(part->plan.devices[part->plan.places[taken->tensor].device].id, compute);
         size->count--;
         load->missing_count--;
@@ -253,7 +258,8 @@ enum vs_take vs_load_take(struct vs_load *load, size_t bytes, enum vs_request re
 
 static struct vs_device_id id_of(struct vs_home home)
 {
-    return home.kind == VS_HOME_HOST ? (struct vs_device_id){.family = VS_DEVICE_CPU} : vs_machine_id(home.device);
+    static const struct vs_device_id cpu = {.family = VS_DEVICE_CPU};
+    return home.kind == VS_HOME_HOST ? cpu : vs_machine_id(home.device);
 }
 
 void vs_load_placed(const struct vs_taken *taken)
@@ -269,7 +275,7 @@ bool vs_load_failed(const struct vs_taken *taken, const char *why)
     struct vs_device_id id = id_of(taken->home);
     if (taken->home.kind == VS_HOME_LOCAL)
         return false;
-    part->queue[--taken->size->next] = taken->tensor;
+    part->queue[--taken->size->next] = taken->turn;
     taken->size->count++;
     taken->load->missing_count++;
     for (size_t i = 0; i < part->failed_count; i++)

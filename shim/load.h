@@ -34,7 +34,7 @@ struct vs_load_part {
     int compute_ordinal;
     /* What follows is protected. */
     struct vs_missing_size *missing; /* by the bytes as loaded */
-    uint32_t *queue;                 /* the tensors' indices: by size, in the order of execution; filled by the plan */
+    uint32_t *queue;                 /* places in the order of execution, by size; filled by the first plan */
     bool planned;
     unsigned edition; /* of the plan: raised when a device fails */
     struct vs_plan plan;
@@ -75,7 +75,8 @@ struct vs_taken {
     struct vs_load *load;
     struct vs_load_part *part;
     struct vs_missing_size *size;
-    uint32_t tensor; /* index into the part's tensors */
+    uint32_t turn;   /* the tensor's place in the order of execution */
+    uint32_t tensor; /* its index */
     struct vs_home home;
 };
 

@@ -30,9 +30,15 @@ void use_policy(const char *distorch);
 /* The same for a whole text. */
 void use_policy_text(const char *yaml);
 
-/* Writes a model file of byte tensors with these sizes, each filled with a pattern of its own. The path lives until the
- * process ends, the file too. */
+/* Writes a model file of byte tensors with these sizes, `layer.0.weight` and so on, each filled with a pattern of its
+ * own. The path lives until the process ends, the file too. */
 const char *make_model(const size_t *tensor_bytes, size_t count);
+/* The same with names and types. */
+struct model_tensor {
+    const char *name, *dtype;
+    size_t elements, bytes;
+};
+const char *make_named_model(const struct model_tensor *tensors, size_t count);
 
 /* Opens a model for reading and closes it, as a loader does first. */
 void open_model(const char *path);
