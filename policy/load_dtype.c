@@ -3,7 +3,6 @@
  */
 #include "load_dtype.h"
 
-#include "header_build.h"
 #include "suggest.h"
 
 #include <string.h>
@@ -41,22 +40,17 @@ const struct vs_load_dtype *vs_read_load_dtype(struct vs_word word, struct vs_di
     return NULL;
 }
 
-/* Formats of indices, flags and the like: programs convert floating-point numbers only (torch.nn.Module.to). */
-static bool is_converted(const char *stored_as)
+uint64_t vs_load_bytes(const struct vs_tensor *tensor, const struct vs_load_dtype *dtype)
 {
-    static const char *const kept[] = {"BOOL", "I8", "U8", "I16", "U16", "I32", "U32", "I64", "U64", "C64"};
-    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
-        if (!strcmp(stored_as, kept[i]))
-            return false;
-    return true;
-}
-
-uint64_t vs_load_bytes(const struct vs_load_dtype *dtype, const struct vs_tensor *tensor)
-{
-    uint64_t elements;
-    if (!dtype || !is_converted(tensor->dtype))
+    static const char *const converted[] = {"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"};
+    uint64_t bits = dtype ? dtype->bits : 0;
+    size_t i = 0;
+    while (i < sizeof converted / sizeof *converted && strcmp(converted[i], tensor->dtype) != 0)
+        i++;
+    if (!dtype || i == sizeof converted / sizeof *converted)
         return tensor->bytes;
-    if (!vs_tensor_elements(tensor, &elements) || elements > UINT64_MAX / dtype->bits)
-        return UINT64_MAX;
-    return (elements * dtype->bits + 7) / 8;
+    for (size_t d = 0; d < tensor->rank; d++)
+        if (__builtin_mul_overflow(bits, tensor->shape[d], &bits))
+            return UINT64_MAX;
+    return bits / 8;
 }

@@ -18,8 +18,10 @@ struct vs_load_dtype {
 /* The format of this name, or NULL with an error added. Lives as long as the process. */
 const struct vs_load_dtype *vs_read_load_dtype(struct vs_word word, struct vs_diags *diags);
 
-/* The bytes of a tensor once it is loaded in this format (NULL: the file's own): weights are converted, indices and
- * flags are not. UINT64_MAX where 64 bits cannot count them. */
-uint64_t vs_load_bytes(const struct vs_load_dtype *dtype, const struct vs_tensor *tensor);
+/*
+ * What a tensor takes once the program has loaded it: weights in floating point are converted (`dtype` NULL: they are
+ * not); integers, truth values and quantised blocks stay as they are in the file. UINT64_MAX where 64 bits cannot tell.
+ */
+uint64_t vs_load_bytes(const struct vs_tensor *tensor, const struct vs_load_dtype *dtype);
 
 #endif

@@ -248,7 +248,7 @@ enum vs_take vs_load_take(struct vs_load *load, size_t bytes, enum vs_request re
             return VS_TAKE_UNPLANNED;
         taken->turn = part->queue[size->next++];
         taken->tensor = part->plan.execution[taken->turn];
-        taken->home = vs_machine_home(part->plan.devices[part->plan.places[taken->tensor].device].id, compute);
+        taken->home = vs_real_home(part->plan.devices[part->plan.places[taken->tensor].device].id, compute);
         size->count--;
         load->missing_count--;
         return VS_TAKE_DONE;

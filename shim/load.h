@@ -15,8 +15,8 @@
 
 #include "../policy/named_parts.h"
 #include "../policy/summary.h"
-#include "machine.h"
 #include "models.h"
+#include "real_machine.h"
 
 /* The tensors of one size that are missing: a stretch of the part's queue. */
 struct vs_missing_size;

@@ -69,7 +69,8 @@ static bool is_idle(
 }
 
 /* Virtual VRAM goes to `cpu` where nobody names donors. Who has a second GPU may not know that it can lend. */
-static void tell_idle(const struct vs_policy *policy, const struct vs_load_part *part, const struct vs_machine *machine)
+static void tell_idle(
+    const struct vs_policy *policy, const struct vs_load_part *part, const struct vs_real_machine *machine)
 {
     if (policy->has_donors || part->named.section->sharing != VS_SHARING_VIRTUAL_VRAM)
         return;
@@ -125,10 +126,10 @@ static void take_snapshot(const struct vs_load_part *part, struct snapshot *snap
 static int make_plan(const struct vs_load_part *part, const struct snapshot *snapshot, const struct vs_policy *policy,
     const struct vs_compute *compute, struct vs_plan *plan, struct vs_diags *diags)
 {
-    struct vs_machine machine;
-    vs_machine_describe(compute, &machine);
+    struct vs_real_machine machine;
+    vs_real_machine_describe(compute, &machine);
     for (size_t i = 0; i < snapshot->failed_count; i++)
-        vs_machine_exclude(&machine, snapshot->failed[i].id, snapshot->failed[i].why);
+        vs_real_machine_exclude(&machine, snapshot->failed[i].id, snapshot->failed[i].why);
     const struct vs_plan_machine given = {machine.devices, machine.count};
     int result = vs_plan(part->tensors, part->named.tensors->count, &part->wish.wish, &given, plan, diags);
     if (result == 0)

@@ -8,7 +8,7 @@
 
 #include "locks.h"
 #include "log.h"
-#include "machine.h"
+#include "real_machine.h"
 
 #define MAX_DEVICES      64
 #define MEGABYTES(bytes) ((double)(bytes) / (1 << 20))

@@ -1,5 +1,5 @@
-/* machine.c: see machine.h. */
-#include "machine.h"
+/* real_machine.c: see real_machine.h. */
+#include "real_machine.h"
 
 #include <stdatomic.h>
 #include <unistd.h>
@@ -9,11 +9,11 @@
 static const struct vs_device_id cpu = {.family = VS_DEVICE_CPU};
 
 /* Why a device failed first, so that the same is said of it from then on. The last: cpu. */
-static _Atomic(const char *) first_reasons[VS_MACHINE_DEVICES_MAX];
+static _Atomic(const char *) first_reasons[VS_REAL_DEVICES_MAX];
 
 static _Atomic(const char *) *first_reason(struct vs_device_id id)
 {
-    return &first_reasons[id.family == VS_DEVICE_CPU ? VS_MACHINE_DEVICES_MAX - 1 : id.ordinal];
+    return &first_reasons[id.family == VS_DEVICE_CPU ? VS_REAL_DEVICES_MAX - 1 : id.ordinal];
 }
 
 int vs_machine_ordinal(struct vs_device_id id)
@@ -31,7 +31,7 @@ struct vs_device_id vs_machine_first(void)
     return vs_machine_id(0);
 }
 
-struct vs_home vs_machine_home(struct vs_device_id id, const struct vs_compute *compute)
+struct vs_home vs_real_home(struct vs_device_id id, const struct vs_compute *compute)
 {
     if (id.family == VS_DEVICE_CPU)
         return (struct vs_home){VS_HOME_HOST, 0};
@@ -39,9 +39,9 @@ struct vs_home vs_machine_home(struct vs_device_id id, const struct vs_compute *
     return (struct vs_home){ordinal == compute->ordinal ? VS_HOME_LOCAL : VS_HOME_PEER, ordinal};
 }
 
-static void add(struct vs_machine *machine, const struct vs_compute *compute, struct vs_device_id id, size_t bytes)
+static void add(struct vs_real_machine *machine, const struct vs_compute *compute, struct vs_device_id id, size_t bytes)
 {
-    struct vs_home home = vs_machine_home(id, compute);
+    struct vs_home home = vs_real_home(id, compute);
     const char *why = NULL;
     bool usable = home.kind == VS_HOME_LOCAL || vs_backing_serves(compute, home, &why);
     const char *first = atomic_load(first_reason(id));
@@ -56,7 +56,7 @@ static size_t host_bytes(void)
     return pages > 0 && page_bytes > 0 ? (size_t)pages * (size_t)page_bytes : 0;
 }
 
-void vs_machine_describe(const struct vs_compute *compute, struct vs_machine *machine)
+void vs_real_machine_describe(const struct vs_compute *compute, struct vs_real_machine *machine)
 {
     const struct vs_driver *driver = vs_driver();
     int count = 0;
@@ -72,7 +72,7 @@ void vs_machine_describe(const struct vs_compute *compute, struct vs_machine *ma
     add(machine, compute, cpu, host_bytes());
 }
 
-void vs_machine_exclude(struct vs_machine *machine, struct vs_device_id id, const char *why)
+void vs_real_machine_exclude(struct vs_real_machine *machine, struct vs_device_id id, const char *why)
 {
     const char *none = NULL;
     atomic_compare_exchange_strong(first_reason(id), &none, why);
