@@ -112,6 +112,14 @@ static bool is_hidden(const struct vs_device_wish *wish, int number)
     return false;
 }
 
+bool vs_device_wish_is_apart(const struct vs_device_wish *wish)
+{
+    for (size_t i = 0; wish->hides_donors && i < wish->donor_count; i++)
+        if (wish->donors[i].device.family == VS_DEVICE_CUDA)
+            return true;
+    return wish->device_count > 0;
+}
+
 static void append(struct vs_visible *driver, const struct vs_visible_entry *entry)
 {
     if (driver->count < VS_VISIBLE_MAX)

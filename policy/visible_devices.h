@@ -63,6 +63,9 @@ struct vs_device_wish {
     bool hides_donors;
 };
 
+/* Whether it sets devices apart at all: names those that the program sees, or hides a GPU. */
+bool vs_device_wish_is_apart(const struct vs_device_wish *wish);
+
 struct vs_device_view {
     size_t seen_count; /* the first entries are the program's devices */
     struct vs_visible driver;

@@ -16,6 +16,7 @@
 #include "activate.h"
 #include "arena.h"
 #include "compute.h"
+#include "devices.h"
 #include "driver.h"
 #include "locks.h"
 #include "log.h"
@@ -95,7 +96,7 @@ static bool count_missing(struct load *load)
 
 static struct vs_device_id compute_id(const struct vs_policy *policy)
 {
-    return policy->has_compute ? policy->compute : (struct vs_device_id){VS_DEVICE_CUDA, 0};
+    return policy->has_compute ? policy->compute : vs_devices_first();
 }
 
 static bool same_file(const struct vs_model_file *a, const struct vs_model_file *b)
@@ -199,8 +200,8 @@ static struct vs_home home_of(struct vs_device_id id, int compute_ordinal)
 {
     if (id.family == VS_DEVICE_CPU)
         return (struct vs_home){VS_HOME_HOST, 0};
-    bool local = (int)id.ordinal == compute_ordinal;
-    return (struct vs_home){local ? VS_HOME_LOCAL : VS_HOME_PEER, (int)id.ordinal};
+    int ordinal = vs_devices_ordinal(id.ordinal);
+    return (struct vs_home){ordinal == compute_ordinal ? VS_HOME_LOCAL : VS_HOME_PEER, ordinal};
 }
 
 /* What is to be said once the lock is left: a full pipe on stderr must not stop other threads' allocations. */
@@ -376,10 +377,11 @@ static const struct vs_compute *compute_for(CUstream stream)
     int count;
     if (!driver || !policy)
         return NULL;
-    int ordinal = (int)compute_id(policy).ordinal;
+    struct vs_device_id id = compute_id(policy);
+    int ordinal = vs_devices_ordinal(id.ordinal);
     if (driver->cuDeviceGetCount(&count) == CUDA_SUCCESS && ordinal >= count) {
-        vs_give_up("the compute device cuda:%d is not there (the machine has %d); correct `compute:` in %s", ordinal,
-            count, policy->name);
+        vs_give_up("the compute device %s is not there (the machine has %d); correct `compute:` in %s",
+            vs_device_format(id).text, count, policy->name);
         return NULL;
     }
     const struct vs_compute *compute = vs_compute_device(ordinal);
