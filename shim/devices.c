@@ -96,8 +96,8 @@ static bool is_among(const struct vs_device_wish *wish, int number)
     return wish->hides_donors;
 }
 
-/* Whether the view can be; else says why not. `own` is what the program has set itself, or NULL. */
-static bool is_possible(
+/* Gives up where the view cannot be. `own` is what the program has set itself, or NULL. */
+static void refuse_what_cannot_be(
     const struct vs_settings *settings, const struct vs_device_view *view, const struct vs_visible *own, size_t machine)
 {
     const struct vs_device_wish wish = vs_settings_device_wish(settings);
@@ -106,31 +106,29 @@ static bool is_possible(
         vs_give_up("there is no cuda:%d, which VRAMSPAN_DEVICES or VRAMSPAN_DONORS names: the machine has %zu GPU%s; "
                    "correct them",
             view->missing, machine, machine == 1 ? "" : "s");
-        return false;
+        return;
     }
     if (view->conflict >= 0) {
         vs_give_up("the program, or who started it, has set " VS_VARIABLE_VISIBLE
                    "=%s, which names cuda:%d, a device that "
                    "is hidden as a donor; leave that out (in ComfyUI --cuda-device and --default-device), or take the "
                    "device out of VRAMSPAN_DONORS",
-            now ? now : "", view->conflict);
-        return false;
+            now ? now : "(not set)", view->conflict);
+        return;
     }
     if (!own && view->seen_count == 0) {
         vs_give_up("no GPU is left for the program: all of the machine's %zu are to lend memory; take one out of "
                    "VRAMSPAN_DONORS",
             machine);
-        return false;
+        return;
     }
     const struct vs_policy *policy = &settings->policy;
     int compute = policy->has_compute ? vs_device_view_ordinal(view, policy->compute.ordinal) : 0;
     if (policy->section_count && view->seen_count && (compute < 0 || compute >= (int)view->seen_count)) {
         vs_give_up("the program does not see %s, on which it is to compute (" VS_VARIABLE_VISIBLE
                    "=%s); set it as it was at the start, or correct `compute`",
-            vs_device_format(policy->compute).text, now ? now : "");
-        return false;
+            vs_device_format(policy->compute).text, now ? now : "(not set)");
     }
-    return true;
 }
 
 /* Settles the numbering. Nothing is locked while libraries are loaded (resolve.c says why): threads that race find the
@@ -168,7 +166,7 @@ static void decide(void)
     }
     pthread_mutex_unlock(&vs_visible_lock);
     if (first)
-        is_possible(settings, &view, has_own ? &own : NULL, machine);
+        refuse_what_cannot_be(settings, &view, has_own ? &own : NULL, machine);
 }
 
 /* --- Starting CUDA ------------------------------------------------------------------------------------------------ */
