@@ -122,6 +122,10 @@ static void beyond(const char *bus)
     TELL(cudaDeviceGetDefaultMemPool(&pool, count));
     TELL(cudaDeviceGetMemPool(&pool, count));
     TELL(cudaDeviceGetByPCIBusId(&other, bus));
+    void *memory = NULL;
+    cudaMalloc(&memory, 64);
+    TELL(cudaMemcpyPeer(memory, count, memory, 0, 16));
+    TELL(cudaMemcpyPeerAsync(memory, 0, memory, count, 16, NULL));
     TELL(cudaGetLastError());
     TELL(cudaSetDevice(-1));
     TELL(cudaGetLastError());
