@@ -63,8 +63,7 @@ struct vs_distorch vs_distorch_virtual(double virtual_gb);
 /* Adds a donor that lends at most so many bytes (INFINITY: all it has). False where VS_SHARES_MAX have been named. */
 bool vs_distorch_lend(struct vs_distorch *allocation, struct vs_device_id donor, double most_bytes);
 
-/* --- The form in bytes alone, for placing that counts allocations (quota.h) ------------------------------------------
- */
+/* --- The form in bytes alone, for placing that counts allocations (quota.h) --------------------------------------- */
 
 struct vs_share {
     struct vs_device_id device;

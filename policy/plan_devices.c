@@ -11,8 +11,7 @@
 
 static const struct vs_device_id cpu = {.family = VS_DEVICE_CPU};
 
-/* --- The machine ---------------------------------------------------------------------------------------------------
- */
+/* --- The machine -------------------------------------------------------------------------------------------------- */
 
 static const struct vs_plan_machine_device *find_in_machine(
     const struct vs_plan_machine *machine, struct vs_device_id id)
@@ -120,8 +119,7 @@ int vs_planner_find_devices(struct vs_planner *planner)
     return 0;
 }
 
-/* --- What the allocation asks for -----------------------------------------------------------------------------------
- */
+/* --- What the allocation asks for --------------------------------------------------------------------------------- */
 
 static int compare_devices(struct vs_device_id a, struct vs_device_id b)
 {
@@ -220,8 +218,7 @@ static void ask_virtual(struct vs_planner *planner, double total)
     }
 }
 
-/* --- Who takes what another cannot ----------------------------------------------------------------------------------
- */
+/* --- Who takes what another cannot -------------------------------------------------------------------------------- */
 
 /* The next donor in the policy's order that can lend (and has room, where `room`), at last cpu, which is added if need
  * be; 0 for none. */
@@ -302,8 +299,7 @@ static void pass_on_excess(struct vs_planner *planner, size_t from)
     device->asked_bytes -= excess < room ? excess : room;
 }
 
-/* --- Together -------------------------------------------------------------------------------------------------------
- */
+/* --- Together ----------------------------------------------------------------------------------------------------- */
 
 /* Limits what was asked for to the model's bytes, in DisTorch2's order; what nobody asked for stays at home. */
 static void limit_to_model(struct vs_planner *planner, double left)

@@ -37,6 +37,9 @@ unset SIMCUDA_FRESH
 suite conformance-weak tap tests/simcuda/conformance/weak.sh "$build/tests/conformance"
 suite policy-language unittest env VRAMSPAN_POLICY_CHECK="$build/tests/programs/policy_check" \
     /usr/bin/python3 -m unittest discover tests/policy/language
+fuzz_seconds=4
+[ "$depth" != full ] || fuzz_seconds=30
+suite fuzz-policy tap tests/fuzz/run.sh "$build" $fuzz_seconds $(ls tests/fuzz/*_fuzz.c | sed 's,.*/,,; s,_fuzz.c,,')
 suite gpu-check-on-simulated unittest python3 -m unittest discover tests/simcuda/conformance
 suite exports tap tests/shim/exports.sh "$shim"
 suite pass-through-cost tap tests/bench/instructions.sh "$shim" "$build/bench/calls"
@@ -67,6 +70,7 @@ suite aimdo sum $with_aimdo "$python" tests/aimdo/run.py --parts none:late
 suite aimdo-preloaded sum $with_aimdo $under_the_library "$python" tests/aimdo/run.py \
     --parts none:late,cudaMallocAsync:early
 suite comfyui-checkpoint pytest $pytest tests/comfyui/test_checkpoint.py
+suite comfyui-export-modules pytest $sim $pytest tests/comfyui/test_export_modules.py
 suite comfyui-spread pytest $sim $pytest tests/comfyui/test_spread.py
 suite comfyui-picture pytest $sim $pytest tests/comfyui/test_picture.py
 suite comfyui-server-preloaded pytest $sim env LD_PRELOAD="$shim" \
@@ -74,7 +78,6 @@ suite comfyui-server-preloaded pytest $sim env LD_PRELOAD="$shim" \
 [ "$depth" = full ] || return 0
 
 # --- matrices, seeds, fault sweeps ---
-suite fuzz-policy tap tests/fuzz/run.sh "$build" 30 $(ls tests/fuzz/*_fuzz.c | sed 's,.*/,,; s,_fuzz.c,,')
 for machine in tests/simcuda/machines/*.yaml; do
     machine=$(basename "$machine" .yaml)
     [ "$machine" != 2x24gb-peer-faults ] || continue # its peers fail the checks, as they should

@@ -120,7 +120,7 @@ static int load_folder(const char *path, struct vs_diags *diags)
 
 static const char *environment(void *context, const char *name)
 {
-    static const char *const values[][2] = {{"VRAMSPAN_POLICY", SOURCE_ROOT "/examples/wan-two-gpus.yaml"},
+    static const char *const values[][2] = {{"VRAMSPAN_POLICY", SOURCE_ROOT "/examples/wan21-14b-two-cards.yaml"},
         {"VRAMSPAN_DONORS", "cuda:1,cpu:48gb"}, {"VRAMSPAN_DEVICES", "cuda:0"}};
     for (size_t i = 0; i < COUNT(values); i++)
         if (!strcmp(name, values[i][0]))
@@ -174,12 +174,12 @@ Test(memory, that_runs_out_under_a_model_file_is_an_error)
 Test(memory, that_runs_out_while_a_file_is_read_is_an_error)
 {
     sweep(load_missing, "/nowhere/p.yaml", false, 2);
-    sweep(load_example, SOURCE_ROOT "/examples/wan-two-gpus.yaml", true, 20);
+    sweep(load_example, SOURCE_ROOT "/examples/wan21-14b-two-cards.yaml", true, 20);
     char folder[] = "/tmp/vramspan-memory-XXXXXX", paths[2][64];
     cr_assert_not_null(mkdtemp(folder));
     for (int i = 0; i < 2; i++) {
         snprintf(paths[i], sizeof paths[i], "%s/%d.yaml", folder, i);
-        cr_assert_eq(symlink(SOURCE_ROOT "/examples/wan-two-gpus.yaml", paths[i]), 0);
+        cr_assert_eq(symlink(SOURCE_ROOT "/examples/wan21-14b-two-cards.yaml", paths[i]), 0);
     }
     sweep(load_folder, folder, true, 40);
     unlink(paths[0]);
