@@ -39,3 +39,18 @@ const struct vs_load_dtype *vs_read_load_dtype(struct vs_word word, struct vs_di
         vs_diag_hint(diags, "write one of fp32, fp16, bf16, fp8_e4m3fn, fp8_e5m2, int8");
     return NULL;
 }
+
+uint64_t vs_load_bytes(const struct vs_tensor *tensor, const struct vs_load_dtype *dtype)
+{
+    static const char *const converted[] = {"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"};
+    uint64_t bits = dtype ? dtype->bits : 0;
+    size_t i = 0;
+    while (i < sizeof converted / sizeof *converted && strcmp(converted[i], tensor->dtype) != 0)
+        i++;
+    if (!dtype || i == sizeof converted / sizeof *converted)
+        return tensor->bytes;
+    for (size_t d = 0; d < tensor->rank; d++)
+        if (__builtin_mul_overflow(bits, tensor->shape[d], &bits))
+            return UINT64_MAX;
+    return bits / 8;
+}

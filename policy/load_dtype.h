@@ -5,6 +5,7 @@
 #ifndef VRAMSPAN_POLICY_LOAD_DTYPE_H
 #define VRAMSPAN_POLICY_LOAD_DTYPE_H
 
+#include "header.h"
 #include "values.h"
 
 struct vs_load_dtype {
@@ -16,5 +17,11 @@ struct vs_load_dtype {
 
 /* The format of this name, or NULL with an error added. Lives as long as the process. */
 const struct vs_load_dtype *vs_read_load_dtype(struct vs_word word, struct vs_diags *diags);
+
+/*
+ * What a tensor takes once the program has loaded it: weights in floating point are converted (`dtype` NULL: they are
+ * not); integers, truth values and quantised blocks stay as they are in the file. UINT64_MAX where 64 bits cannot tell.
+ */
+uint64_t vs_load_bytes(const struct vs_tensor *tensor, const struct vs_load_dtype *dtype);
 
 #endif

@@ -7,6 +7,7 @@
 #include "number.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static const struct vs_device_id cpu = {.family = VS_DEVICE_CPU};
@@ -71,8 +72,25 @@ static int add_device(struct vs_planner *planner, struct vs_device_id id, size_t
     plan->devices[plan->device_count] =
         (struct vs_plan_device){.id = id, .total_bytes = found->total_bytes, .capacity_bytes = capacity_bytes};
     planner->devices[plan->device_count] =
-        (struct vs_planner_device){.lends_bytes = INFINITY, .unmappable = found->unmappable};
+        (struct vs_planner_device){.lends_bytes = INFINITY, .unmappable = found->unmappable, .why = found->why};
     return (int)plan->device_count++;
+}
+
+/* What is wrong with a device that cannot be mapped, behind its name. */
+struct refusal {
+    char text[160];
+};
+
+static struct refusal refusal_of(const struct vs_planner *planner, size_t device)
+{
+    struct refusal refusal;
+    struct vs_device_name compute = vs_device_format(planner->wish->compute);
+    const char *why = planner->devices[device].why;
+    if (why)
+        snprintf(refusal.text, sizeof refusal.text, "cannot lend memory to `%s` (%s)", compute.text, why);
+    else
+        snprintf(refusal.text, sizeof refusal.text, "cannot lend memory: `%s` cannot map it", compute.text);
+    return refusal;
 }
 
 /* A device that the policy names for tensors of its own has nobody to pass them to. */
@@ -81,8 +99,8 @@ static int add_named(struct vs_planner *planner, struct vs_device_id id, size_t 
     int device = add_device(planner, id, line);
     if (device <= 0 || !planner->devices[device].unmappable)
         return device < 0 ? -1 : 0;
-    vs_diag_add(planner->diags, VS_ERROR, place_of(planner, line), "`on: %s` cannot be had: `%s` cannot map its memory",
-        vs_device_format(id).text, vs_device_format(planner->wish->compute).text);
+    vs_diag_add(planner->diags, VS_ERROR, place_of(planner, line), "`on: %s` cannot be had: it %s",
+        vs_device_format(id).text, refusal_of(planner, (size_t)device).text);
     vs_diag_hint(planner->diags, "choose another device, or `cpu`");
     return -1;
 }
@@ -251,12 +269,11 @@ static int pass_on_unmappable(struct vs_planner *planner)
         if (device->asked_bytes == 0)
             continue;
         struct vs_device_name from = vs_device_format(plan->devices[i].id);
-        struct vs_device_name compute = vs_device_format(planner->wish->compute);
+        struct refusal refusal = refusal_of(planner, i);
         size_t heir = find_heir(planner, i, false);
         if (!heir) {
             vs_diag_add(planner->diags, VS_ERROR, place_of(planner, planner->wish->line),
-                "`%s` cannot lend memory: `%s` cannot map it, and there is no donor after it that could take its share",
-                from.text, compute.text);
+                "`%s` %s, and there is no donor after it that could take its share", from.text, refusal.text);
             vs_diag_hint(planner->diags, "name a donor that can be mapped, or `cpu`");
             return -1;
         }
@@ -265,7 +282,7 @@ static int pass_on_unmappable(struct vs_planner *planner)
         device->asked_bytes = 0;
         device->wildcard = false;
         vs_diag_add(planner->diags, VS_WARNING, place_of(planner, planner->wish->line),
-            "`%s` cannot lend memory: `%s` cannot map it; its share passes to `%s`", from.text, compute.text,
+            "`%s` %s; its share passes to `%s`", from.text, refusal.text,
             vs_device_format(plan->devices[heir].id).text);
     }
     return 0;

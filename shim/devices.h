@@ -43,10 +43,13 @@ bool vs_devices_hides(int ordinal);
 /* How many it sees of those that the driver shows. */
 int vs_devices_seen(int driver_count);
 
-/* The driver's ordinal of the user's cuda:`number`; one that no device has where the driver does not show it. */
+/* The number of no device. */
+enum { VS_DEVICES_NONE = VS_DEVICE_ORDINAL_MAX };
+
+/* The driver's ordinal of the user's cuda:`number`; VS_DEVICES_NONE where the driver does not show it. */
 int vs_devices_ordinal(unsigned number);
-/* The user's name of a driver's ordinal: "cuda:1". */
-struct vs_device_name vs_devices_name(int ordinal);
+/* The user's name for a driver's ordinal, VS_DEVICES_NONE where the user's list does not hold it. */
+struct vs_device_id vs_devices_id(int ordinal);
 /* The device that the program calls cuda:0, as the user numbers it. */
 struct vs_device_id vs_devices_first(void);
 

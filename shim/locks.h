@@ -11,7 +11,8 @@
 
 #include <pthread.h>
 
-extern pthread_mutex_t vs_placement_lock; /* placement.c: open loads and their quotas */
+extern pthread_mutex_t vs_placement_lock; /* placement.c: open loads, what they miss and their plans */
+extern pthread_mutex_t vs_told_lock;      /* load_plan.c: what was said about plans */
 extern pthread_mutex_t vs_arena_lock;     /* arena.c: spans and blocks */
 extern pthread_mutex_t vs_retired_lock;   /* retire.c: frees that wait for their streams */
 extern pthread_mutex_t vs_compute_lock;   /* compute.c: contexts of compute devices */

@@ -196,10 +196,8 @@ Test(memory, that_runs_out_under_settings_is_an_error)
 
 Test(memory, that_runs_out_under_a_table_cuts_it_and_says_so)
 {
-    struct vs_shares shares = expect_distorch("cuda:0,1gb;cpu,*", "");
-    struct vs_quota quota;
-    vs_quota_init(&quota, &shares, 100, cuda(0));
-    struct vs_summary summary = {.model_name = "m", .quota = &quota};
+    const struct vs_summary_device device = {.device = cuda(0), .planned_bytes = 100};
+    struct vs_summary summary = {.model_name = "m", .total_bytes = 100, .devices = &device, .device_count = 1};
     for (long n = 0; n < 10; n++) {
         struct vs_text text = {0};
         allocations_begin(n, false);

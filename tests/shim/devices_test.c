@@ -37,7 +37,8 @@ static const char *three_cards(void)
 /* A policy that places on two GPUs and in the host; numbers are the user's. */
 static void use_two_gpus(void)
 {
-    use_policy_text("version: 1\nmodels:\n  - {match: \"*.safetensors\", distorch: \"cuda:0,4mb;cuda:1,4mb;cpu,*\"}\n");
+    use_policy_text("version: 1\nmodels:\n  - {match: \"*.safetensors\", distorch: \"cuda:0,4mb;cuda:1,4mb;cpu,*\", "
+                    "order: listed}\n");
 }
 
 /* Runs `sees` with these variables and steps; returns the status. */
@@ -270,7 +271,8 @@ Test(devices, the_end_of_the_run_is_told_in_the_users_numbers)
     const size_t sizes[] = {BYTES, BYTES, BYTES};
     char steps[128], output[8192];
     use_machine(pair);
-    use_policy_text("version: 1\nmodels:\n  - {match: \"*.safetensors\", distorch: \"cuda:1,8mb;cuda:0,4mb\"}\n");
+    use_policy_text(
+        "version: 1\nmodels:\n  - {match: \"*.safetensors\", distorch: \"cuda:1,8mb;cuda:0,4mb\", order: listed}\n");
     setenv("VRAMSPAN_LOG", "info", 1);
     snprintf(steps, sizeof steps, "use %s", make_model(sizes, 3));
     cr_expect_eq(see("VRAMSPAN_DEVICES=cuda:1 VRAMSPAN_DONORS=cuda:0,cpu", steps, output), 0, "%s", output);
