@@ -112,7 +112,7 @@ static int load_folder(const char *path, struct vs_diags *diags)
 {
     struct vs_policy policy;
     int result = vs_policy_load(path, &policy, diags);
-    if (!result && policy.section_count != 6)
+    if (!result && policy.section_count != 4)
         result = 1;
     vs_policy_free(&policy);
     return result;
@@ -133,7 +133,7 @@ static int load_settings(const char *extra, struct vs_diags *diags)
     struct vs_said said = {.variable = environment, .context = (void *)extra};
     struct vs_settings settings;
     int result = vs_settings_load(&said, &settings, diags);
-    size_t sections = strcmp(extra, "VRAMSPAN_VIRTUAL_VRAM") == 0 ? 1 : 3;
+    size_t sections = strcmp(extra, "VRAMSPAN_VIRTUAL_VRAM") == 0 ? 1 : 2;
     if (!result && (settings.policy.section_count != sections || settings.policy.donor_count != 2))
         result = 1;
     vs_settings_free(&settings);
