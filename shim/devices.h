@@ -1,12 +1,14 @@
 /* devices.h: which devices the program sees, and how devices are numbered.
  *
- * VRAMSPAN_DEVICES and VRAMSPAN_DONORS set the program's devices apart from those that lend (policy/visible_devices.h
- * tells of the three numberings). CUDA_VISIBLE_DEVICES does it, at three moments: at start            the constructor
- * narrows it to the program's devices, before an interpreter takes its snapshot around the real     it is widened by
- * the donors, behind the program's devices, and set back at once; so the driver cuInit              shows both, and
- * what the program calls cuda:0 is the driver's 0 in a child          it is found narrowed; numbers go on referring to
- * the user's own value, which is kept beside it Where no hidden donor is to be reached it stays narrowed, and nothing
- * is hooked.
+ * VRAMSPAN_DEVICES and VRAMSPAN_DONORS set the program's devices apart from those that lend; of the three numberings
+ * tells policy/visible_devices.h. It is done with CUDA_VISIBLE_DEVICES, at three moments:
+ *
+ *     at start       the constructor narrows it to the program's devices, before an interpreter takes its snapshot
+ *     at cuInit      it is widened by the donors, behind the program's devices, around the library's own call of the
+ *                    real cuInit, and set back at once: the driver shows both, and the program's cuda:0 is its 0
+ *     in a child     it is found narrowed; numbers go on referring to the user's own value, which is kept beside it
+ *
+ * Where no hidden donor is to be reached it stays narrowed, and nothing is hooked.
  *
  * A program that sets the variable itself (ComfyUI's --cuda-device), or sets another one for a child, is followed: it
  * sees what it has named, and the donors lend. A donor among those is a contradiction, and stops it.

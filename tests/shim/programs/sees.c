@@ -9,8 +9,7 @@
  *       set VALUE          sets CUDA_VISIBLE_DEVICES; VALUE `-` takes it away
  *       spawn, fork, exec  the rest of the steps in a child: of posix_spawn, of fork alone, of fork and exec
  *       early              starts CUDA by the driver's own function, which no hook meets
- *       race               many threads make their first call at once, and each tells when something is not as it
- * should be
+ *       race               many threads make their first call at once, and each tells what is not as it should be
  */
 #include <cuda.h>
 #include <cuda_runtime_api.h>
