@@ -220,12 +220,29 @@ static void check_named(const struct vs_settings *settings, const struct vs_poli
         diags, "add it to the donors (VRAMSPAN_DONORS, --donors or `donors`), or to the devices that the program sees");
 }
 
+/* So is the one that an allocation string computes on, and that one is seen. */
+static void check_compute(
+    const struct vs_settings *settings, const struct vs_policy_section *section, struct vs_diags *diags)
+{
+    struct vs_device_id compute = section->distorch.compute;
+    bool hidden = settings->hides_donors && is_donor(&settings->policy, compute);
+    if (section->sharing != VS_SHARING_DISTORCH || !section->distorch.has_compute ||
+        (sees(settings, compute) && !hidden))
+        return;
+    const struct vs_source source = {.name = section->file};
+    const struct vs_place place = {.source = &source, .line = section->line};
+    vs_diag_add(
+        diags, VS_ERROR, place, "`%s` is to compute, and the program does not see it", vs_device_format(compute).text);
+    vs_diag_hint(diags, "name a device that the program sees behind the `#`, or leave that out");
+}
+
 static void check_sections(const struct vs_settings *settings, struct vs_diags *diags)
 {
     const struct vs_policy *policy = &settings->policy;
     bool told[VS_DEVICE_ORDINAL_MAX + 1] = {false};
     for (size_t i = 0; i < policy->section_count; i++) {
         const struct vs_policy_section *section = &policy->sections[i];
+        check_compute(settings, section, diags);
         if (section->sharing == VS_SHARING_ON && !section->on.is_compute)
             check_named(settings, section, section->on.device, told, diags);
         for (size_t k = 0; section->sharing == VS_SHARING_DISTORCH && k < section->distorch.count; k++)

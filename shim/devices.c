@@ -96,6 +96,17 @@ static bool is_among(const struct vs_device_wish *wish, int number)
     return wish->hides_donors;
 }
 
+static struct vs_device_id compute_of(
+    const struct vs_policy *policy, const struct vs_policy_section *section, const struct vs_device_view *view)
+{
+    int first = view->driver.entries[0].number;
+    if (policy->has_compute)
+        return policy->compute;
+    if (section->sharing == VS_SHARING_DISTORCH && section->distorch.has_compute)
+        return section->distorch.compute;
+    return (struct vs_device_id){VS_DEVICE_CUDA, first < 0 ? VS_DEVICES_NONE : (unsigned)first};
+}
+
 /* Gives up where the view cannot be. `own` is what the program has set itself, or NULL. */
 static void refuse_what_cannot_be(
     const struct vs_settings *settings, const struct vs_device_view *view, const struct vs_visible *own, size_t machine)
@@ -122,12 +133,15 @@ static void refuse_what_cannot_be(
             machine);
         return;
     }
-    const struct vs_policy *policy = &settings->policy;
-    int compute = policy->has_compute ? vs_device_view_ordinal(view, policy->compute.ordinal) : 0;
-    if (policy->section_count && view->seen_count && (compute < 0 || compute >= (int)view->seen_count)) {
+    for (size_t i = 0; i < settings->policy.section_count && view->seen_count; i++) {
+        struct vs_device_id compute = compute_of(&settings->policy, &settings->policy.sections[i], view);
+        int ordinal = vs_device_view_ordinal(view, compute.ordinal);
+        if (ordinal >= 0 && ordinal < (int)view->seen_count)
+            continue;
         vs_give_up("the program does not see %s, on which it is to compute (" VS_VARIABLE_VISIBLE
                    "=%s); set it as it was at the start, or correct `compute`",
-            vs_device_format(policy->compute).text, now ? now : "(not set)");
+            vs_device_format(compute).text, now ? now : "(not set)");
+        return;
     }
 }
 
@@ -136,13 +150,13 @@ static void refuse_what_cannot_be(
 static void decide(void)
 {
     const struct vs_settings *settings = settings_in_force;
-    if (atomic_load_explicit(&state, memory_order_acquire) != UNDECIDED)
+    if (!settings || atomic_load_explicit(&state, memory_order_acquire) != UNDECIDED)
         return;
     narrow_at_start();
     const char *kept = getenv(VS_VARIABLE_USER_VISIBLE);
-    const struct vs_device_wish wish = settings ? vs_settings_device_wish(settings) : (struct vs_device_wish){0};
+    const struct vs_device_wish wish = vs_settings_device_wish(settings);
     bool said = vs_device_wish_is_apart(&wish);
-    if (!settings || (!said && !kept)) {
+    if (!said && !kept) {
         int none = UNDECIDED;
         atomic_compare_exchange_strong(&state, &none, TOGETHER);
         return;
@@ -224,13 +238,14 @@ void vs_devices_start(void)
         "%s cannot be reached to lend memory: of %zu devices CUDA shows %d. Either it is not there, or the program "
         "has started CUDA by a call that vramspan does not see; name the program's devices in VRAMSPAN_DEVICES, and "
         "only devices that are there in VRAMSPAN_DONORS",
-        vs_devices_name(count).text, view_in_force.driver.count, count);
+        vs_device_format(vs_devices_id(count)).text, view_in_force.driver.count, count);
 }
 
 /* --- Answers ------------------------------------------------------------------------------------------------------ */
 
 static bool is_apart(void)
 {
+    decide(); /* a model may be opened before any call that starts CUDA */
     return atomic_load_explicit(&state, memory_order_acquire) >= APART;
 }
 
@@ -253,19 +268,18 @@ int vs_devices_seen(int driver_count)
 int vs_devices_ordinal(unsigned number)
 {
     int ordinal = is_apart() ? vs_device_view_ordinal(&view_in_force, number) : (int)number;
-    return ordinal < 0 ? VS_DEVICE_ORDINAL_MAX : ordinal;
+    return ordinal < 0 ? VS_DEVICES_NONE : ordinal;
 }
 
-struct vs_device_name vs_devices_name(int ordinal)
+struct vs_device_id vs_devices_id(int ordinal)
 {
-    struct vs_device_name name = {"cuda:?"};
-    bool known = ordinal >= 0 && (!is_apart() || (size_t)ordinal < view_in_force.driver.count);
-    int number = !known ? -1 : is_apart() ? view_in_force.driver.entries[ordinal].number : ordinal;
-    return number < 0 ? name : vs_device_format((struct vs_device_id){VS_DEVICE_CUDA, (unsigned)number});
+    int number = ordinal;
+    if (is_apart())
+        number = ordinal < (int)view_in_force.driver.count ? view_in_force.driver.entries[ordinal].number : -1;
+    return (struct vs_device_id){VS_DEVICE_CUDA, number < 0 ? VS_DEVICES_NONE : (unsigned)number};
 }
 
 struct vs_device_id vs_devices_first(void)
 {
-    int number = is_apart() && view_in_force.seen_count ? view_in_force.driver.entries[0].number : 0;
-    return (struct vs_device_id){VS_DEVICE_CUDA, number < 0 ? VS_DEVICE_ORDINAL_MAX : (unsigned)number};
+    return vs_devices_id(0);
 }

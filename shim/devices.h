@@ -1,12 +1,14 @@
 /* devices.h: which devices the program sees, and how devices are numbered.
  *
- * VRAMSPAN_DEVICES and VRAMSPAN_DONORS set the program's devices apart from those that lend (policy/visible_devices.h
- * tells of the three numberings). CUDA_VISIBLE_DEVICES does it, at three moments: at start            the constructor
- * narrows it to the program's devices, before an interpreter takes its snapshot around the real     it is widened by
- * the donors, behind the program's devices, and set back at once; so the driver cuInit              shows both, and
- * what the program calls cuda:0 is the driver's 0 in a child          it is found narrowed; numbers go on referring to
- * the user's own value, which is kept beside it Where no hidden donor is to be reached it stays narrowed, and nothing
- * is hooked.
+ * VRAMSPAN_DEVICES and VRAMSPAN_DONORS set the program's devices apart from those that lend; of the three numberings
+ * tells policy/visible_devices.h. It is done with CUDA_VISIBLE_DEVICES, at three moments:
+ *
+ *     at start       the constructor narrows it to the program's devices, before an interpreter takes its snapshot
+ *     at cuInit      it is widened by the donors, behind the program's devices, around the library's own call of the
+ *                    real cuInit, and set back at once: the driver shows both, and the program's cuda:0 is its 0
+ *     in a child     it is found narrowed; numbers go on referring to the user's own value, which is kept beside it
+ *
+ * Where no hidden donor is to be reached it stays narrowed, and nothing is hooked.
  *
  * A program that sets the variable itself (ComfyUI's --cuda-device), or sets another one for a child, is followed: it
  * sees what it has named, and the donors lend. A donor among those is a contradiction, and stops it.
@@ -43,10 +45,13 @@ bool vs_devices_hides(int ordinal);
 /* How many it sees of those that the driver shows. */
 int vs_devices_seen(int driver_count);
 
-/* The driver's ordinal of the user's cuda:`number`; one that no device has where the driver does not show it. */
+/* The number of no device. */
+enum { VS_DEVICES_NONE = VS_DEVICE_ORDINAL_MAX };
+
+/* The driver's ordinal of the user's cuda:`number`; VS_DEVICES_NONE where the driver does not show it. */
 int vs_devices_ordinal(unsigned number);
-/* The user's name of a driver's ordinal: "cuda:1". */
-struct vs_device_name vs_devices_name(int ordinal);
+/* The user's name for a driver's ordinal, VS_DEVICES_NONE where the user's list does not hold it. */
+struct vs_device_id vs_devices_id(int ordinal);
 /* The device that the program calls cuda:0, as the user numbers it. */
 struct vs_device_id vs_devices_first(void);
 

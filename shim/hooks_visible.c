@@ -25,7 +25,9 @@ CUresult vs_cuDeviceGetCount(const struct vs_libcuda *real, int *count)
 cudaError_t vs_cudaDeviceGetByPCIBusId(const struct vs_cudart *real, int *device, const char *text)
 {
     int found = -1;
-    cudaError_t result = real->cudaDeviceGetByPCIBusId(device ? &found : NULL, text);
+    if (!device)
+        return real->cudaDeviceGetByPCIBusId(device, text);
+    cudaError_t result = real->cudaDeviceGetByPCIBusId(&found, text);
     if (result != cudaSuccess)
         return result;
     if (vs_devices_hides(found))
@@ -37,7 +39,9 @@ cudaError_t vs_cudaDeviceGetByPCIBusId(const struct vs_cudart *real, int *device
 CUresult vs_cuDeviceGetByPCIBusId(const struct vs_libcuda *real, CUdevice *device, const char *text)
 {
     CUdevice found = -1;
-    CUresult result = real->cuDeviceGetByPCIBusId(device ? &found : NULL, text);
+    if (!device)
+        return real->cuDeviceGetByPCIBusId(device, text);
+    CUresult result = real->cuDeviceGetByPCIBusId(&found, text);
     if (result != CUDA_SUCCESS)
         return result;
     if (vs_devices_hides(found))

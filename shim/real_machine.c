@@ -48,15 +48,15 @@ void vs_real_machine_describe(const struct vs_compute *compute, struct vs_real_m
     int count = 0;
     machine->count = 0;
     driver->cuDeviceGetCount(&count);
-    for (unsigned number = 0; number <= VS_DEVICE_ORDINAL_MAX; number++) {
-        int ordinal = vs_devices_ordinal(number);
+    for (int ordinal = 0; ordinal < count && ordinal <= VS_DEVICE_ORDINAL_MAX; ordinal++) {
+        struct vs_device_id id = vs_devices_id(ordinal);
         CUdevice device;
         size_t bytes = 0;
-        if (ordinal >= count)
-            continue;
+        if (id.ordinal == VS_DEVICES_NONE)
+            continue; /* no policy can name it */
         if (driver->cuDeviceGet(&device, ordinal) == CUDA_SUCCESS)
             driver->cuDeviceTotalMem(&bytes, device);
-        add(machine, compute, (struct vs_device_id){VS_DEVICE_CUDA, number}, bytes);
+        add(machine, compute, id, bytes);
     }
     add(machine, compute, cpu, host_bytes());
 }

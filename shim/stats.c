@@ -75,11 +75,11 @@ void vs_stats_tell(void)
         size_t here = atomic_load(&homes[row].weights);
         if (here == 0)
             continue;
-        struct vs_device_name name = {"cpu"};
+        struct vs_device_id id = {.family = VS_DEVICE_CPU};
         if (row < MAX_DEVICES)
-            name = vs_devices_name((int)row);
-        vs_log(VS_LOG_INFO, "end of run", "%s held %zu weight%s, %.1f MB at most, %.1f MB at the end", name.text, here,
-            here == 1 ? "" : "s", MEGABYTES(atomic_load(&homes[row].bytes_most)),
+            id = vs_devices_id((int)row);
+        vs_log(VS_LOG_INFO, "end of run", "%s held %zu weight%s, %.1f MB at most, %.1f MB at the end",
+            vs_device_format(id).text, here, here == 1 ? "" : "s", MEGABYTES(atomic_load(&homes[row].bytes_most)),
             MEGABYTES(atomic_load(&homes[row].bytes_now)));
         weights += here;
     }

@@ -266,6 +266,19 @@ Test(devices, weights_lie_where_the_users_numbers_say)
         expect_seen(cases[i].variables, steps, cases[i].where);
 }
 
+/* The constructor of a library, which runs before ours, allocates a weight. */
+Test(devices, the_first_call_may_come_before_any_constructor_of_ours_ran)
+{
+    const size_t sizes[] = {BYTES};
+    char output[8192], command[1024];
+    use_machine(pair);
+    use_policy_text("version: 1\nmodels:\n  - {match: \"*.safetensors\", on: cuda:0}\n");
+    snprintf(command, sizeof command, "env VRAMSPAN_DEVICES=cuda:1 VRAMSPAN_DONORS=cuda:0 MODEL=%s BYTES=%zu %s",
+        make_model(sizes, 1), BYTES, program("early"));
+    cr_expect_eq(run(command, output), 0, "%s", output);
+    cr_expect(strstr(output, "0 of 4194304 bytes in the host, 4194304 on the driver's device 1"), "%s", output);
+}
+
 Test(devices, the_end_of_the_run_is_told_in_the_users_numbers)
 {
     const size_t sizes[] = {BYTES, BYTES, BYTES};

@@ -25,6 +25,7 @@ version: 1
 models:
   - match: "*.safetensors"
     distorch: "cuda:1,30mb;cuda:0,30mb;cpu,*"
+    order: listed
 """
 
 HELPERS = f"""

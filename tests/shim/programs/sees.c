@@ -9,8 +9,7 @@
  *       set VALUE          sets CUDA_VISIBLE_DEVICES; VALUE `-` takes it away
  *       spawn, fork, exec  the rest of the steps in a child: of posix_spawn, of fork alone, of fork and exec
  *       early              starts CUDA by the driver's own function, which no hook meets
- *       race               many threads make their first call at once, and each tells when something is not as it
- * should be
+ *       race               many threads make their first call at once, and each tells what is not as it should be
  */
 #include <cuda.h>
 #include <cuda_runtime_api.h>
@@ -122,6 +121,10 @@ static void beyond(const char *bus)
     TELL(cudaDeviceGetDefaultMemPool(&pool, count));
     TELL(cudaDeviceGetMemPool(&pool, count));
     TELL(cudaDeviceGetByPCIBusId(&other, bus));
+    void *memory = NULL;
+    cudaMalloc(&memory, 64);
+    TELL(cudaMemcpyPeer(memory, count, memory, 0, 16));
+    TELL(cudaMemcpyPeerAsync(memory, 0, memory, count, 16, NULL));
     TELL(cudaGetLastError());
     TELL(cudaSetDevice(-1));
     TELL(cudaGetLastError());
