@@ -9,6 +9,7 @@
 
 #include "../policy/policy_files.h"
 #include "../policy/settings.h"
+#include "devices.h"
 #include "log.h"
 #include "resolve.h"
 
@@ -36,16 +37,8 @@ bool vs_configured(void)
 static void leave_child_alone(void)
 {
     acting = placing = false;
+    vs_devices_forget();
     vs_resolve_pass_through();
-}
-
-/* Gives up on what the library does not do yet. False: everything can be done. */
-static bool refuses_what_is_not_done_yet(void)
-{
-    if (!settings.device_count && !settings.hides_donors)
-        return false;
-    vs_give_up("the library does not hide devices from the program yet; unset VRAMSPAN_DEVICES and VRAMSPAN_DONORS");
-    return true;
 }
 
 static void refuse_unreadable(void)
@@ -74,14 +67,13 @@ static void read_policy(void)
         refuse_unreadable();
         return;
     }
-    if (refuses_what_is_not_done_yet())
-        return;
+    pthread_atfork(NULL, NULL, leave_child_alone);
+    vs_devices_follow(&settings);
     if (policy->section_count == 0) {
         if (settings.has_policy)
             vs_log(VS_LOG_INFO, "policy", "%s names no model: nothing will be placed", policy->name);
         return;
     }
-    pthread_atfork(NULL, NULL, leave_child_alone);
     __atomic_store_n(&acting, true, __ATOMIC_RELEASE);
     __atomic_store_n(&placing, true, __ATOMIC_RELEASE);
     vs_log(VS_LOG_INFO, "policy", "%s, %zu model section%s, is in force", policy->name, policy->section_count,

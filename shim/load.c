@@ -10,6 +10,7 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
+#include "devices.h"
 #include "log.h"
 #include "stats.h"
 
@@ -85,7 +86,7 @@ static bool count_missing(struct vs_load *load, struct vs_load_part *part)
     return true;
 }
 
-static bool begin_part(struct vs_load *load, const struct vs_policy *policy, const struct vs_named_part *named)
+static bool begin_part(struct vs_load *load, const struct vs_named_part *named)
 {
     struct vs_load_part *part = &load->parts[load->part_count++];
     struct vs_diags diags = {0};
@@ -94,11 +95,20 @@ static bool begin_part(struct vs_load *load, const struct vs_policy *policy, con
     vs_log_diagnostics(&diags);
     vs_diags_free(&diags);
     part->queue = calloc(part->tensor_count, sizeof *part->queue);
-    if (!part->tensors || !part->queue || !count_missing(load, part))
-        return false;
-    vs_section_wish(policy, named->section, named->part, part->total_bytes, vs_machine_first(), &part->wish);
-    part->compute_ordinal = vs_machine_ordinal(part->wish.wish.compute);
-    return true;
+    return part->tensors && part->queue && count_missing(load, part);
+}
+
+void vs_load_choose_computes(struct vs_load *load)
+{
+    if (load->has_computes)
+        return;
+    load->has_computes = true;
+    for (size_t i = 0; i < load->part_count; i++) {
+        struct vs_load_part *part = &load->parts[i];
+        vs_section_wish(
+            load->policy, part->named.section, part->named.part, part->total_bytes, vs_devices_first(), &part->wish);
+        part->compute_ordinal = vs_devices_ordinal(part->wish.wish.compute.ordinal);
+    }
 }
 
 struct vs_load *vs_load_create(const struct vs_policy *policy, struct vs_model_file *file)
@@ -113,8 +123,9 @@ struct vs_load *vs_load_create(const struct vs_policy *policy, struct vs_model_f
         return NULL;
     }
     load->file = file;
+    load->policy = policy;
     for (size_t i = 0; i < count; i++)
-        if (!begin_part(load, policy, &parts[i]))
+        if (!begin_part(load, &parts[i]))
             goto fail;
     if (load->missing_count > 0)
         return load;
@@ -248,7 +259,8 @@ enum vs_take vs_load_take(struct vs_load *load, size_t bytes, enum vs_request re
             return VS_TAKE_UNPLANNED;
         taken->turn = part->queue[size->next++];
         taken->tensor = part->plan.execution[taken->turn];
-        taken->home = vs_real_home(part->plan.devices[part->plan.places[taken->tensor].device].id, compute);
+        taken->device = part->plan.devices[part->plan.places[taken->tensor].device].id;
+        taken->home = vs_real_home(taken->device, compute);
         size->count--;
         load->missing_count--;
         return VS_TAKE_DONE;
@@ -256,15 +268,9 @@ enum vs_take vs_load_take(struct vs_load *load, size_t bytes, enum vs_request re
     return VS_TAKE_NONE;
 }
 
-static struct vs_device_id id_of(struct vs_home home)
-{
-    static const struct vs_device_id cpu = {.family = VS_DEVICE_CPU};
-    return home.kind == VS_HOME_HOST ? cpu : vs_machine_id(home.device);
-}
-
 void vs_load_placed(const struct vs_taken *taken)
 {
-    struct vs_summary_device *account = account_of(taken->part, id_of(taken->home));
+    struct vs_summary_device *account = account_of(taken->part, taken->device);
     account->placed_count++;
     account->placed_bytes += taken->part->tensors[taken->tensor].bytes;
 }
@@ -272,16 +278,15 @@ void vs_load_placed(const struct vs_taken *taken)
 bool vs_load_failed(const struct vs_taken *taken, const char *why)
 {
     struct vs_load_part *part = taken->part;
-    struct vs_device_id id = id_of(taken->home);
     if (taken->home.kind == VS_HOME_LOCAL)
         return false;
     part->queue[--taken->size->next] = taken->turn;
     taken->size->count++;
     taken->load->missing_count++;
     for (size_t i = 0; i < part->failed_count; i++)
-        if (vs_device_equal(part->failed[i].id, id))
+        if (vs_device_equal(part->failed[i].id, taken->device))
             return true; /* of two threads that took from it, the second one */
-    part->failed[part->failed_count++] = (struct vs_failed_device){id, why};
+    part->failed[part->failed_count++] = (struct vs_failed_device){taken->device, why};
     part->planned = false;
     part->edition++;
     return true;

@@ -27,10 +27,10 @@ struct vs_failed_device {
 };
 
 struct vs_load_part {
-    /* Never changed. */
+    /* Never changed; the next two from vs_load_choose_computes on. */
     struct vs_named_part named;
-    struct vs_section_wish wish;
     struct vs_plan_tensor *tensors;
+    struct vs_section_wish wish;
     int compute_ordinal;
     /* What follows is protected. */
     struct vs_missing_size *missing; /* by the bytes as loaded */
@@ -50,6 +50,8 @@ struct vs_load {
     struct vs_load *next; /* placement.c's, as the next two */
     size_t references;
     bool open;
+    bool has_computes;
+    const struct vs_policy *policy;
     struct vs_model_file *file;
     size_t missing_count;
     struct vs_load_part parts[VS_PART_COUNT];
@@ -59,6 +61,9 @@ struct vs_load {
 /* A load of `file`, which it takes over. NULL, and the file is freed, where the policy names nothing in it (which the
  * statistics note), nothing of it has bytes, or memory is lacking. */
 struct vs_load *vs_load_create(const struct vs_policy *policy, struct vs_model_file *file);
+/* Settles on which device each part is computed with; to be called before tensors are taken. That is later than the
+ * opening: which device the program calls its first is not known before CUDA starts. Cheap from the second time on. */
+void vs_load_choose_computes(struct vs_load *load);
 /* Tells what was placed, and frees the load. */
 void vs_load_finish(struct vs_load *load);
 void vs_load_free(struct vs_load *load);
@@ -75,8 +80,9 @@ struct vs_taken {
     struct vs_load *load;
     struct vs_load_part *part;
     struct vs_missing_size *size;
-    uint32_t turn;   /* the tensor's place in the order of execution */
-    uint32_t tensor; /* its index */
+    uint32_t turn;              /* the tensor's place in the order of execution */
+    uint32_t tensor;            /* its index */
+    struct vs_device_id device; /* that is to have it */
     struct vs_home home;
 };
 

@@ -10,6 +10,7 @@
 #include "activate.h"
 #include "arena.h"
 #include "compute.h"
+#include "devices.h"
 #include "driver.h"
 #include "locks.h"
 #include "log.h"
@@ -156,21 +157,31 @@ static bool allocate_step(
     return placed;
 }
 
-/* The ordinals of the devices that open loads compute on. */
-static size_t list_computes(int ordinals[MOST_COMPUTES])
+/* The devices that open loads compute on, as the driver and as the user count them. */
+struct computes {
+    int ordinals[MOST_COMPUTES];
+    struct vs_device_id ids[MOST_COMPUTES];
+    size_t count;
+};
+
+static void list_computes(struct computes *computes)
 {
-    size_t count = 0;
+    computes->count = 0;
     pthread_mutex_lock(&vs_placement_lock);
-    for (const struct vs_load *load = loads; load; load = load->next)
+    for (struct vs_load *load = loads; load; load = load->next) {
+        vs_load_choose_computes(load);
         for (size_t i = 0; i < load->part_count; i++) {
             size_t known = 0;
-            while (known < count && ordinals[known] != load->parts[i].compute_ordinal)
+            while (known < computes->count && computes->ordinals[known] != load->parts[i].compute_ordinal)
                 known++;
-            if (known == count && count < MOST_COMPUTES)
-                ordinals[count++] = load->parts[i].compute_ordinal;
+            if (known < computes->count || known == MOST_COMPUTES)
+                continue;
+            computes->ordinals[known] = load->parts[i].compute_ordinal;
+            computes->ids[known] = load->parts[i].wish.wish.compute;
+            computes->count++;
         }
+    }
     pthread_mutex_unlock(&vs_placement_lock);
-    return count;
 }
 
 /* The compute device that the allocation is meant for, or NULL: none that the policy speaks of. Where there is no such
@@ -179,18 +190,19 @@ static const struct vs_compute *compute_for(CUstream stream)
 {
     const struct vs_driver *driver = vs_driver();
     const struct vs_policy *policy = vs_policy_in_force();
-    int ordinals[MOST_COMPUTES], device_count;
+    struct computes computes;
+    int device_count;
     if (!driver || !policy)
         return NULL;
-    size_t count = list_computes(ordinals);
+    list_computes(&computes);
     bool counted = driver->cuDeviceGetCount(&device_count) == CUDA_SUCCESS;
-    for (size_t i = 0; i < count; i++) {
-        if (counted && ordinals[i] >= device_count) {
+    for (size_t i = 0; i < computes.count; i++) {
+        if (counted && computes.ordinals[i] >= device_count) {
             vs_give_up("the compute device %s is not there (the machine has %d); correct `compute:` in %s",
-                vs_device_format(vs_machine_id(ordinals[i])).text, device_count, policy->name);
+                vs_device_format(computes.ids[i]).text, device_count, policy->name);
             return NULL;
         }
-        const struct vs_compute *compute = vs_compute_device(ordinals[i]);
+        const struct vs_compute *compute = vs_compute_device(computes.ordinals[i]);
         if (compute && vs_compute_has_stream(compute, stream))
             return compute;
     }

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
+#include "devices.h"
 #include "driver.h"
 
 static const struct vs_device_id cpu = {.family = VS_DEVICE_CPU};
@@ -16,26 +17,11 @@ static _Atomic(const char *) *first_reason(struct vs_device_id id)
     return &first_reasons[id.family == VS_DEVICE_CPU ? VS_REAL_DEVICES_MAX - 1 : id.ordinal];
 }
 
-int vs_machine_ordinal(struct vs_device_id id)
-{
-    return (int)id.ordinal;
-}
-
-struct vs_device_id vs_machine_id(int ordinal)
-{
-    return (struct vs_device_id){VS_DEVICE_CUDA, (unsigned)ordinal};
-}
-
-struct vs_device_id vs_machine_first(void)
-{
-    return vs_machine_id(0);
-}
-
 struct vs_home vs_real_home(struct vs_device_id id, const struct vs_compute *compute)
 {
     if (id.family == VS_DEVICE_CPU)
         return (struct vs_home){VS_HOME_HOST, 0};
-    int ordinal = vs_machine_ordinal(id);
+    int ordinal = vs_devices_ordinal(id.ordinal);
     return (struct vs_home){ordinal == compute->ordinal ? VS_HOME_LOCAL : VS_HOME_PEER, ordinal};
 }
 
@@ -63,11 +49,14 @@ void vs_real_machine_describe(const struct vs_compute *compute, struct vs_real_m
     machine->count = 0;
     driver->cuDeviceGetCount(&count);
     for (int ordinal = 0; ordinal < count && ordinal <= VS_DEVICE_ORDINAL_MAX; ordinal++) {
+        struct vs_device_id id = vs_devices_id(ordinal);
         CUdevice device;
         size_t bytes = 0;
+        if (id.ordinal == VS_DEVICES_NONE)
+            continue; /* no policy can name it */
         if (driver->cuDeviceGet(&device, ordinal) == CUDA_SUCCESS)
             driver->cuDeviceTotalMem(&bytes, device);
-        add(machine, compute, vs_machine_id(ordinal), bytes);
+        add(machine, compute, id, bytes);
     }
     add(machine, compute, cpu, host_bytes());
 }

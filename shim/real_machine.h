@@ -1,8 +1,5 @@
-/* real_machine.h: the machine that is there, as policies speak of it: devices by their names there, how much memory they
- * have, and which of them the compute device can use.
- *
- * Policies count devices as the user does, the driver counts those that it sees: the two numbers meet here only.
- */
+/* real_machine.h: the machine that is there, as policies speak of it: devices by their names there, how much memory
+ * they have, and which of them the compute device can use. */
 #ifndef VS_REAL_MACHINE_H
 #define VS_REAL_MACHINE_H
 
@@ -10,13 +7,6 @@
 #include "backing.h"
 
 enum { VS_REAL_DEVICES_MAX = VS_DEVICE_ORDINAL_MAX + 2 }; /* every GPU that has a name, and cpu */
-
-/* The driver's ordinal of a CUDA device, and the name of that ordinal's device. */
-int vs_machine_ordinal(struct vs_device_id id);
-struct vs_device_id vs_machine_id(int ordinal);
-
-/* The device on which the program computes where no policy says another: its first. */
-struct vs_device_id vs_machine_first(void);
 
 /* Where the bytes of a weight live that is planned for `id`. */
 struct vs_home vs_real_home(struct vs_device_id id, const struct vs_compute *compute);

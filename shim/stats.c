@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "devices.h"
 #include "locks.h"
 #include "log.h"
-#include "real_machine.h"
 
 #define MAX_DEVICES      64
 #define MEGABYTES(bytes) ((double)(bytes) / (1 << 20))
@@ -77,7 +77,7 @@ void vs_stats_tell(void)
             continue;
         struct vs_device_id id = {.family = VS_DEVICE_CPU};
         if (row < MAX_DEVICES)
-            id = vs_machine_id((int)row);
+            id = vs_devices_id((int)row);
         vs_log(VS_LOG_INFO, "end of run", "%s held %zu weight%s, %.1f MB at most, %.1f MB at the end",
             vs_device_format(id).text, here, here == 1 ? "" : "s", MEGABYTES(atomic_load(&homes[row].bytes_most)),
             MEGABYTES(atomic_load(&homes[row].bytes_now)));

@@ -56,6 +56,8 @@ pytest="$python -m pytest -q -p no:cacheprovider"
 under_the_library="env LD_PRELOAD=$shim VRAMSPAN_POLICY=$PWD/tests/torch/policy.yaml VRAMSPAN_LOG=warn"
 suite torch sum $sim "$python" tests/torch/run.py
 suite torch-preloaded sum $sim $under_the_library "$python" tests/torch/run.py native cudaMallocAsync
+unlike_cards="tests/simcuda/vramspan-sim --quiet --machine 8gb+24gb"
+suite shim-devices-of-torch pytest $unlike_cards $pytest tests/shim
 suite torch-waits pytest $sim env SIMCUDA_ORDER=late $pytest tests/torch/test_streams.py tests/torch/test_pinned_cache.py
 every=4
 [ "$depth" != full ] || every=1
@@ -103,6 +105,7 @@ for environment in ${OTHER_TORCH_ENVS:-}; do
     name=${environment##*/}
     suite "$name" sum $sim "$environment/bin/python" tests/torch/run.py
     suite "$name-preloaded" sum $sim $under_the_library "$environment/bin/python" tests/torch/run.py
+    suite "$name-devices" pytest $unlike_cards "$environment/bin/python" -m pytest -q -p no:cacheprovider tests/shim
 done
 for environment in "${TORCH_ENV:-}" ${OTHER_TORCH_ENVS:-}; do
     name=${environment##*/}

@@ -40,7 +40,6 @@ Test(process, settings_without_a_file_are_heard)
 {
     static const char *const cases[][2] = {
         {"VRAMSPAN_VIRTUAL_VRAM=8gig", "VRAMSPAN_VIRTUAL_VRAM:1:2: error: `8gig` is no size"},
-        {"VRAMSPAN_DEVICES=cuda:0", "does not hide devices"},
         {"VRAMSPAN_DISTORCH='cuda:0,50%;cpu'", "VRAMSPAN_DISTORCH:1:"},
     };
     char output[8192], command[700];

@@ -329,6 +329,34 @@ Test(sharing, of_tensors_with_equal_segments_the_next_one_is_taken)
     }
 }
 
+/* A file's order is by type and alphabet: `10` before `2`. */
+Test(sharing, of_tensors_of_one_size_the_next_in_the_order_of_execution_is_taken)
+{
+    const struct model_tensor tensors[] = {
+        {"layer.10.weight", "U8", 4 * MIB, 4 * MIB}, {"layer.2.weight", "U8", 4 * MIB, 4 * MIB}};
+    use_policy_text("version: 1\nmodels: [{match: \"*\", on: cpu, tensors: [{match: \"layer.2.*\", on: cuda:1}]}]\n");
+    open_model(make_named_model(tensors, 2));
+    cr_expect_eq(place_new(4 * MIB), 1);
+    cr_expect_eq(place_new(4 * MIB), HOST);
+}
+
+/* T5's files hold its table of tokens under two names, and programs load it once. */
+Test(sharing, a_tensor_that_no_program_loads_is_not_missed)
+{
+    const size_t table_bytes = (size_t)32128 * 4096 * 2;
+    char command[512], output[8192], path[] = "/tmp/vramspan-t5-XXXXXX.safetensors";
+    int fd = mkstemps(path, 12);
+    cr_assert(fd >= 0);
+    close(fd);
+    snprintf(command, sizeof command, "python3 tests/shim/table_model.py examples/models/t5xxl.json %s", path);
+    cr_assert_eq(run(command, output), 0, "%s", output);
+    use_policy_text("version: 1\nmodels: [{match: \"*\", on: cpu}]\n");
+    open_model(path);
+    cr_expect_eq(place_new(table_bytes), HOST);
+    cr_expect_eq(place_new(table_bytes), 0);
+    unlink(path);
+}
+
 /* --- Compute devices ---------------------------------------------------------------------------------------------- */
 
 Test(sharing, a_section_may_compute_on_another_device)
