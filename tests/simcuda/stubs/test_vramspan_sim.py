@@ -272,7 +272,7 @@ class Machines(unittest.TestCase):
         self.assertIn("3 x Simulated GPU 16 GB", self.sim("--machine", "3x16gb", "true").stderr)
         done = self.sim("--machine", "3x16", "echo", "started")
         self.assertEqual((done.returncode, done.stdout), (2, ""))
-        self.assertIn("3x16 is neither", done.stderr)
+        self.assertIn("`3x16` is neither", done.stderr)
 
 
 if __name__ == "__main__":
