@@ -91,6 +91,7 @@ include shim/module.mk
 include tools/module.mk
 include tests/simcuda/module.mk
 include tests/module.mk
+include tools/install.mk
 
 .PHONY: clean
 clean: ## removes what was built (not the downloads in the user's cache folder)

@@ -53,6 +53,8 @@ suite simcuda-stubs unittest python3 -m unittest discover tests/simcuda/stubs
 pytest="$python -m pytest -q -p no:cacheprovider"
 under_the_library="env LD_PRELOAD=$shim VRAMSPAN_POLICY=$PWD/tests/torch/policy.yaml VRAMSPAN_LOG=warn"
 suite torch sum $sim "$python" tests/torch/run.py
+suite torch-run pytest env SIMCUDA_QUIET=1 "$build/vramspan" run --simulate 2x24gb --policy tests/torch/policy.yaml --log warn -- \
+    $pytest tests/torch/test_placed.py
 suite torch-preloaded sum $sim $under_the_library "$python" tests/torch/run.py native cudaMallocAsync
 suite torch-waits pytest $sim env SIMCUDA_ORDER=late $pytest tests/torch/test_streams.py tests/torch/test_pinned_cache.py
 every=4
