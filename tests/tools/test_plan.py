@@ -1,4 +1,5 @@
 """`vramspan plan` as people read it: stored texts, columns, colours, reasons, policies in force, parts of checkpoints."""
+import fcntl
 import glob
 import itertools
 import os
@@ -6,6 +7,8 @@ import pathlib
 import pty
 import re
 import shlex
+import struct
+import termios
 import unittest
 
 from models import write_safetensors
@@ -59,9 +62,10 @@ class Plan(ToolTest):
                 planned.add(tuple(policy))
         self.assertEqual(planned, {tuple(policy) for policy in policies})
 
-    def on_terminal(self, **variables):
-        """What a terminal of 80 columns gets."""
+    def on_terminal(self, columns=80, **variables):
+        """What a terminal of so many columns gets."""
         parent, child = pty.openpty()
+        fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         self.plan("--virtual-vram", "8gb", TABLE, stdout=child, capture_output=False,
                   environment={"TERM": "xterm"} | variables)
         os.close(child)
@@ -81,6 +85,12 @@ class Plan(ToolTest):
         coloured = self.on_terminal()
         self.assertIn("\x1b[1m", coloured)
         self.assertEqual(re.sub(r"\x1b\[[0-9;]*m", "", coloured), piped)
+
+    def test_a_narrow_terminal_is_not_overrun_and_a_wide_one_not_filled(self):
+        for columns, most in ((60, 60), (200, 80)):
+            lines = self.on_terminal(columns, NO_COLOR="1").splitlines()
+            self.assertEqual(max(map(len, lines)), most)
+            self.assertTrue(any("█" in line for line in lines))
 
     def test_bars_are_blocks_in_utf_8_and_hashes_elsewhere(self):
         blocks = self.plan("--virtual-vram", "50%", TABLE, environment={"LC_ALL": "C.UTF-8"}).stdout
