@@ -83,13 +83,15 @@ SIMCUDA_LIBRARIES :=
 TEST_PROGRAMS :=
 
 .PHONY: all
-all: $(BUILD)/libvramspan.so $(BUILD)/hooks.md ## the preloaded library (default)
+all: $(BUILD)/libvramspan.so $(BUILD)/vramspan $(BUILD)/hooks.md ## the preloaded library, and the command (default)
 
 include tests/env/module.mk
 include policy/module.mk
 include shim/module.mk
+include tools/module.mk
 include tests/simcuda/module.mk
 include tests/module.mk
+include tools/install.mk
 
 .PHONY: clean
 clean: ## removes what was built (not the downloads in the user's cache folder)

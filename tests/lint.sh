@@ -19,11 +19,11 @@ step() { # step NAME COMMAND...: a step that prints anything on failure only
 
 sources() { git ls-files --cached --others --exclude-standard -- "$@"; }
 mapfile -t all_c < <(sources '*.c' '*.h')
-mapfile -t product_c < <(sources 'policy/*.c' 'shim/*.c')
+mapfile -t product_c < <(sources 'policy/*.c' 'shim/*.c' 'tools/*.c')
 
 tidy() { # one file a process: version 14 finds false errors in several at once
     printf '%s\0' "${product_c[@]}" | xargs -0 -n 1 -P 2 sh -c '
-        clang-tidy --quiet --warnings-as-errors="*" "$2" -- -std=gnu17 -D_GNU_SOURCE -Ishim -I"$0" -isystem "$1" 2>/dev/null
+        clang-tidy --quiet --warnings-as-errors="*" "$2" -- -std=gnu17 -D_GNU_SOURCE -DVS_VERSION=\"\" -Ishim -I"$0" -isystem "$1" 2>/dev/null
         ' "$generated" "$cuda"
 }
 
@@ -34,7 +34,7 @@ arrows() { # arrows FOLDER PATTERN: no file of FOLDER includes what PATTERN matc
 step "layout (clang-format)" clang-format --dry-run --Werror "${all_c[@]}"
 step "clang-tidy" tidy
 step "cppcheck" cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
-    --suppress=missingIncludeSystem -D_GNU_SOURCE -D__x86_64__ policy shim
+    --suppress=missingIncludeSystem -D_GNU_SOURCE -D__x86_64__ policy shim tools
 step "policy/ includes no CUDA" arrows policy '(cuda|cublas|cudnn|nvml)'
 step "policy/ uses neither shim/ nor tools/" arrows policy '(\.\./)*(shim|tools|tests)/'
 step "shim/ uses neither tools/ nor tests/" arrows shim '(\.\./)*(tools|tests)/'

@@ -2,6 +2,7 @@
 
 include tests/policy/module.mk
 include tests/shim/module.mk
+include tests/tools/module.mk
 include tests/bench/module.mk
 include tests/fuzz/module.mk
 
@@ -36,5 +37,5 @@ sanitize: ## C tests (with a million random calls) under ASan and UBSan, the str
 	+$(Q)$(MAKE) --no-print-directory SANITIZE=thread stress-thread simcuda-stress-thread
 
 .PHONY: demo
-demo: $(BUILD)/libvramspan.so $(SIMCUDA_LIBRARIES) simcuda-nvidia ## ComfyUI under the library on a simulated machine
+demo: $(BUILD)/libvramspan.so $(TOOL) $(SIMCUDA_LIBRARIES) simcuda-nvidia ## ComfyUI under the library on a simulated machine
 	$(Q)tests/comfyui/demo.sh $(BUILD) $(TORCH_ENV)/bin/python

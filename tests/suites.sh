@@ -40,6 +40,7 @@ suite policy-language unittest env VRAMSPAN_POLICY_CHECK="$build/tests/programs/
 fuzz_seconds=4
 [ "$depth" != full ] || fuzz_seconds=30
 suite fuzz-policy tap tests/fuzz/run.sh "$build" $fuzz_seconds $(ls tests/fuzz/*_fuzz.c | sed 's,.*/,,; s,_fuzz.c,,')
+suite tools unittest env VRAMSPAN="$build/vramspan" /usr/bin/python3 -m unittest discover tests/tools
 suite gpu-check-on-simulated unittest python3 -m unittest discover tests/simcuda/conformance
 suite exports tap tests/shim/exports.sh "$shim"
 suite pass-through-cost tap tests/bench/instructions.sh "$shim" "$build/bench/calls"
@@ -55,6 +56,8 @@ suite simcuda-stubs unittest python3 -m unittest discover tests/simcuda/stubs
 pytest="$python -m pytest -q -p no:cacheprovider"
 under_the_library="env LD_PRELOAD=$shim VRAMSPAN_POLICY=$PWD/tests/torch/policy.yaml VRAMSPAN_LOG=warn"
 suite torch sum $sim "$python" tests/torch/run.py
+suite torch-run pytest env SIMCUDA_QUIET=1 "$build/vramspan" run --simulate 2x24gb --policy tests/torch/policy.yaml --log warn -- \
+    $pytest tests/torch/test_placed.py
 suite torch-preloaded sum $sim $under_the_library "$python" tests/torch/run.py native cudaMallocAsync
 unlike_cards="tests/simcuda/vramspan-sim --quiet --machine 8gb+24gb"
 suite shim-devices-of-torch pytest $unlike_cards $pytest tests/shim

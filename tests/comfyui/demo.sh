@@ -18,11 +18,14 @@ bold "1. A checkpoint of Stable Diffusion 1.5's architecture (made once; its wei
 bold "2. The policy, $policy"
 sed -n '/^[^#]/p' "$policy" | sed '/^ *#/d; s/^/     /'
 
-bold "3. ComfyUI, unmodified, on a simulated machine with two 24 GB GPUs, under libvramspan.so"
+# ComfyUI runs in another folder.
+launcher=("$(realpath "$build/vramspan")" run --simulate 2x24gb --policy "$PWD/$policy")
+
+bold "3. ComfyUI, unmodified, on a simulated machine with two 24 GB GPUs, under vramspan"
+"$build/vramspan" check --machine 2x24gb "$policy" | sed 's/^/     /'
 status=0
-BUILD=$build "$python" tests/comfyui/server.py --size 256 --picture "$out/picture.png" --log "$out/comfyui.log" --json "$out/account.json" --places 3 -- \
-    tests/simcuda/vramspan-sim --machine 2x24gb \
-    env LD_PRELOAD="$(realpath "$build/libvramspan.so")" VRAMSPAN_POLICY="$PWD/$policy" || status=$?
+"$python" tests/comfyui/server.py --size 256 --picture "$out/picture.png" --log "$out/comfyui.log" --json "$out/account.json" --places 3 -- \
+    "${launcher[@]}" || status=$?
 
 if [ -f "$out/comfyui.log" ]; then
     bold "4. What libvramspan.so said meanwhile"
@@ -33,10 +36,9 @@ fi
 
 bold "5. By hand"
 cat <<HAND
-     BUILD=$build $python tests/comfyui/server.py -- \\
-         tests/simcuda/vramspan-sim --machine 2x24gb env LD_PRELOAD=$(realpath "$build/libvramspan.so") \\
-         VRAMSPAN_POLICY=$PWD/$policy
+     $python tests/comfyui/server.py -- \\
+         ${launcher[*]}
    With --serve it only starts ComfyUI and leaves it up: open its address in a browser; /account tells where bytes are.
-   Other machines: tests/simcuda/vramspan-sim --list. The picture ($out/picture.png) is
+   Other machines: $build/vramspan-sim --list. The picture ($out/picture.png) is
    what these weights make of noise, no lighthouse: they are patterns. Without the library it is the same, bit for bit.
 HAND

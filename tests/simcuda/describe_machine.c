@@ -18,17 +18,17 @@ static void print_size(size_t bytes)
         printf("%.4g MiB", (double)bytes / 0x1p20);
 }
 
-static bool same_kind(const struct sim_device_description *a, const struct sim_device_description *b)
+static bool same_kind(const struct vs_machine_device *a, const struct vs_machine_device *b)
 {
     return strcmp(a->name, b->name) == 0 && a->memory_bytes == b->memory_bytes && a->major == b->major &&
            a->minor == b->minor && a->vmm == b->vmm && a->host_vmm == b->host_vmm;
 }
 
 /* "2 x Simulated GPU 24 GB (24 GiB, capability 8.6)": like devices that follow each other stand together. */
-static void print_devices(const struct sim_machine *machine)
+static void print_devices(const struct vs_machine *machine)
 {
     for (int first = 0, next; first < machine->device_count; first = next) {
-        const struct sim_device_description *device = &machine->devices[first];
+        const struct vs_machine_device *device = &machine->devices[first];
         for (next = first + 1; next < machine->device_count && same_kind(device, &machine->devices[next]);)
             next++;
         printf("%s%d x %s (", first > 0 ? " + " : "", next - first, device->name);
@@ -40,7 +40,7 @@ static void print_devices(const struct sim_machine *machine)
     }
 }
 
-static const char *peer_access(const struct sim_machine *machine)
+static const char *peer_access(const struct vs_machine *machine)
 {
     int pairs = 0;
     for (int from = 0; from < machine->device_count; from++)
@@ -57,7 +57,7 @@ int main(int argc, char **argv)
     int status = 0;
 
     for (char **name = argc > 1 ? argv + 1 : standard; *name != NULL; name++) {
-        struct sim_machine machine;
+        struct vs_machine machine;
         char error[1024];
         if (!sim_machine_load(&machine, *name, error, sizeof error)) {
             fprintf(stderr, "%s\n", error);

@@ -57,19 +57,19 @@ static bool pool_grants(CUcontext context, const struct sim_range *range, bool w
 }
 
 /* Memory of another device, through a path that is worth less than what is reported of it. */
-static bool crosses_broken_path(int device, const struct sim_range *range, enum sim_peer_kernels kind)
+static bool crosses_broken_path(int device, const struct sim_range *range, enum vs_peer_kernels kind)
 {
     return sim.machine.peer_kernels == kind && range->location != SIM_HOST && range->location != device;
 }
 
 bool sim_reads_garbage(int device, const struct sim_range *range)
 {
-    return crosses_broken_path(device, range, SIM_PEER_GARBAGE);
+    return crosses_broken_path(device, range, VS_PEER_GARBAGE);
 }
 
 bool sim_reaches(CUcontext context, const struct sim_range *range, bool write)
 {
-    if (crosses_broken_path(context->device, range, SIM_PEER_FAULTS))
+    if (crosses_broken_path(context->device, range, VS_PEER_FAULTS))
         return false;
     switch (range->kind) {
     case SIM_ALLOCATION:
@@ -126,7 +126,7 @@ const char *sim_unreachable_because(CUcontext context, CUdeviceptr address, bool
     if (range == NULL)
         return sim_address_is_ours(address) ? "this memory was freed or unmapped, or never was"
                                             : "this is not memory that the device can reach";
-    if (crosses_broken_path(context->device, range, SIM_PEER_FAULTS))
+    if (crosses_broken_path(context->device, range, VS_PEER_FAULTS))
         return "on this machine only copies reach another device, whatever is reported";
     if (range->pending)
         return "in the order of the streams it is not allocated yet, or freed already";
@@ -152,8 +152,9 @@ void sim_raise_illegal(CUcontext context, const char *what, CUdeviceptr address,
 
 const char *sim_location_name(CUdeviceptr address)
 {
-    static const char *const names[SIM_MAX_DEVICES] = {"cuda:0", "cuda:1", "cuda:2", "cuda:3", "cuda:4", "cuda:5",
-        "cuda:6", "cuda:7", "cuda:8", "cuda:9", "cuda:10", "cuda:11", "cuda:12", "cuda:13", "cuda:14", "cuda:15"};
+    static const char *const names[VS_MACHINE_DEVICES_MAX] = {"cuda:0", "cuda:1", "cuda:2", "cuda:3", "cuda:4",
+        "cuda:5", "cuda:6", "cuda:7", "cuda:8", "cuda:9", "cuda:10", "cuda:11", "cuda:12", "cuda:13", "cuda:14",
+        "cuda:15"};
     const struct sim_range *range = sim_range_find(address);
 
     if (range == NULL)
@@ -276,7 +277,7 @@ bool sim_device_writes_are_lost(int device, CUdeviceptr address, size_t bytes)
 {
     const struct sim_range *range;
 
-    if (sim.machine.peer_kernels != SIM_PEER_GARBAGE)
+    if (sim.machine.peer_kernels != VS_PEER_GARBAGE)
         return false; /* asked for each column of a product */
     for (size_t piece; bytes > 0 && (range = sim_range_find(address)) != NULL; address += piece, bytes -= piece) {
         if (sim_reads_garbage(device, range))

@@ -66,7 +66,7 @@ static const int fixed[CU_DEVICE_ATTRIBUTE_MAX] = {
 
 CUresult sim_cuDeviceGetAttribute(int *value, CUdevice_attribute attribute, CUdevice ordinal)
 {
-    const struct sim_device_description *device;
+    const struct vs_machine_device *device;
 
     if (!sim_is_device(ordinal))
         return CUDA_ERROR_INVALID_DEVICE;

@@ -45,7 +45,7 @@ static bool opens(const CUmemAccessDesc *descriptors, size_t count, int location
 
 bool sim_bar1_has_room(CUdeviceptr address, CUdeviceptr end, const CUmemAccessDesc *descriptors, size_t count)
 {
-    size_t more[SIM_MAX_DEVICES] = {0};
+    size_t more[VS_MACHINE_DEVICES_MAX] = {0};
 
     for (const struct sim_range *range = sim_range_from(address); range != NULL && range->start < end;
          range = sim_range_after(range))

@@ -131,7 +131,7 @@ CUresult sim_cuDeviceComputeCapability(int *major, int *minor, CUdevice device)
 
 CUresult sim_cuDeviceGetPCIBusId(char *text, int bytes, CUdevice device)
 {
-    const struct sim_device_description *description;
+    const struct vs_machine_device *description;
 
     if (!sim_is_device(device))
         return CUDA_ERROR_INVALID_DEVICE;
@@ -147,10 +147,10 @@ CUresult sim_cuDeviceGetByPCIBusId(CUdevice *device, const char *text)
 {
     unsigned domain, bus, slot;
 
-    if (device == NULL || text == NULL || !sim_parse_pci(text, &domain, &bus, &slot))
+    if (device == NULL || text == NULL || !vs_pci_parse(text, &domain, &bus, &slot))
         return CUDA_ERROR_INVALID_VALUE;
     for (int i = 0; i < sim.machine.device_count; i++) {
-        const struct sim_device_description *description = &sim.devices[i].description;
+        const struct vs_machine_device *description = &sim.devices[i].description;
         if (description->pci.domain == domain && description->pci.bus == bus && description->pci.device == slot) {
             *device = i;
             return CUDA_SUCCESS;

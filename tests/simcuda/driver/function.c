@@ -12,7 +12,7 @@
 
 static CUresult get_attribute(int *value, CUfunction_attribute attribute, int dynamic_bytes, int carveout, int device)
 {
-    const struct sim_device_description *description = &sim.devices[device].description;
+    const struct vs_machine_device *description = &sim.devices[device].description;
     int version = description->major * 10 + description->minor;
 
     if (value == NULL || attribute < 0 || attribute >= CU_FUNC_ATTRIBUTE_MAX)

@@ -20,7 +20,7 @@ struct sim_graph_memory {
 /* What graphs have of each device, and the most that they had. */
 static struct usage {
     uint64_t used, used_high, reserved, reserved_high;
-} usage[SIM_MAX_DEVICES];
+} usage[VS_MACHINE_DEVICES_MAX];
 
 static void add(uint64_t *now, uint64_t *high, size_t bytes)
 {

@@ -60,7 +60,7 @@ static void write_machine_pressure(struct text *text)
 
 static void write_group_pressure(struct text *text)
 {
-    write_pressure_of(text, sim_machine_host_capacity(&sim.machine));
+    write_pressure_of(text, vs_machine_host_capacity(&sim.machine));
 }
 
 static void write_max(struct text *text)
@@ -171,7 +171,7 @@ void sim_host_files_update(size_t used_bytes)
     if (root[0] == '\0' || failed || used_bytes == used)
         return;
     used = used_bytes;
-    if (pressure_percent(sim_machine_host_capacity(&sim.machine)) > 0)
+    if (pressure_percent(vs_machine_host_capacity(&sim.machine)) > 0)
         stalled_us += 10000;
     failed = !write_all(false);
     if (failed)

@@ -234,7 +234,7 @@ CUresult sim_cuLibraryUnload(CUlibrary library)
 
     if (!sim_object_is(library, SIM_OBJECT_LIBRARY))
         return CUDA_ERROR_INVALID_HANDLE;
-    for (int i = 0; i < SIM_MAX_DEVICES; i++)
+    for (int i = 0; i < VS_MACHINE_DEVICES_MAX; i++)
         if (library->modules[i] != NULL)
             free_module(library->modules[i]);
     HASH_ITER(hh, library->kernels, kernel, next)

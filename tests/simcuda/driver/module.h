@@ -42,7 +42,7 @@ struct CUkern_st {
 
 struct CUlib_st {
     struct CUkern_st *kernels;
-    CUmodule modules[SIM_MAX_DEVICES]; /* its instance in each primary context */
+    CUmodule modules[VS_MACHINE_DEVICES_MAX]; /* its instance in each primary context */
 };
 
 /* A CUfunction, or a CUkernel cast to one: the function in the current context. */

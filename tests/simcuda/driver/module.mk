@@ -11,8 +11,8 @@ simdriver_CFLAGS := -isystem $(CUDA_INCLUDE) -I$(SIMDRIVER) -Itests/simcuda/rule
 # -Bsymbolic: look-ups hand out this library's own functions, whoever interposes their names.
 simdriver_LDFLAGS := -Wl,-soname,libcuda.so.1 -Wl,-Bsymbolic -Wl,--version-script=$(SIMDRIVER)/exports.map -Wl,--exclude-libs,ALL \
 	$(if $(SANITIZE),,-Wl,-z,defs)
-simdriver_LIBS := -Wl,-Bstatic -lyaml -lxxhash -Wl,-Bdynamic -lm -ldl -lpthread
-simdriver_LINK_DEPS := $(SIMDRIVER)/exports.map $(SIMDRIVER_GEN)/lookup_stubs.o
+simdriver_LIBS := $(POLICY_LIBRARY) -Wl,-Bstatic -lyaml -lxxhash -Wl,-Bdynamic -lm -ldl -lpthread
+simdriver_LINK_DEPS := $(POLICY_LIBRARY) $(SIMDRIVER)/exports.map $(SIMDRIVER_GEN)/lookup_stubs.o
 
 $(eval $(call shared_library,simdriver,$(SIMDRIVER_LIBRARY),$(SIMDRIVER_SOURCES)))
 # What kernels compute must not depend on the processor: no contraction to fused multiply-adds.
@@ -39,10 +39,11 @@ SIMCUDA_LIBRARIES += $(SIMDRIVER_LIBRARY) $(SIMCUDA_DIR)/libcuda.so $(SIMCUDA_MA
 
 # --- Tests: single parts, and the driver as a whole ---
 simcuda_parts_test_CFLAGS := -isystem $(CUDA_INCLUDE) -I$(SIMDRIVER)
-simcuda_parts_test_LIBS := -lcriterion -lyaml -ldl
+simcuda_parts_test_LINK_DEPS := $(POLICY_LIBRARY)
+simcuda_parts_test_LIBS := $(POLICY_LIBRARY) -lcriterion -l:libyaml.a -ldl -lm
 $(eval $(call program,simcuda_parts_test,$(BUILD)/tests/simcuda_parts_test,\
 	$(wildcard $(SIMDRIVER)/tests/parts_*_test.c) \
-	$(addprefix $(SIMDRIVER)/,extents.c knowledge.c signature.c machine.c machine_file.c visible.c)))
+	$(addprefix $(SIMDRIVER)/,extents.c knowledge.c signature.c machine.c visible.c)))
 TEST_PROGRAMS += $(BUILD)/tests/simcuda_parts_test
 
 simcuda_driver_test_CFLAGS := -isystem $(CUDA_INCLUDE)

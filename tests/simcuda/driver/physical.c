@@ -17,11 +17,11 @@ struct chip {
     struct sim_extents free;
 };
 
-static struct chip chips[SIM_MAX_DEVICES + 1]; /* the last one is the host */
+static struct chip chips[VS_MACHINE_DEVICES_MAX + 1]; /* the last one is the host */
 
 static struct chip *chip_of(int location)
 {
-    return &chips[location == SIM_HOST ? SIM_MAX_DEVICES : location];
+    return &chips[location == SIM_HOST ? VS_MACHINE_DEVICES_MAX : location];
 }
 
 static bool start_chip(int location, size_t capacity_bytes)
@@ -69,7 +69,7 @@ static bool drop(const struct chip *chip, size_t offset, size_t bytes)
 
 bool sim_physical_start(void)
 {
-    bool good = start_chip(SIM_HOST, sim_machine_host_capacity(&sim.machine));
+    bool good = start_chip(SIM_HOST, vs_machine_host_capacity(&sim.machine));
     for (int i = 0; good && i < sim.machine.device_count; i++)
         good = start_chip(i, sim.machine.devices[i].memory_bytes);
     if (!good)

@@ -23,7 +23,7 @@
 #define SIM_MODULE_BYTES ((size_t)128 << 10)
 
 struct sim_device {
-    struct sim_device_description description;
+    struct vs_machine_device description;
     CUcontext primary; /* kept for good, so that its handle never changes; may be inactive */
     unsigned primary_flags;
     CUmemoryPool default_pool, current_pool;
@@ -35,8 +35,8 @@ struct sim {
     atomic_bool deinitialised; /* the library's destructor ran */
     pid_t pid;                 /* of the process that initialised */
     int driver_version;
-    struct sim_machine machine;
-    struct sim_device devices[SIM_MAX_DEVICES];
+    struct vs_machine machine;
+    struct sim_device devices[VS_MACHINE_DEVICES_MAX];
     CUcontext contexts; /* all that were made, linked by next */
     uint64_t next_id;   /* ids of streams, contexts, buffers: process-wide, never re-used */
     uint64_t pointers_judged, pointers_unknown;
@@ -49,8 +49,8 @@ struct CUctx_st {
     bool primary, active;
     unsigned flags, references;
     uint64_t id;
-    CUresult sticky;                  /* the error that every later call returns */
-    CUcontext peers[SIM_MAX_DEVICES]; /* whose allocations its kernels reach, by device; NULL: none */
+    CUresult sticky;                         /* the error that every later call returns */
+    CUcontext peers[VS_MACHINE_DEVICES_MAX]; /* whose allocations its kernels reach, by device; NULL: none */
     CUstream legacy_stream;
     CUstream streams; /* all of the context, linked by next_in_context */
     size_t limits[CU_LIMIT_MAX];
@@ -67,8 +67,8 @@ struct sim_thread {
     CUstreamCaptureMode capture_mode;
     bool in_host_function;   /* CUDA calls are not permitted there */
     bool per_thread_default; /* during a _ptsz or _ptds call: stream 0 is the thread's own */
-    CUstream own_streams[SIM_MAX_DEVICES * 2];
-    uint64_t own_context_ids[SIM_MAX_DEVICES * 2];
+    CUstream own_streams[VS_MACHINE_DEVICES_MAX * 2];
+    uint64_t own_context_ids[VS_MACHINE_DEVICES_MAX * 2];
     CUresult refused; /* the last error that a call returned */
     unsigned api;     /* the call that is being served */
     unsigned seat;    /* turns.h: 1 + its number; 0: takes no turns */

@@ -7,9 +7,9 @@
 #include <string.h>
 
 /* The machine's devices are now those at chosen[0], chosen[1], ... of before. */
-static void renumber(struct sim_machine *machine, const int *chosen, int count)
+static void renumber(struct vs_machine *machine, const int *chosen, int count)
 {
-    const struct sim_machine before = *machine;
+    const struct vs_machine before = *machine;
 
     machine->device_count = count;
     for (int i = 0; i < count; i++) {
@@ -19,9 +19,9 @@ static void renumber(struct sim_machine *machine, const int *chosen, int count)
     }
 }
 
-typedef bool comes_before(const struct sim_device_description *a, const struct sim_device_description *b);
+typedef bool comes_before(const struct vs_machine_device *a, const struct vs_machine_device *b);
 
-static bool has_lower_address(const struct sim_device_description *a, const struct sim_device_description *b)
+static bool has_lower_address(const struct vs_machine_device *a, const struct vs_machine_device *b)
 {
     if (a->pci.domain != b->pci.domain)
         return a->pci.domain < b->pci.domain;
@@ -30,15 +30,15 @@ static bool has_lower_address(const struct sim_device_description *a, const stru
 
 /* How the real driver guesses speed is not documented. Here a newer generation is faster, and within one generation the
  * description lists the faster device first. */
-static bool is_faster(const struct sim_device_description *a, const struct sim_device_description *b)
+static bool is_faster(const struct vs_machine_device *a, const struct vs_machine_device *b)
 {
     return a->major != b->major ? a->major > b->major : a->minor > b->minor;
 }
 
 /* Equal devices keep their order. */
-static void sort(struct sim_machine *machine, comes_before *before)
+static void sort(struct vs_machine *machine, comes_before *before)
 {
-    int chosen[SIM_MAX_DEVICES];
+    int chosen[VS_MACHINE_DEVICES_MAX];
 
     for (int i = 0; i < machine->device_count; i++) {
         int at = i;
@@ -49,14 +49,14 @@ static void sort(struct sim_machine *machine, comes_before *before)
     renumber(machine, chosen, machine->device_count);
 }
 
-void sim_machine_sort_by_pci(struct sim_machine *machine)
+void sim_machine_sort_by_pci(struct vs_machine *machine)
 {
     sort(machine, has_lower_address);
 }
 
 /* A number, with whatever follows it up to the next comma ("1gpu" is 1, as PyTorch's torch/cuda/__init__.py reports of
  * the driver); -1 where there is none. */
-static int find_number(const struct sim_machine *machine, const char *entry)
+static int find_number(const struct vs_machine *machine, const char *entry)
 {
     char *end;
     long number = strtol(entry, &end, 10);
@@ -65,7 +65,7 @@ static int find_number(const struct sim_machine *machine, const char *entry)
 }
 
 /* The one device whose UUID begins with the entry. */
-static int find_uuid(const struct sim_machine *machine, const char *entry)
+static int find_uuid(const struct vs_machine *machine, const char *entry)
 {
     size_t length = strcspn(entry, ",");
     int found = -1;
@@ -88,7 +88,7 @@ static int find_uuid(const struct sim_machine *machine, const char *entry)
 
 /* The list is of numbers or of UUIDs, as its first entry is; it ends at the first entry that is no device. A device
  * named twice makes the driver report none at all. */
-static int choose(const struct sim_machine *machine, const char *visible, int chosen[SIM_MAX_DEVICES])
+static int choose(const struct vs_machine *machine, const char *visible, int chosen[VS_MACHINE_DEVICES_MAX])
 {
     bool by_uuid = strncmp(visible, "GPU-", 4) == 0;
     int count = 0;
@@ -106,9 +106,9 @@ static int choose(const struct sim_machine *machine, const char *visible, int ch
     }
 }
 
-void sim_machine_narrow(struct sim_machine *machine, const char *order, const char *visible)
+void sim_machine_narrow(struct vs_machine *machine, const char *order, const char *visible)
 {
-    int chosen[SIM_MAX_DEVICES];
+    int chosen[VS_MACHINE_DEVICES_MAX];
 
     sort(machine, order != NULL && strcmp(order, "PCI_BUS_ID") == 0 ? has_lower_address : is_faster);
     if (visible != NULL)

@@ -130,7 +130,7 @@ void sim_handle_settle(struct sim_handle *handle)
  * cuMemCreate and CUmemLocationType. */
 static CUresult location_of(const CUmemAllocationProp *properties, int *location)
 {
-    const struct sim_device_description *device;
+    const struct vs_machine_device *device;
     int ordinal = properties->location.id;
 
     if (properties->type != CU_MEM_ALLOCATION_TYPE_PINNED)

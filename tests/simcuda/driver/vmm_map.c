@@ -137,7 +137,7 @@ static CUresult bit_for(const CUmemLocation *location, int memory_location, uint
             return SIM_REFUSE(access_device, CUDA_ERROR_INVALID_DEVICE);
         *bit = (uint32_t)1 << location->id;
         if (memory_location == SIM_HOST) {
-            const struct sim_device_description *device = &sim.devices[location->id].description;
+            const struct vs_machine_device *device = &sim.devices[location->id].description;
             return device->vmm && device->host_vmm ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
         }
         /* Without a peer path the driver answers so ("invalid device ordinal" in public reports). */

@@ -25,7 +25,7 @@ struct sim_leg {
 };
 
 /* One leg per pair of locations and link: of all that an operation of one device can read and write. */
-#define SIM_LEG_COUNT (2 * (SIM_MAX_DEVICES + 1))
+#define SIM_LEG_COUNT (2 * (VS_MACHINE_DEVICES_MAX + 1))
 
 struct sim_work {
     uint64_t flops; /* a multiplication and an addition are two */

@@ -73,7 +73,7 @@ static bool read_version(const char *path, char version[64])
 static void say_where_capabilities_differ(void)
 {
     for (int i = 0; i < sim.machine.device_count; i++) {
-        const struct sim_device_description *device = &sim.devices[i].description;
+        const struct vs_machine_device *device = &sim.devices[i].description;
         if (device->major == KNOWN_MAJOR && device->minor == KNOWN_MINOR)
             continue;
         sim_say(

@@ -5,10 +5,10 @@ SIMNVML_LIBRARY := $(SIMCUDA_DIR)/libnvidia-ml.so.1
 simnvml_CFLAGS := -isystem $(CUDA_INCLUDE)
 simnvml_LDFLAGS := -Wl,-soname,libnvidia-ml.so.1 -Wl,--version-script=$(SIMNVML)/exports.map -Wl,--exclude-libs,ALL \
 	$(if $(SANITIZE),,-Wl,-z,defs)
-simnvml_LIBS := -Wl,-Bstatic -lyaml -Wl,-Bdynamic -ldl -lpthread
-simnvml_LINK_DEPS := $(SIMNVML)/exports.map
+simnvml_LIBS := $(POLICY_LIBRARY) -Wl,-Bstatic -lyaml -Wl,-Bdynamic -ldl -lpthread
+simnvml_LINK_DEPS := $(SIMNVML)/exports.map $(POLICY_LIBRARY)
 $(eval $(call shared_library,simnvml,$(SIMNVML_LIBRARY),$(wildcard $(SIMNVML)/*.c) \
-	$(addprefix tests/simcuda/driver/,machine.c machine_file.c visible.c)))
+	$(addprefix tests/simcuda/driver/,machine.c visible.c)))
 SIMCUDA_LIBRARIES += $(SIMNVML_LIBRARY)
 
 # The tests do not link the driver: that nothing is in use before it is loaded belongs to what they test.

@@ -11,7 +11,7 @@ static unsigned link_generation(nvmlDevice_t device)
 }
 
 /* A window has a power of two of bytes: with "resizable BAR", the first that holds all of the memory. */
-static unsigned long long window_bytes(const struct sim_device_description *device)
+static unsigned long long window_bytes(const struct vs_machine_device *device)
 {
     unsigned long long bytes = 1;
 

@@ -67,10 +67,10 @@ nvmlReturn_t nvmlDeviceGetHandleByPciBusId_v2(const char *bus_id, nvmlDevice_t *
 
     if (result != NVML_SUCCESS)
         return result;
-    if (bus_id == NULL || device == NULL || !sim_parse_pci(bus_id, &domain, &bus, &slot))
+    if (bus_id == NULL || device == NULL || !vs_pci_parse(bus_id, &domain, &bus, &slot))
         return NVML_ERROR_INVALID_ARGUMENT;
     for (int i = 0; i < nvml_machine.device_count; i++) {
-        const struct sim_device_description *description = nvml_devices[i].description;
+        const struct vs_machine_device *description = nvml_devices[i].description;
         if (description->pci.domain == domain && description->pci.bus == bus && description->pci.device == slot) {
             *device = &nvml_devices[i];
             return NVML_SUCCESS;
@@ -119,7 +119,7 @@ nvmlReturn_t nvmlDeviceGetMinorNumber(nvmlDevice_t device, unsigned *minor)
 nvmlReturn_t nvmlDeviceGetPciInfo_v3(nvmlDevice_t device, nvmlPciInfo_t *pci)
 {
     nvmlReturn_t result = nvml_check_device(device, pci);
-    const struct sim_device_description *description;
+    const struct vs_machine_device *description;
 
     if (result != NVML_SUCCESS)
         return result;

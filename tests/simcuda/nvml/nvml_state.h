@@ -9,10 +9,10 @@
 /* A handle. */
 struct nvmlDevice_st {
     unsigned index;
-    const struct sim_device_description *description; /* in nvml_machine */
+    const struct vs_machine_device *description; /* in nvml_machine */
 };
-extern struct sim_machine nvml_machine;
-extern struct nvmlDevice_st nvml_devices[SIM_MAX_DEVICES];
+extern struct vs_machine nvml_machine;
+extern struct nvmlDevice_st nvml_devices[VS_MACHINE_DEVICES_MAX];
 
 /* SUCCESS, or what a call without nvmlInit returns. */
 nvmlReturn_t nvml_check(void);

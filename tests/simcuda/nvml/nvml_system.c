@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct sim_machine nvml_machine;
-struct nvmlDevice_st nvml_devices[SIM_MAX_DEVICES];
+struct vs_machine nvml_machine;
+struct nvmlDevice_st nvml_devices[VS_MACHINE_DEVICES_MAX];
 
 static atomic_uint users; /* successful nvmlInit without nvmlShutdown */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;

@@ -22,6 +22,15 @@ _HERE = os.path.dirname(os.path.abspath(__file__))
 _GENERATOR = pathlib.Path(_HERE).parent / "stubs" / "generate.py"
 
 
+def _stand_ins(simulated):
+    """Beside the simulated libraries; in the user's cache where those were installed for all users."""
+    beside = simulated + "-nvidia"
+    if os.access(beside if os.path.isdir(beside) else os.path.dirname(beside), os.W_OK):
+        return beside
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return os.path.join(cache, "vramspan", "simcuda-nvidia")
+
+
 def _load_libraries(torch_lib):
     simulated = os.environ.get("SIMCUDA_HOME")
     # A build without CUDA needs none.
@@ -29,8 +38,8 @@ def _load_libraries(torch_lib):
         return
     # In a process of its own, which nothing is preloaded into.
     environment = {name: value for name, value in os.environ.items() if name not in ("LD_PRELOAD", "PYTHONPATH")}
-    done = subprocess.run([sys.executable, _GENERATOR, torch_lib, simulated, simulated + "-nvidia"], env=environment,
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run([sys.executable, _GENERATOR, torch_lib, simulated, _stand_ins(simulated)],
+                          env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode != 0:
         raise ImportError(f"simcuda: no stand-ins for the NVIDIA libraries that this PyTorch needs: {done.stderr.strip()}")
     folder = pathlib.Path(done.stdout.strip())

@@ -12,7 +12,13 @@ simcuda-nvidia: $(SIMCUDA_LIBRARIES) | python-environment
 	CC="$(CC)" tests/simcuda/stubs/generate.py "$$folder" $(SIMCUDA_DIR) $(SIMCUDA_DIR)-nvidia >/dev/null
 
 # vramspan-sim (a script; it finds what it needs in $(SIMCUDA_DIR)) asks this program what a machine is.
-describe_machine_LIBS := -lyaml -ldl -lm
+describe_machine_LINK_DEPS := $(POLICY_LIBRARY)
+describe_machine_LIBS := $(POLICY_LIBRARY) -l:libyaml.a -ldl -lm
 $(eval $(call program,describe_machine,$(SIMCUDA_DIR)/describe-machine,tests/simcuda/describe_machine.c \
-	$(addprefix $(SIMDRIVER)/,machine.c machine_file.c)))
+	$(SIMDRIVER)/machine.c))
 SIMCUDA_LIBRARIES += $(SIMCUDA_DIR)/describe-machine
+
+# Where `vramspan run --simulate` finds the script: beside itself.
+$(BUILD)/vramspan-sim: tests/simcuda/vramspan-sim
+	$(Q)mkdir -p $(@D) && ln -sf $(abspath $<) $@
+SIMCUDA_LIBRARIES += $(BUILD)/vramspan-sim

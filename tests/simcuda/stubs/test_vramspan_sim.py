@@ -22,6 +22,7 @@ class cudnn: enabled = True
 class backends: cudnn = cudnn
 """
 SAID = "simcuda: cuDNN is switched off (torch.backends.cudnn.enabled = False): convolutions run as matrix products\n"
+NOBODY = 65534
 DESCRIBE = """#!/bin/sh
 case $1 in bad) echo "bad is no machine" >&2; exit 1 ;; esac
 echo "a pretended machine"
@@ -44,11 +45,11 @@ class Pretended(unittest.TestCase):
         self.modules.mkdir()
         (self.modules / "torch.py").write_text(TORCH.format(cuda="13.0"))
 
-    def sim(self, *arguments, **environment):
+    def sim(self, *arguments, user=None, **environment):
         environment = {"PATH": os.environ["PATH"], "BUILD": str(self.root / "build"), "PYTHONPATH": str(self.modules),
                        "SIMCUDA_QUIET": "1", **environment}
         return subprocess.run([SIM, *map(str, arguments)], capture_output=True, text=True, check=False, cwd=self.root,
-                              env={name: value for name, value in environment.items() if value is not None})
+                              user=user, env={name: value for name, value in environment.items() if value is not None})
 
     def python(self, code, *options, **environment):
         done = self.sim(*options, sys.executable, "-c", code, **environment)
@@ -121,6 +122,15 @@ class CommandLine(Pretended):
         self.assertEqual(done.returncode, 2)
         self.assertIn("has no libcuda.so.1: build the simulated CUDA (make simcuda)", done.stderr)
         self.assertIn("/no/such/simcuda has no", self.sim("true", BUILD="/no/such").stderr)
+
+    def test_the_folder_of_the_libraries_can_be_named(self):
+        moved = self.libraries.rename(self.root / "two words")
+        for home in (moved, "two words"):
+            done = self.sim("--home", home, "sh", "-c", "echo $LD_LIBRARY_PATH", BUILD="/no/such", LD_LIBRARY_PATH=None)
+            self.assertEqual((done.returncode, done.stdout), (0, f"{moved}\n"), done.stderr)
+        done = self.sim("--home", "/no/such", "true")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("/no/such has no libcuda.so.1: --home names the folder", done.stderr)
 
     def test_help_needs_no_build(self):
         done = self.sim("--help", BUILD="/no/such")
@@ -231,6 +241,25 @@ class NvidiaWheels(Pretended):
         done = self.sim("--preload", sys.executable, "-I", "-c", code, LD_PRELOAD="libc.so.6")
         self.assertEqual(done.stdout, "simulated\nwheel's\nlibc.so.6:libcuda.so.1:libcudart.so.13\n", done.stderr)
 
+    def another_users_python(self):
+        """A Python for a user who owns nothing, where there is one, and the tree is theirs to read."""
+        if os.getuid() != 0 or subprocess.run([SIM, "--help"], user=NOBODY, capture_output=True, check=False).returncode:
+            self.skipTest("only root can be another user, in a tree that all may read")
+        return "/usr/bin/python3"
+
+    def test_stand_ins_are_in_the_cache_of_a_user_who_cannot_write_beside_the_libraries(self):
+        python = self.another_users_python()
+        self.root.chmod(0o755)
+        cache = self.root / "cache"
+        cache.mkdir()
+        os.chown(cache, NOBODY, NOBODY)
+        done = self.sim(python, "-B", "-c", "import torch", user=NOBODY, XDG_CACHE_HOME=str(cache))
+        self.assertEqual(done.stdout, "simulated\nlibcudnn.so.9 is not simulated\n", done.stderr)
+        self.assertFalse((self.root / "build/simcuda-nvidia").exists())
+        self.assertEqual(len(list((cache / "vramspan/simcuda-nvidia").iterdir())), 1)
+        self.python("import torch", XDG_CACHE_HOME=str(cache))
+        self.assertTrue((self.root / "build/simcuda-nvidia").exists())
+
     def test_stand_ins_that_cannot_be_made_are_an_import_error_in_a_sentence(self):
         done = self.sim(sys.executable, "-c", "import torch", CC="no-such-compiler")
         self.assertEqual(done.returncode, 1)
@@ -263,7 +292,7 @@ class Machines(unittest.TestCase):
         self.assertIn("3 x Simulated GPU 16 GB", self.sim("--machine", "3x16gb", "true").stderr)
         done = self.sim("--machine", "3x16", "echo", "started")
         self.assertEqual((done.returncode, done.stdout), (2, ""))
-        self.assertIn("3x16 is neither", done.stderr)
+        self.assertIn("`3x16` is neither", done.stderr)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@
 
 #define GB ((size_t)1 << 30)
 
-static struct sim_machine machine;
+static struct vs_machine machine;
 static char error[512];
 
 /* Loads a machine file with this text. */
@@ -72,7 +72,7 @@ Test(machine, a_file_says_everything)
 Test(machine, a_file_without_a_flag_describes_an_honest_machine)
 {
     cr_assert(load_file("devices:\n  - memory: 1gb\n  - memory: 1gb\n"), "%s", error);
-    cr_assert(machine.peer_access[0][1] && machine.peer_kernels == SIM_PEER_WORKS);
+    cr_assert(machine.peer_access[0][1] && machine.peer_kernels == VS_PEER_WORKS);
     cr_assert(!machine.peer_copies && !machine.hmm);
     cr_assert(machine.host_limit_bytes == 0 && machine.access_not_ready == 0 && machine.devices[0].bar1_bytes == 0);
 }
@@ -84,11 +84,11 @@ Test(machine, flags_of_a_file_are_read)
         "%s", error);
     cr_assert_eq(machine.host_limit_bytes, 2 * GB);
     cr_assert(machine.hmm && machine.peer_copies);
-    cr_assert_eq(machine.peer_kernels, SIM_PEER_GARBAGE);
+    cr_assert_eq(machine.peer_kernels, VS_PEER_GARBAGE);
     cr_assert_eq(machine.access_not_ready, 8);
     cr_assert_eq(machine.devices[0].bar1_bytes, GB / 4);
     cr_assert(load_file("peer-kernels: fault\ndevices:\n  - memory: 1gb\n"), "%s", error);
-    cr_assert_eq(machine.peer_kernels, SIM_PEER_FAULTS);
+    cr_assert_eq(machine.peer_kernels, VS_PEER_FAULTS);
 }
 
 Test(machine, mistakes_in_a_file_name_the_line)
@@ -96,25 +96,25 @@ Test(machine, mistakes_in_a_file_name_the_line)
     static const struct {
         const char *text, *said;
     } bad[] = {
-        {"devices:\n  - memroy: 1gb\n", ":2: unknown key of a device"},
-        {"host: 1gb\nfoo: 1\ndevices:\n  - memory: 1gb\n", ":2: unknown key"},
-        {"devices:\n  - memory: much\n", ":2: a size"},
-        {"devices:\n  - memory: 1gb\n    vmm: maybe\n", ":3: true or false"},
-        {"devices:\n  - memory: 1gb\n    capability: eight\n", ":3: a compute capability"},
-        {"devices:\n  - memory: 1gb\n    bar1: some\n", ":3: a size"},
-        {"devices:\n  - memory: 1gb\npeer-kernels: maybe\n", ":3: work, garbage or fault"},
-        {"devices:\n  - memory: 1gb\nset-access-not-ready: 1\n", ":3: a number from 2"},
-        {"devices:\n  - memory: 1gb\nset-access-not-ready: 8x\n", ":3: a number from 2"},
-        {"devices:\n  - memory: 1gb\nhmm: yes\n", ":3: true or false"},
+        {"devices:\n  - memroy: 1gb\n", ":2:5: unknown key `memroy` in a device (did you mean `memory`?)"},
+        {"host: 1gb\nfoo: 1\ndevices:\n  - memory: 1gb\n", ":2:1: unknown key `foo` in a machine"},
+        {"devices:\n  - memory: much\n", ":2:13: `much` is no size"},
+        {"devices:\n  - memory: 1gb\n    vmm: maybe\n", ":3:10: true or false"},
+        {"devices:\n  - memory: 1gb\n    capability: eight\n", ":3:17: a compute capability"},
+        {"devices:\n  - memory: 1gb\n    bar1: some\n", ":3:11: `some` is no size"},
+        {"devices:\n  - memory: 1gb\npeer-kernels: maybe\n", ":3:15: work, garbage or fault"},
+        {"devices:\n  - memory: 1gb\nset-access-not-ready: 1\n", ":3:23: a number from 2"},
+        {"devices:\n  - memory: 1gb\nset-access-not-ready: 8x\n", ":3:23: a number from 2"},
+        {"devices:\n  - memory: 1gb\nhmm: yes\n", ":3:6: true or false"},
         {"devices: []\n", "at least one entry"},
         {"devices:\n  - name: A\n", "`memory:`"},
-        {"devices:\n  - memory: 1gb\npeer-access: [[0, 1]]\n", ":3: peer access"},
-        {"devices:\n  - memory: 1gb\n  - memory: 1gb\npeer-access: [[1, 1]]\n", ":4: peer access"},
-        {"devices:\n  - memory: 1gb\n    pci: here\n", ":3: a PCI address"},
-        {"devices:\n  - memory: 1gb\n    pci: 01:00.1\n", ":3: a PCI address"},
-        {"devices:\n  - memory: 1gb\n    pci: '02:00'\n  - memory: 1gb\n", ":4: another device"},
+        {"devices:\n  - memory: 1gb\npeer-access: [[0, 1]]\n", ":3:15: peer access"},
+        {"devices:\n  - memory: 1gb\n  - memory: 1gb\npeer-access: [[1, 1]]\n", ":4:15: peer access"},
+        {"devices:\n  - memory: 1gb\n    pci: here\n", ":3:10: a PCI address"},
+        {"devices:\n  - memory: 1gb\n    pci: 01:00.1\n", ":3:10: a PCI address"},
+        {"devices:\n  - memory: 1gb\n    pci: '02:00'\n  - memory: 1gb\n", ":4:5: another device"},
         {"- 1\n", "a mapping"},
-        {"devices: [\n", "did not find"},
+        {"devices: [\n", ":2:1: this is not YAML"},
     };
 
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -168,7 +168,7 @@ static void load_four(void)
 /* The names of all devices in the order of their numbers. */
 static const char *names(void)
 {
-    static char text[SIM_MAX_DEVICES + 1];
+    static char text[VS_MACHINE_DEVICES_MAX + 1];
 
     for (int i = 0; i < machine.device_count; i++)
         text[i] = machine.devices[i].name[0];

@@ -1,0 +1,53 @@
+"""What the tests of the command share: VRAMSPAN names it (build/vramspan), each test has a folder of its own, and an
+environment in which nothing is said about policies.
+
+    VRAMSPAN=build/vramspan /usr/bin/python3 -m unittest discover tests/tools
+"""
+import os
+import pathlib
+import subprocess
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+VRAMSPAN = pathlib.Path(os.environ.get("VRAMSPAN", ROOT / "build/vramspan")).resolve()
+LIBRARY = VRAMSPAN.parent / "libvramspan.so"
+
+GOOD = """version: 1
+models:
+  - {match: "a*.safetensors", distorch: "cuda:0,1gb;cpu,*"}
+  - {match: "b*.safetensors", on: cpu}
+"""
+WARNED = GOOD + '  - {match: "ab*.safetensors", on: cpu}\n'
+BAD = 'version: 1\nmodels:\n  - {match: "a*.safetensors", distroch: "cpu,*"}\n'
+
+
+class ToolTest(unittest.TestCase):
+    maxDiff = None
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name).resolve()
+        self.home = self.folder / "home"
+        self.home.mkdir()
+        self.environment = {name: value for name, value in os.environ.items() if not name.startswith("VRAMSPAN")}
+        for name in ("LD_PRELOAD", "XDG_CONFIG_HOME", "NO_COLOR", "SIMCUDA_MACHINE"):
+            self.environment.pop(name, None)
+        self.environment.update(HOME=str(self.home), LC_ALL="C.UTF-8")
+
+    def write(self, name, text):
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def vramspan(self, *arguments, environment=None, **more):
+        """Runs the command in the test's folder. A variable that is None is taken away."""
+        variables = self.environment | (environment or {})
+        variables = {name: value for name, value in variables.items() if value is not None}
+        options = {"capture_output": True, "text": True, "cwd": self.folder, "timeout": 120} | more
+        return subprocess.run([VRAMSPAN, *arguments], env=variables, check=False, **options)
+
+    def expect(self, run, status, stdout="", stderr=""):
+        self.assertEqual((run.returncode, run.stdout, run.stderr), (status, stdout, stderr))

@@ -1,0 +1,21 @@
+/*
+ * What lies beside the command: in a build folder all of it in one folder, after `make install` in bin, lib and
+ * libexec/vramspan of one prefix, wherever that is.
+ */
+#ifndef VRAMSPAN_TOOLS_BESIDE_H
+#define VRAMSPAN_TOOLS_BESIDE_H
+
+/* The library to preload: what VRAMSPAN_LIBRARY names, else the one beside the command, by its absolute path, without
+ * following links. NULL where it is not there or cannot be preloaded; that has been told as `vramspan COMMAND`'s
+ * complaint then. To be freed. */
+char *vs_beside_library(const char *command);
+
+/* The program vramspan-sim, and the folder of the simulated libraries. Both are to be freed. Returns 0, or -1 where one
+ * of them is missing, which has been told. */
+int vs_beside_simulator(const char *command, char **program, char **libraries);
+
+/* `path`, from the root on; to be freed. Links are not followed. NULL out of memory, or where the working folder is
+ * gone. */
+char *vs_absolute_path(const char *path);
+
+#endif

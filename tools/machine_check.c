@@ -1,0 +1,219 @@
+/*
+ * A policy against a machine. See machine_check.h. The planner itself says what it says about devices and shares: it is
+ * given one weight, just as large as all that the section speaks of.
+ */
+#include "machine_check.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#define GIB ((uint64_t)1 << 30) /* a model where only its parts are spoken of; what is there for who takes the rest */
+
+struct size_text {
+    char text[32];
+};
+
+/* As people write it in a policy, to four digits. */
+static struct size_text size_text(double bytes)
+{
+    struct size_text size;
+    bool is_large = bytes >= 0x1p30;
+    snprintf(size.text, sizeof size.text, "%.4g%s", ldexp(bytes, is_large ? -30 : -20), is_large ? "gb" : "mb");
+    return size;
+}
+
+struct check {
+    const struct vs_policy *policy;
+    const struct vs_machine *machine;
+    struct vs_plan_machine_device devices[VS_MACHINE_DEVICES_MAX + 1];
+    struct vs_plan_machine for_plan;
+    struct vs_device_id compute;
+    struct vs_source source; /* the policy, for what has no line */
+    struct vs_diags *diags;
+};
+
+/* Bytes of a device, 0 where it is not there. */
+static uint64_t memory_of(const struct check *check, struct vs_device_id device)
+{
+    for (size_t i = 0; i < check->for_plan.count; i++)
+        if (vs_device_equal(check->for_plan.devices[i].id, device))
+            return check->for_plan.devices[i].total_bytes;
+    return 0;
+}
+
+static bool is_there(const struct check *check, struct vs_device_id device, const char *what)
+{
+    if (memory_of(check, device))
+        return true;
+    int count = check->machine->device_count;
+    vs_diag_add(check->diags, VS_ERROR, vs_place_of_file(&check->source), "`%s` %s, and the machine has no such device",
+        vs_device_format(device).text, what);
+    vs_diag_hint(
+        check->diags, count == 1 ? "it has `cuda:0` and `cpu`" : "it has `cuda:0` to `cuda:%d`, and `cpu`", count - 1);
+    return false;
+}
+
+static void check_donor(const struct check *check, const struct vs_donor *donor)
+{
+    uint64_t bytes = memory_of(check, donor->device);
+    if (!is_there(check, donor->device, "is to lend memory") || !donor->is_limited || donor->limit_bytes <= bytes)
+        return;
+    vs_diag_add(check->diags, VS_WARNING, vs_place_of_file(&check->source), "`%s` is to lend up to %s, and has %s",
+        vs_device_format(donor->device).text, size_text((double)donor->limit_bytes).text,
+        size_text((double)bytes).text);
+    vs_diag_hint(check->diags, "it lends what it has; leave room there for what else runs on it");
+}
+
+static void check_reserve(const struct check *check)
+{
+    uint64_t bytes = memory_of(check, check->compute), reserve_bytes = check->policy->compute_reserve_bytes;
+    if (!bytes || reserve_bytes < bytes)
+        return;
+    vs_diag_add(check->diags, VS_ERROR, vs_place_of_file(&check->source),
+        "`compute-reserve` of %s leaves nothing of `%s`, which has %s, to weights",
+        size_text((double)reserve_bytes).text, vs_device_format(check->compute).text, size_text((double)bytes).text);
+    vs_diag_hint(check->diags, "1.5gb is enough for most models");
+}
+
+/* How large a model has to be for every share of the section to count. */
+static uint64_t bytes_spoken_of(const struct check *check, const struct vs_policy_section *section)
+{
+    double bytes = 0;
+    if (section->sharing == VS_SHARING_VIRTUAL_VRAM && !section->virtual_vram.is_part)
+        return section->virtual_vram.size.bytes;
+    if (section->sharing != VS_SHARING_DISTORCH)
+        return GIB;
+    const struct vs_distorch *distorch = &section->distorch;
+    for (size_t i = 0; i < distorch->count; i++) {
+        double amount = distorch->shares[i].amount;
+        if (distorch->form == VS_DISTORCH_BYTES)
+            bytes += amount;
+        else if (distorch->form == VS_DISTORCH_FRACTION)
+            bytes += amount * (double)memory_of(check, distorch->shares[i].device);
+    }
+    if (distorch->form == VS_DISTORCH_VIRTUAL)
+        bytes = ldexp(distorch->virtual_gb, 30);
+    else if (distorch->form != VS_DISTORCH_FRACTION)
+        bytes += (double)GIB;
+    return bytes < 0x1p60 ? (uint64_t)bytes : (uint64_t)1 << 60; /* as far as a plan counts */
+}
+
+/* Virtual VRAM that the donors cannot lend. A share that cannot be mapped passes to cpu, whatever it was. */
+static void check_virtual(const struct check *check, const struct vs_policy_section *section)
+{
+    const struct vs_policy *policy = check->policy;
+    const struct vs_source source = {.name = section->file};
+    struct vs_place place = {.source = &source, .line = section->line};
+    double lends_bytes = 0, asked_bytes = (double)section->virtual_vram.size.bytes;
+    if (section->sharing != VS_SHARING_VIRTUAL_VRAM || section->virtual_vram.is_part)
+        return;
+    for (size_t i = 0; i < policy->donor_count; i++) {
+        uint64_t bytes = memory_of(check, policy->donors[i].device);
+        if (policy->donors[i].is_limited && policy->donors[i].limit_bytes < bytes)
+            bytes = policy->donors[i].limit_bytes;
+        lends_bytes += (double)bytes;
+    }
+    if (asked_bytes <= lends_bytes)
+        return;
+    vs_diag_add(check->diags, VS_WARNING, place, "%s of virtual VRAM are asked for, and the donors lend %s",
+        size_text(asked_bytes).text, size_text(lends_bytes).text);
+    vs_diag_hint(check->diags, "the rest of a large model stays on `%s`; ask for less, or name more donors",
+        vs_device_format(check->compute).text);
+}
+
+/* DisTorch's own order passes nothing on: what a device cannot hold does not fit. */
+static void check_shares(const struct check *check, const struct vs_policy_section *section)
+{
+    const struct vs_distorch *distorch = &section->distorch;
+    const struct vs_source source = {.name = section->file};
+    struct vs_place place = {.source = &source, .line = section->line};
+    if (section->sharing != VS_SHARING_DISTORCH || section->order != VS_ORDER_DISTORCH ||
+        distorch->form != VS_DISTORCH_BYTES)
+        return;
+    for (size_t i = 0; i < distorch->count; i++) {
+        uint64_t bytes = memory_of(check, distorch->shares[i].device);
+        if (!bytes || distorch->shares[i].amount <= (double)bytes)
+            continue;
+        vs_diag_add(check->diags, VS_WARNING, place, "`%s` is to take %s, and has %s",
+            vs_device_format(distorch->shares[i].device).text, size_text(distorch->shares[i].amount).text,
+            size_text((double)bytes).text);
+        vs_diag_hint(check->diags, "a model that is large enough to fill it will not fit; ask for less");
+    }
+}
+
+static void check_section(const struct check *check, const struct vs_policy_section *section)
+{
+    uint64_t bytes = bytes_spoken_of(check, section);
+    const uint64_t shape[] = {1, bytes};
+    const struct vs_plan_tensor tensor = {.name = "linear.weight", .shape = shape, .rank = 2, .bytes = bytes};
+    struct vs_section_wish wish;
+    struct vs_plan plan;
+    check_virtual(check, section);
+    check_shares(check, section);
+    vs_section_wish(check->policy, section, section->part, bytes, check->compute, &wish);
+    if (!vs_plan(&tensor, 1, &wish.wish, &check->for_plan, &plan, check->diags))
+        vs_plan_free(&plan);
+}
+
+static struct vs_device_id compute_of(const struct vs_settings *settings)
+{
+    if (settings->policy.has_compute)
+        return settings->policy.compute;
+    return settings->device_count ? settings->devices[0] : (struct vs_device_id){.family = VS_DEVICE_CUDA};
+}
+
+void vs_machine_check(const struct vs_settings *settings, const struct vs_machine *machine, struct vs_diags *diags)
+{
+    const struct vs_policy *policy = &settings->policy;
+    struct check check = {.policy = policy,
+        .machine = machine,
+        .compute = compute_of(settings),
+        .source = {.name = policy->name ? policy->name : "the policy"},
+        .diags = diags};
+    size_t errors_before = diags->error_count;
+    check.for_plan = vs_machine_for_plan(machine, check.compute, check.devices);
+    is_there(&check, check.compute, "is to compute");
+    for (size_t i = 0; i < settings->device_count; i++)
+        if (!vs_device_equal(settings->devices[i], check.compute))
+            is_there(&check, settings->devices[i], "is to be seen by the program");
+    for (size_t i = 0; policy->has_donors && i < policy->donor_count; i++)
+        check_donor(&check, &policy->donors[i]);
+    check_reserve(&check);
+    for (size_t i = 0; diags->error_count == errors_before && i < policy->section_count; i++)
+        check_section(&check, &policy->sections[i]);
+}
+
+/* Whether the section names the device. */
+static bool names(const struct vs_policy_section *section, struct vs_device_id device)
+{
+    for (size_t i = 0; section->sharing == VS_SHARING_DISTORCH && i < section->distorch.count; i++)
+        if (vs_device_equal(section->distorch.shares[i].device, device))
+            return true;
+    for (size_t i = 0; i < section->rule_count; i++)
+        if (!section->rules[i].on_compute && vs_device_equal(section->rules[i].device, device))
+            return true;
+    return section->sharing == VS_SHARING_ON && !section->on.is_compute && vs_device_equal(section->on.device, device);
+}
+
+bool vs_machine_idle_device(
+    const struct vs_settings *settings, const struct vs_machine *machine, struct vs_device_id *device)
+{
+    const struct vs_policy *policy = &settings->policy;
+    struct vs_device_id compute = compute_of(settings);
+    bool asks_donors = false;
+    for (size_t i = 0; i < policy->section_count; i++)
+        asks_donors |= policy->sections[i].sharing == VS_SHARING_VIRTUAL_VRAM;
+    if (policy->has_donors || !asks_donors || (int)compute.ordinal >= machine->device_count)
+        return false;
+    for (int k = 0; k < machine->device_count; k++) {
+        *device = (struct vs_device_id){.family = VS_DEVICE_CUDA, .ordinal = (unsigned)k};
+        bool is_named = vs_device_equal(*device, compute);
+        for (size_t i = 0; i < settings->device_count; i++)
+            is_named |= vs_device_equal(settings->devices[i], *device);
+        for (size_t i = 0; i < policy->section_count; i++)
+            is_named |= names(&policy->sections[i], *device);
+        if (!is_named && vs_machine_can_map(machine, compute.ordinal, (size_t)k))
+            return true;
+    }
+    return false;
+}

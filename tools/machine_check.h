@@ -1,0 +1,20 @@
+/*
+ * What of a policy cannot be honoured on a machine, whatever the model: devices that are not there or cannot be mapped,
+ * shares that pass on, sizes beyond the memory there is.
+ *
+ * What depends on the model (whether it fits) is `vramspan plan`'s to tell.
+ */
+#ifndef VRAMSPAN_TOOLS_MACHINE_CHECK_H
+#define VRAMSPAN_TOOLS_MACHINE_CHECK_H
+
+#include "../policy/machine.h"
+#include "../policy/settings.h"
+
+/* Adds errors for what stops a plan, warnings for what changes it. */
+void vs_machine_check(const struct vs_settings *settings, const struct vs_machine *machine, struct vs_diags *diags);
+
+/* A GPU that could lend and does not, where donors are asked for and none is named; false: there is none. */
+bool vs_machine_idle_device(
+    const struct vs_settings *settings, const struct vs_machine *machine, struct vs_device_id *device);
+
+#endif

@@ -1,0 +1,21 @@
+/*
+ * `--machine`, `--simulate`: a description of a machine on a command line, and where machines with a name are found.
+ */
+#ifndef VRAMSPAN_TOOLS_MACHINE_OPTION_H
+#define VRAMSPAN_TOOLS_MACHINE_OPTION_H
+
+#include "../policy/machine.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * The folder of the machine files that have a name: `simcuda/machines` beside the command, as it is built, or
+ * `share/vramspan/machines` beside its folder, as it is installed. False where neither is there.
+ */
+bool vs_machine_folder(char *folder, size_t size);
+
+/* Reads what was given to the option of this name. Returns 0, or -1 with an error added. */
+int vs_machine_option(const char *option, const char *text, struct vs_machine *machine, struct vs_diags *diags);
+
+#endif

@@ -1,0 +1,60 @@
+/*
+ * --policy and its kin. See settings_options.h.
+ */
+#include "settings_options.h"
+
+#include "command.h"
+
+#include <stdlib.h>
+
+/* Keys of options without a short form, apart from those of the commands: argp takes keys beyond characters for that.
+ */
+enum { KEY_FIRST = 0x1000 };
+
+#define SETTING(setting) (KEY_FIRST + VS_SETTING_##setting)
+static const struct argp_option options[] = {
+    {.doc = "What goes where (wins over VRAMSPAN_*, which wins over files):"},
+    {"policy", SETTING(POLICY), "FILE", 0, "The policy, or a folder of which all *.yaml make one", 0},
+    {"virtual-vram", SETTING(VIRTUAL_VRAM), "SIZE", 0,
+        "So much of every model leaves the compute device (8gb, 60%); needs no policy", 0},
+    {"distorch", SETTING(DISTORCH), "STRING", 0,
+        "An allocation string of ComfyUI-MultiGPU for every model (cuda:0,2.5gb;cpu,*); needs no policy", 0},
+    {"devices", SETTING(DEVICES), "LIST", 0, "The GPUs that the program sees, in its order (cuda:1,cuda:0)", 0},
+    {"donors", SETTING(DONORS), "LIST", 0,
+        "The devices that lend memory, in order, with the most that they lend (cuda:1,cpu:48gb); the program does not "
+        "see them",
+        0},
+    {"compute-reserve", SETTING(COMPUTE_RESERVE), "SIZE", 0, "What stays free of weights on the compute device (1.5gb)",
+        0},
+    {"on-error", SETTING(ON_ERROR), "WHAT", 0,
+        "Where the policy cannot be honoured: `stop` the program, or let it run without vramspan (`passthrough`)", 0},
+    {0},
+};
+
+static error_t read_option(int key, char *argument, struct argp_state *state)
+{
+    struct vs_said *said = state->input;
+    if (key < KEY_FIRST || key >= KEY_FIRST + VS_SETTING_COUNT)
+        return ARGP_ERR_UNKNOWN;
+    said->options[key - KEY_FIRST] = argument;
+    return 0;
+}
+
+const struct argp vs_settings_argp = {.options = options, .parser = read_option};
+
+const char *vs_variable_of_process(void *context, const char *name)
+{
+    (void)context;
+    return getenv(name);
+}
+
+int vs_settings_complain_none(const char *command)
+{
+    const struct vs_said said = {.variable = vs_variable_of_process};
+    char folder[4096];
+    bool has_folder = vs_settings_folder(&said, folder, sizeof folder);
+    vs_command_complain(command, "say `--policy FILE`, or `--virtual-vram 8gb` for all models without a file",
+        "there is no policy: none is named here, VRAMSPAN_POLICY and its kin are not set, and %s%s",
+        has_folder ? "no *.yaml is in " : "there is no home folder", has_folder ? vs_quote_string(folder).text : "");
+    return VS_EXIT_USAGE;
+}

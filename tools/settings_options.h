@@ -1,0 +1,27 @@
+/*
+ * The options of a command line that say what VRAMSPAN_* says, too: --policy, --virtual-vram, --distorch, --devices,
+ * --donors, --compute-reserve, --on-error. A child parser for the commands that know a policy:
+ *
+ *     static const struct argp_child children[] = {{.argp = &vs_settings_argp, .group = 1}, {0}};
+ *     case ARGP_KEY_INIT: state->child_inputs[0] = &arguments->said;
+ *
+ * It fills in vs_said.options; an option that is given twice counts as it was given last. Whether values are right is
+ * found by vs_settings_load.
+ */
+#ifndef VRAMSPAN_TOOLS_SETTINGS_OPTIONS_H
+#define VRAMSPAN_TOOLS_SETTINGS_OPTIONS_H
+
+#include "../policy/settings.h"
+
+#include <argp.h>
+
+/* Its input is a struct vs_said, whose other members stay as they are. */
+extern const struct argp vs_settings_argp;
+
+/* vs_said.variable of this process. */
+const char *vs_variable_of_process(void *context, const char *name);
+
+/* Says that no policy is given anywhere, and how to give one. Returns the exit status for that. */
+int vs_settings_complain_none(const char *command);
+
+#endif
