@@ -94,6 +94,13 @@ class PlanJson(ToolTest):
         plan, = self.plans("--virtual-vram", "8gb", ROOT / "examples/models/flux_dev.json")
         self.assertNotIn("tensors", plan)
 
+    def test_formats_of_models_are_named(self):
+        models = ROOT / "tests/policy/models"
+        for name, form in (("types.safetensors", "safetensors"), ("types.gguf", "gguf"), ("version2.gguf", "gguf"),
+                           ("shards.safetensors.index.json", "index"), ("checkpoint-header.json", "header")):
+            plan, = self.plans("--virtual-vram", "50%", models / name)
+            self.assertEqual((plan["model"]["name"], plan["model"]["format"]), (name, form))
+
     def test_what_failed_is_left_out_and_the_status_tells(self):
         plans = self.plans("--virtual-vram", "8gb", "no/such.gguf", ROOT / "examples/models/t5xxl.json", status=1)
         self.assertEqual([plan["model"]["name"] for plan in plans], ["t5xxl.json"])
@@ -125,11 +132,17 @@ class PlanJson(ToolTest):
                     allocation = f"#{case['compute']};{case['virtual_vram_gb']};{','.join(case['donors'])}"
                 known = [] if (ROOT / f"examples/models/{model}.json").exists() else [
                     "--modules", cases_path.parent / f"models/{model}.json"]
-                plan, = self.plans("--distorch", allocation, "--machine", self.machine_of(case["device_bytes"]),
+                plan, = self.plans("--tensors", "--distorch", allocation, "--machine", self.machine_of(case["device_bytes"]),
                                    *known, models[model], status=None)
                 self.assertFalse(plan["approximate"])
                 self.assertEqual({device["device"]: {"modules": device["layers"], "bytes": device["placed_bytes"]}
                                   for device in plan["devices"] if device["layers"]}, case["totals"])
+                homes = {tensor["name"]: tensor["device"] for tensor in plan["tensors"]}
+                modules = json.loads((cases_path.parent / f"models/{model}.json").read_text())["modules"]
+                self.assertEqual(len(modules), len(case["assignment"]))
+                for module, letter in zip(modules, case["assignment"]):
+                    for name, *_ in module["tensors"]:
+                        self.assertEqual(homes[f"{module['name']}.{name}"], case["devices"][ord(letter) - ord("a")])
 
 
 if __name__ == "__main__":

@@ -57,6 +57,15 @@ class PlanManual(ToolTest):
         self.assertEqual(run.stderr, "")
         self.assertIn(" 12.00 ", run.stdout)
 
+    def test_the_readme_shows_what_is_said(self):
+        """Line by line, but for those that it leaves out."""
+        section = (ROOT / "README.md").read_text().split("## Ask it first")[1].split("\n## ")[0]
+        lines = [line[4:] for line in section.splitlines() if line.startswith("    ")]
+        words = lines[0].removeprefix("$ build/vramspan ").split()
+        said = self.vramspan(*words, cwd=ROOT).stdout.splitlines()
+        self.assertGreater(len(lines), 8)
+        self.assertEqual([line for line in lines[1:] if line != "…" and line not in said], [])
+
     def test_figures_of_cards_and_links_are_those_of_the_table(self):
         table = (ROOT / "policy/hardware.c").read_text()
         links = re.findall(r'\{"(pcie\d-x\d+)", ([\d.]+)e9\}', table)
