@@ -63,24 +63,4 @@ struct vs_distorch vs_distorch_virtual(double virtual_gb);
 /* Adds a donor that lends at most so many bytes (INFINITY: all it has). False where VS_SHARES_MAX have been named. */
 bool vs_distorch_lend(struct vs_distorch *allocation, struct vs_device_id donor, double most_bytes);
 
-/* --- The form in bytes alone, for placing that counts allocations (quota.h) ------------------------------------------
- */
-
-struct vs_share {
-    struct vs_device_id device;
-    uint64_t bytes; /* in turn, before the wildcard takes the rest; 0 for a device written with `*` */
-    bool wildcard;  /* takes the rest of the model as well; exactly one share has it */
-};
-
-struct vs_shares {
-    struct vs_share items[VS_SHARES_MAX + 1];
-    size_t count;
-};
-
-/* Returns 0, or -1 for an allocation that is not in bytes. */
-int vs_distorch_shares(const struct vs_distorch *allocation, struct vs_shares *shares);
-/* Reads a text that must be in bytes; as vs_distorch_read. */
-int vs_distorch_parse(const char *text, size_t length, struct vs_place place, bool exact, struct vs_shares *shares,
-    struct vs_diags *diags);
-
 #endif

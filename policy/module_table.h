@@ -7,8 +7,7 @@
  *     {"model": "flux_dev", "modules": [
  *         {"name": "img_in", "type": "Linear", "has_bias_attr": true, "rows": 4096,
  *          "tensors": [["weight", [3072, 64]], ["bias", [3072]]]},
- *         {"name": "double_blocks", "repeat": 19, "modules": [ ... double_blocks.0.*, double_blocks.1.* and so on ...
- * ]}]}
+ *         {"name": "double_blocks", "repeat": 19, "modules": [ ... of double_blocks.0 and so on ... ]}]}
  *
  * `rows` (may be missing) is how many rows of activations one step multiplies with the weights, at the model's usual
  * size of picture; 0 for tables that are looked up. `unused` of the whole lists tensors that files hold and no program

@@ -62,6 +62,7 @@ struct vs_plan_machine_device {
     struct vs_device_id id;
     uint64_t total_bytes; /* 0: not known, and taken as enough for everything */
     bool unmappable;      /* the compute device cannot map its memory: it takes no homes */
+    const char *why;      /* ... for messages: "no peer access"; NULL: not known */
 };
 
 struct vs_plan_machine {

@@ -7,12 +7,12 @@
 #include "number.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static const struct vs_device_id cpu = {.family = VS_DEVICE_CPU};
 
-/* --- The machine ---------------------------------------------------------------------------------------------------
- */
+/* --- The machine -------------------------------------------------------------------------------------------------- */
 
 static const struct vs_plan_machine_device *find_in_machine(
     const struct vs_plan_machine *machine, struct vs_device_id id)
@@ -72,8 +72,25 @@ static int add_device(struct vs_planner *planner, struct vs_device_id id, size_t
     plan->devices[plan->device_count] =
         (struct vs_plan_device){.id = id, .total_bytes = found->total_bytes, .capacity_bytes = capacity_bytes};
     planner->devices[plan->device_count] =
-        (struct vs_planner_device){.lends_bytes = INFINITY, .unmappable = found->unmappable};
+        (struct vs_planner_device){.lends_bytes = INFINITY, .unmappable = found->unmappable, .why = found->why};
     return (int)plan->device_count++;
+}
+
+/* What is wrong with a device that cannot be mapped, behind its name. */
+struct refusal {
+    char text[160];
+};
+
+static struct refusal refusal_of(const struct vs_planner *planner, size_t device)
+{
+    struct refusal refusal;
+    struct vs_device_name compute = vs_device_format(planner->wish->compute);
+    const char *why = planner->devices[device].why;
+    if (why)
+        snprintf(refusal.text, sizeof refusal.text, "cannot lend memory to `%s` (%s)", compute.text, why);
+    else
+        snprintf(refusal.text, sizeof refusal.text, "cannot lend memory: `%s` cannot map it", compute.text);
+    return refusal;
 }
 
 /* A device that the policy names for tensors of its own has nobody to pass them to. */
@@ -82,8 +99,8 @@ static int add_named(struct vs_planner *planner, struct vs_device_id id, size_t 
     int device = add_device(planner, id, line);
     if (device <= 0 || !planner->devices[device].unmappable)
         return device < 0 ? -1 : 0;
-    vs_diag_add(planner->diags, VS_ERROR, place_of(planner, line), "`on: %s` cannot be had: `%s` cannot map its memory",
-        vs_device_format(id).text, vs_device_format(planner->wish->compute).text);
+    vs_diag_add(planner->diags, VS_ERROR, place_of(planner, line), "`on: %s` cannot be had: it %s",
+        vs_device_format(id).text, refusal_of(planner, (size_t)device).text);
     vs_diag_hint(planner->diags, "choose another device, or `cpu`");
     return -1;
 }
@@ -120,8 +137,7 @@ int vs_planner_find_devices(struct vs_planner *planner)
     return 0;
 }
 
-/* --- What the allocation asks for -----------------------------------------------------------------------------------
- */
+/* --- What the allocation asks for --------------------------------------------------------------------------------- */
 
 static int compare_devices(struct vs_device_id a, struct vs_device_id b)
 {
@@ -220,8 +236,7 @@ static void ask_virtual(struct vs_planner *planner, double total)
     }
 }
 
-/* --- Who takes what another cannot ----------------------------------------------------------------------------------
- */
+/* --- Who takes what another cannot -------------------------------------------------------------------------------- */
 
 /* The next donor in the policy's order that can lend (and has room, where `room`), at last cpu, which is added if need
  * be; 0 for none. */
@@ -254,12 +269,11 @@ static int pass_on_unmappable(struct vs_planner *planner)
         if (device->asked_bytes == 0)
             continue;
         struct vs_device_name from = vs_device_format(plan->devices[i].id);
-        struct vs_device_name compute = vs_device_format(planner->wish->compute);
+        struct refusal refusal = refusal_of(planner, i);
         size_t heir = find_heir(planner, i, false);
         if (!heir) {
             vs_diag_add(planner->diags, VS_ERROR, place_of(planner, planner->wish->line),
-                "`%s` cannot lend memory: `%s` cannot map it, and there is no donor after it that could take its share",
-                from.text, compute.text);
+                "`%s` %s, and there is no donor after it that could take its share", from.text, refusal.text);
             vs_diag_hint(planner->diags, "name a donor that can be mapped, or `cpu`");
             return -1;
         }
@@ -268,7 +282,7 @@ static int pass_on_unmappable(struct vs_planner *planner)
         device->asked_bytes = 0;
         device->wildcard = false;
         vs_diag_add(planner->diags, VS_WARNING, place_of(planner, planner->wish->line),
-            "`%s` cannot lend memory: `%s` cannot map it; its share passes to `%s`", from.text, compute.text,
+            "`%s` %s; its share passes to `%s`", from.text, refusal.text,
             vs_device_format(plan->devices[heir].id).text);
     }
     return 0;
@@ -302,8 +316,7 @@ static void pass_on_excess(struct vs_planner *planner, size_t from)
     device->asked_bytes -= excess < room ? excess : room;
 }
 
-/* --- Together -------------------------------------------------------------------------------------------------------
- */
+/* --- Together ----------------------------------------------------------------------------------------------------- */
 
 /* Limits what was asked for to the model's bytes, in DisTorch2's order; what nobody asked for stays at home. */
 static void limit_to_model(struct vs_planner *planner, double left)

@@ -17,6 +17,7 @@ struct vs_planner_device {
     bool donor;            /* the policy names it among those that take shares */
     bool wildcard;
     bool unmappable;
+    const char *why; /* it is; may be NULL */
 };
 
 struct vs_planner {

@@ -19,8 +19,7 @@ typedef unsigned __int128 wide;
 
 enum kind { EMBEDDING, RARE, COMMON, KINDS };
 
-/* --- Kinds ----------------------------------------------------------------------------------------------------------
- */
+/* --- Kinds -------------------------------------------------------------------------------------------------------- */
 
 /* Without a table: what libraries call the tables that they look tokens and positions up in. */
 static bool is_embedding_by_name(const char *name)
@@ -87,8 +86,7 @@ static enum kind kind_of(const struct vs_planner *planner, size_t tensor, const 
     return rare[module] ? RARE : COMMON;
 }
 
-/* --- Spreading one kind ---------------------------------------------------------------------------------------------
- */
+/* --- Spreading one kind ------------------------------------------------------------------------------------------- */
 
 struct spread {
     struct vs_planner *planner;

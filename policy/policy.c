@@ -23,6 +23,8 @@ void vs_policy_reader_init(struct vs_policy_reader *reader, struct vs_policy *po
 
 void vs_policy_fill_in(struct vs_policy *policy)
 {
+    if (!policy->has_compute_reserve)
+        policy->compute_reserve_bytes = VS_COMPUTE_RESERVE_BYTES;
     if (policy->has_donors)
         return;
     policy->donors[0] = (struct vs_donor){.device = {.family = VS_DEVICE_CPU}};

@@ -3,7 +3,7 @@
  *
  *     version: 1
  *     compute: cuda:0                              # optional: else the program's first device
- *     compute-reserve: 1.5gb                       # optional
+ *     compute-reserve: 1.5gb                       # optional: this much if nothing is said
  *     donors: [cuda:1, "cpu:48gb"]                 # optional: else cpu
  *     on-error: stop                               # optional: stop (default) or passthrough
  *     models:
@@ -35,6 +35,10 @@
 #include <stdint.h>
 
 enum { VS_POLICY_VERSION = 1, VS_POLICY_FILES_MAX = 256, VS_DONORS_MAX = 32 };
+
+/* What stays free of weights where nothing is said: ComfyUI's own minimum for inference is 1.2 GiB
+ * (comfy/model_management.py), and contexts and kernels take some hundred MiB. */
+#define VS_COMPUTE_RESERVE_BYTES ((uint64_t)3 << 29)
 
 /* What the program is to do when the policy cannot be honoured on this machine. */
 enum vs_on_error {
@@ -78,7 +82,7 @@ struct vs_policy {
     bool has_compute;
     struct vs_device_id compute; /* valid where has_compute; a CUDA device */
     bool has_compute_reserve;
-    uint64_t compute_reserve_bytes; /* that a plan keeps free of weights on the compute device; 0 if nothing is said */
+    uint64_t compute_reserve_bytes; /* that a plan keeps free of weights on the compute device */
     bool has_donors;
     struct vs_donor donors[VS_DONORS_MAX]; /* in order, each device once, never `compute`; cpu if nothing is said */
     size_t donor_count;

@@ -1,9 +1,9 @@
 /*
  * What a user says about a run, wherever it is said, and the policy that comes of it.
  *
- *     on the command line                     --policy FILE, --virtual-vram 8gb, --distorch STRING, --devices,
- * --donors, ... in the environment                      VRAMSPAN_POLICY, VRAMSPAN_VIRTUAL_VRAM, ... in policy files
- * `virtual-vram:`, `donors:`, ...
+ *     on the command line    --policy FILE, --virtual-vram 8gb, --distorch STRING, --donors ...
+ *     in the environment     VRAMSPAN_POLICY, VRAMSPAN_VIRTUAL_VRAM, VRAMSPAN_DONORS ...
+ *     in policy files        `virtual-vram:`, `donors:` ...
  *
  * What stands above wins. VRAMSPAN_POLICY names a file or a folder of files. An allocation that is said outside of
  * files (virtual VRAM or a DisTorch string) is one section for all models and takes the place of all `models:`; what
@@ -17,6 +17,7 @@
 #define VRAMSPAN_POLICY_SETTINGS_H
 
 #include "policy.h"
+#include "visible_devices.h"
 
 enum vs_setting {
     VS_SETTING_POLICY,
@@ -63,6 +64,12 @@ bool vs_settings_are_said(const struct vs_said *said);
 
 /* Returns 0, or -1 with at least one error added and *settings empty, but for policy.on_error. */
 int vs_settings_load(const struct vs_said *said, struct vs_settings *settings, struct vs_diags *diags);
+/* The part of it that no file says: devices, hides_donors and, where those are said, policy.donors. Reads no file, and
+ * *settings needs no freeing. Returns 0, or -1 with at least one error added. */
+int vs_settings_load_devices(const struct vs_said *said, struct vs_settings *settings, struct vs_diags *diags);
+/* What the settings say about devices; refers to them. */
+struct vs_device_wish vs_settings_device_wish(const struct vs_settings *settings);
+
 void vs_settings_free(struct vs_settings *settings);
 
 #endif

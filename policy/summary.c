@@ -53,28 +53,29 @@ static void line(struct vs_text *text)
 
 void vs_summary_render(const struct vs_summary *summary, struct vs_text *text)
 {
-    const struct vs_quota *quota = summary->quota;
-    uint64_t taken_bytes = 0, taken_count = 0;
+    uint64_t placed_bytes = 0, placed_count = 0;
 
-    vs_text_printf(text, "%s: %zu tensors, %s MB\n", vs_quote_string(summary->model_name).text, summary->tensor_count,
-        megabytes(quota->total_bytes).text);
+    vs_text_printf(text, "%s", vs_quote_string(summary->model_name).text);
+    if (summary->part)
+        vs_text_printf(text, " (%s)", summary->part);
+    vs_text_printf(text, ": %zu tensors, %s MB\n", summary->tensor_count, megabytes(summary->total_bytes).text);
     vs_text_printf(text, ROW, "Device", "Layers", "Memory (MB)", "% Total", "Planned (MB)");
     line(text);
-    for (size_t i = 0; i < quota->count; i++) {
-        const struct vs_quota_entry *entry = &quota->entries[i];
-        taken_bytes += entry->taken_bytes;
-        taken_count += entry->taken_count;
-        if (!entry->planned_bytes && !entry->taken_count && !entry->dropped)
+    for (size_t i = 0; i < summary->device_count; i++) {
+        const struct vs_summary_device *device = &summary->devices[i];
+        placed_bytes += device->placed_bytes;
+        placed_count += device->placed_count;
+        if (!device->planned_bytes && !device->placed_count && !device->dropped)
             continue;
-        vs_text_printf(text, ROW, vs_device_format(entry->device).text, whole(entry->taken_count).text,
-            megabytes(entry->taken_bytes).text, percent(entry->taken_bytes, quota->total_bytes).text,
-            megabytes(entry->planned_bytes).text);
+        vs_text_printf(text, ROW, vs_device_format(device->device).text, whole(device->placed_count).text,
+            megabytes(device->placed_bytes).text, percent(device->placed_bytes, summary->total_bytes).text,
+            megabytes(device->planned_bytes).text);
     }
     line(text);
-    if (taken_bytes < quota->total_bytes) {
-        uint64_t rest_bytes = quota->total_bytes - taken_bytes;
-        uint64_t rest_count = taken_count < summary->tensor_count ? summary->tensor_count - taken_count : 0;
+    if (placed_bytes < summary->total_bytes) {
+        uint64_t rest_bytes = summary->total_bytes - placed_bytes;
+        uint64_t rest_count = placed_count < summary->tensor_count ? summary->tensor_count - placed_count : 0;
         vs_text_printf(text, CELLS "\n", "not placed", whole(rest_count).text, megabytes(rest_bytes).text,
-            percent(rest_bytes, quota->total_bytes).text);
+            percent(rest_bytes, summary->total_bytes).text);
     }
 }

@@ -9,6 +9,7 @@
 
 #include "../policy/policy_files.h"
 #include "../policy/settings.h"
+#include "devices.h"
 #include "log.h"
 #include "resolve.h"
 
@@ -36,51 +37,8 @@ bool vs_configured(void)
 static void leave_child_alone(void)
 {
     acting = placing = false;
+    vs_devices_forget();
     vs_resolve_pass_through();
-}
-
-/* What of a section is planned, but not placed yet; NULL: it can be placed. */
-static const char *not_placed_yet(const struct vs_policy_section *section)
-{
-    switch (section->sharing) {
-    case VS_SHARING_VIRTUAL_VRAM:
-        return "`virtual-vram`";
-    case VS_SHARING_ON:
-        return "`on`";
-    case VS_SHARING_DISTORCH:
-        if (section->distorch.form != VS_DISTORCH_BYTES || section->distorch.has_compute)
-            return "`distorch` in another form than bytes";
-        if (section->order == VS_ORDER_SPREAD)
-            return "`order: spread`";
-        break;
-    case VS_SHARING_NONE:
-        break;
-    }
-    if (section->rule_count)
-        return "`tensors`";
-    return section->part == VS_PART_ANY || section->part == VS_PART_DIFFUSION ? NULL : "`part`";
-}
-
-/* Gives up on a policy with something in it that is planned, but not placed yet. False: everything can be placed. */
-static bool refuses_what_is_not_placed_yet(void)
-{
-    if (settings.device_count || settings.hides_donors) {
-        vs_give_up(
-            "the library does not hide devices from the program yet; unset VRAMSPAN_DEVICES and VRAMSPAN_DONORS");
-        return true;
-    }
-    for (size_t i = 0; i < settings.policy.section_count; i++) {
-        const struct vs_policy_section *section = &settings.policy.sections[i];
-        const char *what = not_placed_yet(section);
-        if (!what)
-            continue;
-        vs_give_up(
-            "%s, line %zu: %s is planned by `vramspan plan`, the library does not place it yet; use `distorch` with "
-            "bytes",
-            section->file, section->line, what);
-        return true;
-    }
-    return false;
 }
 
 static void refuse_unreadable(void)
@@ -109,14 +67,13 @@ static void read_policy(void)
         refuse_unreadable();
         return;
     }
-    if (refuses_what_is_not_placed_yet())
-        return;
+    pthread_atfork(NULL, NULL, leave_child_alone);
+    vs_devices_follow(&settings);
     if (policy->section_count == 0) {
         if (settings.has_policy)
             vs_log(VS_LOG_INFO, "policy", "%s names no model: nothing will be placed", policy->name);
         return;
     }
-    pthread_atfork(NULL, NULL, leave_child_alone);
     __atomic_store_n(&acting, true, __ATOMIC_RELEASE);
     __atomic_store_n(&placing, true, __ATOMIC_RELEASE);
     vs_log(VS_LOG_INFO, "policy", "%s, %zu model section%s, is in force", policy->name, policy->section_count,

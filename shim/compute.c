@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "devices.h"
 #include "driver.h"
 #include "locks.h"
 #include "log.h"
@@ -27,7 +28,8 @@ static bool prepare(int ordinal, struct vs_compute *compute)
     if (result == CUDA_SUCCESS)
         result = driver->cuDevicePrimaryCtxRetain(&compute->context, compute->device);
     if (result != CUDA_SUCCESS) {
-        vs_log(VS_LOG_WARN, "driver", "cuda:%d cannot be used: %s", ordinal, vs_driver_error(result));
+        vs_log(VS_LOG_WARN, "driver", "%s cannot be used: %s", vs_device_format(vs_devices_id(ordinal)).text,
+            vs_driver_error(result));
         return false;
     }
     int vmm, host_numa, host, node;

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "devices.h"
 #include "locks.h"
 #include "log.h"
 #include "resolve.h"
@@ -39,7 +40,7 @@ static bool look_up(struct vs_driver *found)
             "libcuda.so.1 lacks %s, so nothing is placed; update the NVIDIA driver (CUDA 12 or newer)", missing);
         return false;
     }
-    CUresult result = found->cuInit(0);
+    CUresult result = vs_devices_init(found->cuInit);
     if (result != CUDA_SUCCESS)
         vs_log(VS_LOG_ERROR, "driver", "cuInit failed: error %d", (int)result);
     return result == CUDA_SUCCESS;

@@ -15,6 +15,7 @@
     X(cuGetErrorName)                                                                                                  \
     X(cuDeviceGet)                                                                                                     \
     X(cuDeviceGetCount)                                                                                                \
+    X(cuDeviceTotalMem)                                                                                                \
     X(cuDeviceGetAttribute)                                                                                            \
     X(cuDeviceCanAccessPeer)                                                                                           \
     X(cuDevicePrimaryCtxRetain)                                                                                        \

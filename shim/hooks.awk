@@ -18,6 +18,25 @@ function argument_names(parameters,    parts, count, i, names) {
     return names
 }
 
+# The parameters of an `ordinal` entry that name devices, as a condition: "vs_devices_hides(device) || ...".
+function hidden_condition(parameters,    parts, count, i, names, condition) {
+    count = split(parameters, parts, ",")
+    for (i = 1; i <= count; i++) {
+        match(parts[i], /[A-Za-z_0-9]+[ \t]*$/)
+        names = trim(substr(parts[i], RSTART))
+        if (names ~ /^(device|ordinal|peer|src_device|dst_device)$/ && trim(substr(parts[i], 1, RSTART - 1)) ~ /^(int|CUdevice)$/)
+            condition = condition (condition ? " || " : "") "vs_devices_hides(" names ")"
+    }
+    return condition
+}
+
+# When an entry's slot leads to its function, once the library acts (resolve.h).
+function when(row) {
+    if (kind[row] == "first")
+        return "VS_WHEN_NEVER"
+    return kind[row] == "ordinal" || kind[row] == "seen" ? "VS_WHEN_HIDING" : "VS_WHEN_ACTING"
+}
+
 function add_entry(row, version_name, node,    e) {
     e = entries++
     entry_row[e] = row
@@ -49,6 +68,11 @@ NF != 6 {
     parameters[row] = trim(substr(signature, open_at + 1, length(signature) - open_at - 1))
     if (!(library[row] in versions)) {
         printf "%s:%d: error: unknown library '%s'\n", FILENAME, FNR, library[row] > "/dev/stderr"
+        exit failed = 1
+    }
+    made[row] = kind[row] == "first" || kind[row] == "ordinal" # of this table alone
+    if (made[row] != (file[row] == "-") || (kind[row] == "ordinal" && hidden_condition(parameters[row]) == "")) {
+        printf "%s:%d: error: `first` and `ordinal` have no file, others have one; `ordinal` names a device\n", FILENAME, FNR > "/dev/stderr"
         exit failed = 1
     }
     count = split(versions[library[row]], names, " ")
@@ -104,23 +128,32 @@ function header(    l, r) {
         print "};\n"
     }
     for (r = 0; r < rows; r++)
-        printf "%s vs_%s(const struct vs_%s *real%s); /* %s */\n", return_type[r], symbol[r], library[r], \
-            parameters[r] == "void" ? "" : ", " parameters[r], file[r]
+        if (!made[r])
+            printf "%s vs_%s(const struct vs_%s *real%s); /* %s */\n", return_type[r], symbol[r], library[r], \
+                parameters[r] == "void" ? "" : ", " parameters[r], file[r]
     printf "\n#define VS_ENTRY_COUNT %d\n\n#endif\n", entries
 }
 
 function source(    l, e, r, arguments) {
     print "/* Made by hooks.awk from hooks.def: per entry point, the function that its slot leads to while hooks act. */"
-    print "#include \"hook.h\"\n#include \"resolve.h\"\n"
+    print "#include \"devices.h\"\n#include \"error.h\"\n#include \"hook.h\"\n#include \"resolve.h\"\n"
     for (l = 0; l < libraries; l++)
         printf "static struct vs_%s %s_real[%d];\n", library_order[l], library_order[l], versioned[library_order[l]] ? 3 : 1
     for (e = 0; e < entries; e++) {
         r = entry_row[e]
+        if (kind[r] == "first")
+            continue
         arguments = argument_names(parameters[r])
         version_index = entry_version[e] == "any" ? 0 : entry_version[e] == "12" ? 1 : 2
         real = library[r] "_real[" version_index "]"
         printf "\nstatic %s act_%s(%s)\n{\n", return_type[r], entry_label[e], parameters[r]
         printf "    VS_ENTERED(%d);\n", e
+        if (kind[r] == "ordinal") {
+            printf "    if (vs_depth == 0 && (%s))\n        return %s;\n", hidden_condition(parameters[r]), \
+                return_type[r] == "CUresult" ? "CUDA_ERROR_INVALID_DEVICE" : "vs_own_error(cudaErrorInvalidDevice)"
+            printf "    return %s.%s(%s);\n}\n", real, symbol[r], arguments
+            continue
+        }
         printf "    if (vs_depth > 0)\n        return %s.%s(%s);\n", real, symbol[r], arguments
         printf "    vs_depth++;\n    %s result = vs_%s(&%s%s);\n    vs_depth--;\n    return result;\n}\n", \
             return_type[r], symbol[r], real, arguments == "" ? "" : ", " arguments
@@ -129,8 +162,11 @@ function source(    l, e, r, arguments) {
     for (e = 0; e < entries; e++) {
         r = entry_row[e]
         version_index = entry_version[e] == "any" ? 0 : entry_version[e] == "12" ? 1 : 2
-        printf "    {VS_LIBRARY_%s, %d, \"%s\", %s, (void *)act_%s, (void **)&%s_real[%d].%s},\n", toupper(library[r]), \
-            entry_version[e] == "any" ? 0 : entry_version[e], symbol[r], optional[r] ? "true" : "false", entry_label[e], library[r], version_index, symbol[r]
+        act = kind[r] == "first" ? "NULL" : "(void *)act_" entry_label[e]
+        starts = library[r] != "libc" && kind[r] != "error" # cudaGetLastError and its kin do not start CUDA
+        printf "    {VS_LIBRARY_%s, %d, \"%s\", %s, %s, %s, %s, (void **)&%s_real[%d].%s},\n", toupper(library[r]), \
+            entry_version[e] == "any" ? 0 : entry_version[e], symbol[r], optional[r] ? "true" : "false", \
+            starts ? "true" : "false", when(r), act, library[r], version_index, symbol[r]
     }
     print "};"
 }
@@ -139,5 +175,5 @@ function doc(    r) {
     print "# What libvramspan.so takes over\n\nMade from `shim/hooks.def`.\n"
     print "| library | symbol | kind | implemented in | why |\n| --- | --- | --- | --- | --- |"
     for (r = 0; r < rows; r++)
-        printf "| %s | `%s` | %s | `shim/%s` | %s |\n", library[r], symbol[r], kind[r], file[r], why[r]
+        printf "| %s | `%s` | %s | `shim/%s` | %s |\n", library[r], symbol[r], kind[r], made[r] ? "hooks.awk" : file[r], why[r]
 }

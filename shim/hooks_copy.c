@@ -3,6 +3,7 @@
  * does not match the pointers is undefined). */
 #include "arena.h"
 #include "capture.h"
+#include "devices.h"
 #include "error.h"
 #include "hook.h"
 #include "peer_copy.h"
@@ -111,10 +112,17 @@ cudaError_t vs_cudaMemcpy3DAsync(
 
 /* Peer copies name the devices that the program believes in. Where both are the same, the copy is an ordinary one. */
 
+static bool hidden(int dst_device, int src_device)
+{
+    return vs_devices_hides(dst_device) || vs_devices_hides(src_device);
+}
+
 cudaError_t vs_cudaMemcpyPeer(
     const struct vs_cudart *real, void *dst, int dst_device, const void *src, int src_device, size_t bytes)
 {
     CUdeviceptr to = (CUdeviceptr)dst, from = (CUdeviceptr)src;
+    if (hidden(dst_device, src_device))
+        return vs_own_error(cudaErrorInvalidDevice);
     if (vs_peer_copy_wanted(to, dst_device, from, src_device) && !vs_capture_open())
         return vs_own_error((cudaError_t)vs_peer_copy(to, dst_device, from, src_device, bytes, NULL));
     if (ours(dst, src))
@@ -126,6 +134,8 @@ cudaError_t vs_cudaMemcpyPeerAsync(const struct vs_cudart *real, void *dst, int 
     int src_device, size_t bytes, cudaStream_t stream)
 {
     CUdeviceptr to = (CUdeviceptr)dst, from = (CUdeviceptr)src;
+    if (hidden(dst_device, src_device))
+        return vs_own_error(cudaErrorInvalidDevice);
     if (vs_peer_copy_wanted(to, dst_device, from, src_device) && !vs_capture_open())
         return vs_own_error((cudaError_t)vs_peer_copy(to, dst_device, from, src_device, bytes, stream));
     if (ours(dst, src))

@@ -39,14 +39,13 @@ static ssize_t read_at(void *context, void *buffer, size_t bytes, uint64_t offse
 
 /* NULL when the file's header cannot be read, said in the log: the program will find the same, and knows better what to
  * do about it. */
-static struct vs_model_file *read_model(const char *path, int fd, const struct vs_policy_section *section)
+static struct vs_model_file *read_model(const char *path, int fd)
 {
     struct vs_diags diags = {0};
     struct vs_header header = {0};
     struct vs_model_file *file = calloc(1, sizeof *file);
     bool ok = file && (file->path = strdup(path)) && fstat(fd, &file->identity) == 0;
     if (ok) {
-        file->section = section;
         ok = vs_header_read(path, read_at, &fd, (uint64_t)file->identity.st_size, &header, &diags) == 0 &&
              vs_model_init(&file->model, &header, &diags) == 0;
         vs_log_diagnostics(&diags);
@@ -63,12 +62,11 @@ static void consider(const char *path, int fd)
     const struct vs_policy *policy = vs_policy_in_force();
     if (!policy)
         return;
-    const struct vs_policy_section *section = vs_policy_match(policy, path, VS_PART_DIFFUSION);
-    if (!section) {
+    if (!vs_policy_match(policy, path, VS_PART_ANY)) {
         vs_stats_model_unmatched(path);
         return;
     }
-    struct vs_model_file *file = read_model(path, fd, section);
+    struct vs_model_file *file = read_model(path, fd);
     if (file)
         vs_placement_begin(file);
 }

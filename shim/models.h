@@ -11,8 +11,7 @@
 /* A model file at one moment. Owned by whoever holds the pointer; freed with vs_model_file_free. */
 struct vs_model_file {
     char *path;
-    struct stat identity;                    /* device, inode, size and times: the same file, unchanged? */
-    const struct vs_policy_section *section; /* the policy's, which outlives it */
+    struct stat identity; /* device, inode, size and times: the same file, unchanged? */
     struct vs_model model;
 };
 

@@ -2,7 +2,8 @@
  *
  * A *load* begins when a model file that the policy names is opened for reading, and ends with the last of its tensors
  * or with the first library call (a GEMM), whichever is first: what is allocated in between and has exactly the size of
- * a tensor that is still missing is taken for it. That is a prediction: a wrong one costs speed, never a byte.
+ * a tensor that is still missing is taken for it, and goes where the plan has that tensor. Of tensors of one size, the
+ * next in the order of execution is taken. That is a prediction: a wrong one costs speed, never a byte.
  */
 #ifndef VS_PLACEMENT_H
 #define VS_PLACEMENT_H
@@ -11,17 +12,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "load.h"
 #include "models.h"
 
-/* How the program asks for memory, which decides what sizes a weight can have. */
-enum vs_request {
-    VS_REQUEST_TENSOR,  /* cudaMallocAsync: the tensor's own size */
-    VS_REQUEST_SEGMENT, /* cudaMalloc: the tensor's own size, or a segment of PyTorch's native allocator for one tensor
-                         */
-};
-
 /* Begins a load of `file`, which it takes over. A load of the same unchanged file that is still open goes on instead.
- */
+ * Any thread. */
 void vs_placement_begin(struct vs_model_file *file);
 
 /* Places an allocation that a load is missing, in `stream` of the current context (NULL: not stream-ordered, or its

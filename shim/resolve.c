@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "activate.h"
+#include "devices.h"
 #include "hook.h"
 #include "log.h"
 
@@ -148,6 +149,11 @@ static void *pass_to(const struct vs_entry *entry)
     return real ? real : (void *)missing_function;
 }
 
+static bool leads_to_hook(const struct vs_entry *entry)
+{
+    return entry->when == VS_WHEN_ACTING || (entry->when == VS_WHEN_HIDING && vs_devices_hiding());
+}
+
 void *vs_resolve(unsigned index)
 {
     int saved_errno = errno;
@@ -161,8 +167,10 @@ void *vs_resolve(unsigned index)
             missing.path, missing.first, missing.count > 1 ? " and other functions" : "");
         act = false;
     }
+    if (entry->starts && vs_depth == 1) /* deeper, the start itself is under way */
+        vs_devices_start();
     vs_depth--;
-    void *target = act && *entry->real ? entry->act : pass_to(entry);
+    void *target = act && *entry->real && leads_to_hook(entry) ? entry->act : pass_to(entry);
     if (!missing.library) /* else it may be loaded later: someone looked our symbol up without having the library */
         __atomic_store_n(&vs_slots[index], target, __ATOMIC_RELEASE);
     errno = saved_errno;

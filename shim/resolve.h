@@ -18,13 +18,21 @@ enum vs_library {
     VS_LIBRARY_LIBC,
 };
 
+enum vs_when {
+    VS_WHEN_ACTING, /* the library acts */
+    VS_WHEN_HIDING, /* ... and hides devices from the program, among those that the driver shows */
+    VS_WHEN_NEVER,
+};
+
 struct vs_entry {
     enum vs_library library;
     int major; /* 0: called without a version, or the library has none */
     const char *symbol;
     bool optional; /* a real library may lack it: then nobody can call it, and nothing depends on it */
-    void *act;     /* the function that the slot leads to while the library acts */
-    void **real;   /* where the hooks look up the real function */
+    bool starts;   /* its real function may start CUDA */
+    enum vs_when when;
+    void *act;   /* the function that the slot leads to then */
+    void **real; /* where the hooks look up the real function */
 };
 
 extern const struct vs_entry vs_entries[];

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "devices.h"
 #include "locks.h"
 #include "log.h"
 
@@ -74,11 +75,11 @@ void vs_stats_tell(void)
         size_t here = atomic_load(&homes[row].weights);
         if (here == 0)
             continue;
-        char name[16] = "cpu";
+        struct vs_device_id id = {.family = VS_DEVICE_CPU};
         if (row < MAX_DEVICES)
-            snprintf(name, sizeof name, "cuda:%u", row);
-        vs_log(VS_LOG_INFO, "end of run", "%s held %zu weight%s, %.1f MB at most, %.1f MB at the end", name, here,
-            here == 1 ? "" : "s", MEGABYTES(atomic_load(&homes[row].bytes_most)),
+            id = vs_devices_id((int)row);
+        vs_log(VS_LOG_INFO, "end of run", "%s held %zu weight%s, %.1f MB at most, %.1f MB at the end",
+            vs_device_format(id).text, here, here == 1 ? "" : "s", MEGABYTES(atomic_load(&homes[row].bytes_most)),
             MEGABYTES(atomic_load(&homes[row].bytes_now)));
         weights += here;
     }

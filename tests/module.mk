@@ -9,7 +9,7 @@ include tests/fuzz/module.mk
 CHECK_READY := $(BUILD)/libvramspan.so $(SIMCUDA_LIBRARIES) $(TEST_PROGRAMS) $(SETUP)/debian-check
 
 .PHONY: check check-full
-check: $(CHECK_READY) simcuda-nvidia aimdo-environment ## every test once, at small size (20 minutes at most)
+check: $(CHECK_READY) $(FUZZ_PROGRAMS) simcuda-nvidia aimdo-environment ## every test once, at small size (20 minutes at most)
 	$(Q)BUILD=$(BUILD) TORCH_ENV=$(TORCH_ENV) AIMDO_ENV=$(AIMDO_ENV) tests/check.sh quick
 
 check-full: $(CHECK_READY) $(FUZZ_PROGRAMS) simcuda-nvidia aimdo-environment other-python-environments ## the same with all matrices, versions, seeds and fault sweeps

@@ -31,12 +31,18 @@ suite simcuda-replay tap tests/simcuda/order/replay.sh "$build" $seeds
 
 # --- the preloaded library, in C ---
 suite shim criterion preloaded "$build/tests/shim_test" -j2
+# The command, where it starts no program: none of Python's takes a sanitizer's library.
+[ "$depth" != c ] || suite tools-sanitized unittest env PYTHONPATH=tests/tools VRAMSPAN="$build/vramspan" \
+    /usr/bin/python3 -m unittest test_check test_main test_plan test_plan_json
 [ "$depth" != c ] || return 0
 unset SIMCUDA_FRESH
 
 suite conformance-weak tap tests/simcuda/conformance/weak.sh "$build/tests/conformance"
 suite policy-language unittest env VRAMSPAN_POLICY_CHECK="$build/tests/programs/policy_check" \
     /usr/bin/python3 -m unittest discover tests/policy/language
+fuzz_seconds=4
+[ "$depth" != full ] || fuzz_seconds=30
+suite fuzz-policy tap tests/fuzz/run.sh "$build" $fuzz_seconds $(ls tests/fuzz/*_fuzz.c | sed 's,.*/,,; s,_fuzz.c,,')
 suite tools unittest env VRAMSPAN="$build/vramspan" /usr/bin/python3 -m unittest discover tests/tools
 suite gpu-check-on-simulated unittest python3 -m unittest discover tests/simcuda/conformance
 suite exports tap tests/shim/exports.sh "$shim"
@@ -56,6 +62,8 @@ suite torch sum $sim "$python" tests/torch/run.py
 suite torch-run pytest env SIMCUDA_QUIET=1 "$build/vramspan" run --simulate 2x24gb --policy tests/torch/policy.yaml --log warn -- \
     $pytest tests/torch/test_placed.py
 suite torch-preloaded sum $sim $under_the_library "$python" tests/torch/run.py native cudaMallocAsync
+unlike_cards="tests/simcuda/vramspan-sim --quiet --machine 8gb+24gb"
+suite shim-devices-of-torch pytest $unlike_cards $pytest tests/shim
 suite torch-waits pytest $sim env SIMCUDA_ORDER=late $pytest tests/torch/test_streams.py tests/torch/test_pinned_cache.py
 every=4
 [ "$depth" != full ] || every=1
@@ -68,6 +76,7 @@ suite aimdo sum $with_aimdo "$python" tests/aimdo/run.py --parts none:late
 suite aimdo-preloaded sum $with_aimdo $under_the_library "$python" tests/aimdo/run.py \
     --parts none:late,cudaMallocAsync:early
 suite comfyui-checkpoint pytest $pytest tests/comfyui/test_checkpoint.py
+suite comfyui-export-modules pytest $sim $pytest tests/comfyui/test_export_modules.py
 suite comfyui-spread pytest $sim $pytest tests/comfyui/test_spread.py
 suite comfyui-picture pytest $sim $pytest tests/comfyui/test_picture.py
 suite comfyui-server-preloaded pytest $sim env LD_PRELOAD="$shim" \
@@ -75,7 +84,6 @@ suite comfyui-server-preloaded pytest $sim env LD_PRELOAD="$shim" \
 [ "$depth" = full ] || return 0
 
 # --- matrices, seeds, fault sweeps ---
-suite fuzz-policy tap tests/fuzz/run.sh "$build" 30 $(ls tests/fuzz/*_fuzz.c | sed 's,.*/,,; s,_fuzz.c,,')
 for machine in tests/simcuda/machines/*.yaml; do
     machine=$(basename "$machine" .yaml)
     [ "$machine" != 2x24gb-peer-faults ] || continue # its peers fail the checks, as they should
@@ -103,6 +111,7 @@ for environment in ${OTHER_TORCH_ENVS:-}; do
     name=${environment##*/}
     suite "$name" sum $sim "$environment/bin/python" tests/torch/run.py
     suite "$name-preloaded" sum $sim $under_the_library "$environment/bin/python" tests/torch/run.py
+    suite "$name-devices" pytest $unlike_cards "$environment/bin/python" -m pytest -q -p no:cacheprovider tests/shim
 done
 for environment in "${TORCH_ENV:-}" ${OTHER_TORCH_ENVS:-}; do
     name=${environment##*/}

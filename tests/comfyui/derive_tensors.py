@@ -54,8 +54,8 @@ VAE = {
 NOT_IN_FILES = ("logit_scale", "text_projection.weight")
 
 
-def derive() -> dict[str, list[int]]:
-    """The tensors of the file, sorted by name."""
+def models() -> dict[str, "torch.nn.Module"]:  # noqa: F821  (torch comes after prepare_import)
+    """The checkpoint's models, without memory for their weights, by the prefixes of their tensors' names."""
     comfy_home.prepare_import()
     import comfy.options  # noqa: F401  (parses no command line)
     from comfy.cli_args import args
@@ -67,20 +67,23 @@ def derive() -> dict[str, list[int]]:
     import comfy.sd1_clip
     import torch
 
-    tensors = {}
+    with torch.device("meta"), torch.no_grad():
+        return {
+            "model.diffusion_model.": comfy.ldm.modules.diffusionmodules.openaimodel.UNetModel(
+                **UNET, device="meta", operations=comfy.ops.disable_weight_init
+            ),
+            "first_stage_model.": comfy.ldm.models.autoencoder.AutoencoderKL(ddconfig=VAE, embed_dim=4),
+            "cond_stage_model.": comfy.sd1_clip.SD1ClipModel(device="meta", dtype=torch.float16).clip_l,
+        }
 
-    def add(prefix, module):
+
+def derive() -> dict[str, list[int]]:
+    """The tensors of the file, sorted by name."""
+    tensors = {}
+    for prefix, module in models().items():
         for name, value in module.state_dict().items():
             if not name.endswith(NOT_IN_FILES):
                 tensors[prefix + name] = list(value.shape)
-
-    with torch.device("meta"), torch.no_grad():
-        unet = comfy.ldm.modules.diffusionmodules.openaimodel.UNetModel(
-            **UNET, device="meta", operations=comfy.ops.disable_weight_init
-        )
-        add("model.diffusion_model.", unet)
-        add("first_stage_model.", comfy.ldm.models.autoencoder.AutoencoderKL(ddconfig=VAE, embed_dim=4))
-        add("cond_stage_model.", comfy.sd1_clip.SD1ClipModel(device="meta", dtype=torch.float16).clip_l)
     return dict(sorted(tensors.items()))
 
 

@@ -28,7 +28,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 POLICY = HERE.parent.parent / "examples" / "sd15-three-devices.yaml"
 SIZE = int(os.environ.get("PICTURE_SIZE", "64"))
 ALLOCATORS = ("cudaMallocAsync", "native")
-# In the last block of the UNet that the policy leaves to host memory or the second GPU; its product reaches every pixel.
+# A weight that the policy leaves to the second GPU (test_spread.py); its product reaches every pixel.
 A_WEIGHT = "model.diffusion_model.middle_block.1.transformer_blocks.0.ff.net.2.weight"
 
 

@@ -222,26 +222,3 @@ Test(distorch_forms, a_wrong_combined_form_is_refused_at_its_place)
         "                        ^\n"
         "  hint: name each device once, with the sum of its bytes\n");
 }
-
-Test(distorch_forms, where_only_bytes_can_be_placed_other_forms_are_refused_by_name)
-{
-    static const struct {
-        const char *string, *said;
-    } cases[] = {
-        {"cuda:0,8%;cpu,4%", "parts of the model (`%`)"},
-        {"cuda:0,0.1;cpu,0.5", "fractions of the devices' memory"},
-        {"#cuda:0;4.0;cpu", "virtual VRAM (`#`)"},
-    };
-    for (size_t i = 0; i < COUNT(cases); i++) {
-        struct vs_source source = {.name = "string"};
-        struct vs_diags diags = {0};
-        struct vs_shares shares;
-        cr_expect_eq(vs_distorch_parse(
-                         cases[i].string, strlen(cases[i].string), vs_place_of_file(&source), true, &shares, &diags),
-            -1);
-        char *said = rendered(&diags);
-        cr_expect_not_null(strstr(said, cases[i].said), "%s", said);
-        cr_expect_not_null(strstr(said, "cannot be placed yet, only bytes can"), "%s", said);
-        free(said);
-    }
-}

@@ -3,8 +3,8 @@
  */
 #include "golden_cases.h"
 
-#include "../../policy/plan.h"
 #include "../../policy/header.h"
+#include "../../policy/plan.h"
 
 #include <inttypes.h>
 #include <jansson.h>

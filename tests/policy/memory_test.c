@@ -112,7 +112,7 @@ static int load_folder(const char *path, struct vs_diags *diags)
 {
     struct vs_policy policy;
     int result = vs_policy_load(path, &policy, diags);
-    if (!result && policy.section_count != 6)
+    if (!result && policy.section_count != 4)
         result = 1;
     vs_policy_free(&policy);
     return result;
@@ -120,7 +120,7 @@ static int load_folder(const char *path, struct vs_diags *diags)
 
 static const char *environment(void *context, const char *name)
 {
-    static const char *const values[][2] = {{"VRAMSPAN_POLICY", SOURCE_ROOT "/examples/wan-two-gpus.yaml"},
+    static const char *const values[][2] = {{"VRAMSPAN_POLICY", SOURCE_ROOT "/examples/wan21-14b-two-cards.yaml"},
         {"VRAMSPAN_DONORS", "cuda:1,cpu:48gb"}, {"VRAMSPAN_DEVICES", "cuda:0"}};
     for (size_t i = 0; i < COUNT(values); i++)
         if (!strcmp(name, values[i][0]))
@@ -133,7 +133,7 @@ static int load_settings(const char *extra, struct vs_diags *diags)
     struct vs_said said = {.variable = environment, .context = (void *)extra};
     struct vs_settings settings;
     int result = vs_settings_load(&said, &settings, diags);
-    size_t sections = strcmp(extra, "VRAMSPAN_VIRTUAL_VRAM") == 0 ? 1 : 3;
+    size_t sections = strcmp(extra, "VRAMSPAN_VIRTUAL_VRAM") == 0 ? 1 : 2;
     if (!result && (settings.policy.section_count != sections || settings.policy.donor_count != 2))
         result = 1;
     vs_settings_free(&settings);
@@ -174,12 +174,12 @@ Test(memory, that_runs_out_under_a_model_file_is_an_error)
 Test(memory, that_runs_out_while_a_file_is_read_is_an_error)
 {
     sweep(load_missing, "/nowhere/p.yaml", false, 2);
-    sweep(load_example, SOURCE_ROOT "/examples/wan-two-gpus.yaml", true, 20);
+    sweep(load_example, SOURCE_ROOT "/examples/wan21-14b-two-cards.yaml", true, 20);
     char folder[] = "/tmp/vramspan-memory-XXXXXX", paths[2][64];
     cr_assert_not_null(mkdtemp(folder));
     for (int i = 0; i < 2; i++) {
         snprintf(paths[i], sizeof paths[i], "%s/%d.yaml", folder, i);
-        cr_assert_eq(symlink(SOURCE_ROOT "/examples/wan-two-gpus.yaml", paths[i]), 0);
+        cr_assert_eq(symlink(SOURCE_ROOT "/examples/wan21-14b-two-cards.yaml", paths[i]), 0);
     }
     sweep(load_folder, folder, true, 40);
     unlink(paths[0]);
@@ -196,10 +196,8 @@ Test(memory, that_runs_out_under_settings_is_an_error)
 
 Test(memory, that_runs_out_under_a_table_cuts_it_and_says_so)
 {
-    struct vs_shares shares = expect_distorch("cuda:0,1gb;cpu,*", "");
-    struct vs_quota quota;
-    vs_quota_init(&quota, &shares, 100, cuda(0));
-    struct vs_summary summary = {.model_name = "m", .quota = &quota};
+    const struct vs_summary_device device = {.device = cuda(0), .planned_bytes = 100};
+    struct vs_summary summary = {.model_name = "m", .total_bytes = 100, .devices = &device, .device_count = 1};
     for (long n = 0; n < 10; n++) {
         struct vs_text text = {0};
         allocations_begin(n, false);

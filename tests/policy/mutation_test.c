@@ -148,12 +148,12 @@ Test(mutation, of_an_allocation_string, .timeout = 300)
         char *copy = exact_copy(text, length);
         struct vs_source source = {.name = "s", .text = copy, .bytes = length};
         struct vs_diags diags = {0};
-        struct vs_shares shares;
-        int result = vs_distorch_parse(copy, length, vs_place_at(&source, 0), true, &shares, &diags);
+        struct vs_distorch allocation;
+        int result = vs_distorch_read(copy, length, vs_place_at(&source, 0), true, &allocation, &diags);
         size_t wildcards = 0;
-        for (size_t k = 0; !result && k < shares.count; k++)
-            wildcards += shares.items[k].wildcard;
-        cr_assert(result || wildcards == 1);
+        for (size_t k = 0; !result && k < allocation.count; k++)
+            wildcards += allocation.shares[k].wildcard;
+        cr_assert(result || wildcards == (allocation.form == VS_DISTORCH_BYTES));
         judge(result, &diags, &tally);
         free(copy);
     }

@@ -259,7 +259,7 @@ Test(plan, nowhere_to_pass_to_and_a_named_device_that_cannot_be_had_are_errors)
     wish.allocation = NULL;
     wish.on = &on;
     expect_no_plan(&model, &wish, with_devices(&machine),
-        "p.yaml:4: error: `on: cuda:1` cannot be had: `cuda:0` cannot map its memory");
+        "p.yaml:4: error: `on: cuda:1` cannot be had: it cannot lend memory: `cuda:0` cannot map it");
     struct vs_plan_rule rule = {.pattern = "*", .device = cuda(1), .line = 9};
     wish.on = NULL;
     wish.rules = &rule;

@@ -25,7 +25,8 @@ static struct vs_device_name plan_blocks(
         snprintf(names[i], sizeof names[i], "model.diffusion_model.blocks.%u.weight", i);
         tensors[i] = (struct vs_plan_tensor){names[i], shape, 2, GB};
     }
-    const struct vs_plan_machine_device devices[] = {{cuda(0), 24 * GB, false}, {cuda(1), 24 * GB, false}};
+    const struct vs_plan_machine_device devices[] = {
+        {.id = cuda(0), .total_bytes = 24 * GB}, {.id = cuda(1), .total_bytes = 24 * GB}};
     const struct vs_plan_machine machine = {devices, COUNT(devices)};
     snprintf(yaml, sizeof yaml, "version: 1\n%s", keys);
     struct vs_policy policy = expect_policy(yaml, "");

@@ -127,7 +127,7 @@ Test(policy, has_defaults)
     struct vs_policy policy = expect_policy("version: 1\n", "");
     cr_expect_not(policy.has_compute);
     cr_expect_not(policy.has_compute_reserve);
-    cr_expect_eq(policy.compute_reserve_bytes, 0);
+    cr_expect_eq(policy.compute_reserve_bytes, 1536 * MB);
     cr_expect_not(policy.has_donors);
     cr_assert_eq(policy.donor_count, 1);
     cr_expect(vs_device_equal(policy.donors[0].device, cpu_device));

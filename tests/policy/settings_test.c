@@ -359,7 +359,7 @@ Test(settings, every_mistake_is_told_at_once_with_its_place)
         "  hint: name the GPU that the program computes on, like `cuda:0`\n"
         "VRAMSPAN_DEVICES:1:13: error: `cuda:0` is named twice\n"
         "    cuda:0,,cpu,cuda:0\n                ^\n"
-        "  hint: name the GPUs that the program sees, in its order: `cuda:1` or `cuda:1,cuda:0`\n"
+        "  hint: name it once: one GPU cannot be shown to the program as two yet\n"
         "VRAMSPAN_DONORS:1:8: error: `gpu:2` cannot lend memory: there is no device family of that name\n"
         "    cuda:1,gpu:2,cpu:x,cuda:1,\n           ^\n"
         "  hint: did you mean `cuda:2`?\n"

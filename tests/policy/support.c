@@ -62,29 +62,29 @@ struct vs_policy expect_policy(const char *yaml, const char *expected)
     return policy;
 }
 
-static int read_string(const char *string, struct vs_shares *shares, struct vs_diags *diags)
+static int read_string(const char *string, struct vs_distorch *allocation, struct vs_diags *diags)
 {
     struct vs_source source = {.name = "string", .text = string, .bytes = strlen(string)};
-    return vs_distorch_parse(string, strlen(string), vs_place_at(&source, 0), true, shares, diags);
+    return vs_distorch_read(string, strlen(string), vs_place_at(&source, 0), true, allocation, diags);
 }
 
 void expect_distorch_errors(const char *string, const char *expected)
 {
     struct vs_diags diags = {0};
-    struct vs_shares shares;
-    cr_expect_eq(read_string(string, &shares, &diags), -1, "accepted: %s", string);
+    struct vs_distorch allocation;
+    cr_expect_eq(read_string(string, &allocation, &diags), -1, "accepted: %s", string);
     cr_expect_gt(diags.error_count, 0);
     expect_said(&diags, string, expected);
 }
 
-struct vs_shares expect_distorch(const char *string, const char *expected)
+struct vs_distorch expect_distorch(const char *string, const char *expected)
 {
     struct vs_diags diags = {0};
-    struct vs_shares shares;
-    int result = read_string(string, &shares, &diags);
+    struct vs_distorch allocation;
+    int result = read_string(string, &allocation, &diags);
     expect_said(&diags, string, expected);
     cr_assert_eq(result, 0, "refused: %s", string);
-    return shares;
+    return allocation;
 }
 
 void expect_header_errors(const char *json, uint64_t data_bytes, const char *expected)

@@ -27,7 +27,7 @@ struct vs_policy expect_policy(const char *yaml, const char *expected);
 
 /* The same for an allocation string, which stands at line 1, column 1 of a text called "string". */
 void expect_distorch_errors(const char *string, const char *expected);
-struct vs_shares expect_distorch(const char *string, const char *expected);
+struct vs_distorch expect_distorch(const char *string, const char *expected);
 
 /* The same for the JSON of a header and the number of data bytes behind it, called "m". */
 void expect_header_errors(const char *json, uint64_t data_bytes, const char *expected);

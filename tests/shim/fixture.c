@@ -58,7 +58,8 @@ void use_policy(const char *distorch)
 {
     char text[512];
     snprintf(text, sizeof text,
-        "version: 1\ncompute: cuda:0\nmodels:\n  - match: \"*.safetensors\"\n    distorch: \"%s\"\n", distorch);
+        "version: 1\ncompute: cuda:0\nmodels:\n  - match: \"*.safetensors\"\n    distorch: \"%s\"\n    order: listed\n",
+        distorch);
     use_policy_text(text);
 }
 
@@ -74,24 +75,31 @@ void fill_pattern(unsigned char *bytes, size_t index, size_t count)
         bytes[i] = pattern(index, i);
 }
 
-const char *make_model(const size_t *tensor_bytes, size_t count)
+static void write_header(FILE *text, const struct model_tensor *tensors, size_t count)
+{
+    size_t offset = 0;
+    fputc('{', text);
+    for (size_t i = 0; i < count; i++) {
+        fprintf(text, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[%zu],\"data_offsets\":[%zu,%zu]}", i ? "," : "",
+            tensors[i].name, tensors[i].dtype, tensors[i].elements, offset, offset + tensors[i].bytes);
+        offset += tensors[i].bytes;
+    }
+    fputc('}', text);
+}
+
+const char *make_named_model(const struct model_tensor *tensors, size_t count)
 {
     static unsigned models;
     char name[32], *header = NULL;
-    size_t header_bytes, offset = 0, most = 1;
+    size_t header_bytes, most = 1;
     snprintf(name, sizeof name, "model-%u.safetensors", models++);
     char *path = scratch_path(name);
 
     FILE *text = open_memstream(&header, &header_bytes);
-    fputc('{', text);
-    for (size_t i = 0; i < count; i++) {
-        fprintf(text, "%s\"layer.%zu.weight\":{\"dtype\":\"U8\",\"shape\":[%zu],\"data_offsets\":[%zu,%zu]}",
-            i ? "," : "", i, tensor_bytes[i], offset, offset + tensor_bytes[i]);
-        offset += tensor_bytes[i];
-        most = tensor_bytes[i] > most ? tensor_bytes[i] : most;
-    }
-    fputc('}', text);
+    write_header(text, tensors, count);
     cr_assert(fclose(text) == 0);
+    for (size_t i = 0; i < count; i++)
+        most = tensors[i].bytes > most ? tensors[i].bytes : most;
 
     uint64_t prefix = header_bytes;
     unsigned char *bytes = malloc(most);
@@ -99,12 +107,27 @@ const char *make_model(const size_t *tensor_bytes, size_t count)
     cr_assert(bytes && file && fwrite(&prefix, sizeof prefix, 1, file) == 1);
     cr_assert(fwrite(header, 1, header_bytes, file) == header_bytes);
     for (size_t i = 0; i < count; i++) {
-        fill_pattern(bytes, i, tensor_bytes[i]);
-        cr_assert(fwrite(bytes, 1, tensor_bytes[i], file) == tensor_bytes[i]);
+        fill_pattern(bytes, i, tensors[i].bytes);
+        cr_assert(fwrite(bytes, 1, tensors[i].bytes, file) == tensors[i].bytes);
     }
     cr_assert(fclose(file) == 0);
     free(bytes);
     free(header);
+    return path;
+}
+
+const char *make_model(const size_t *tensor_bytes, size_t count)
+{
+    struct model_tensor *tensors = calloc(count, sizeof *tensors);
+    char(*names)[32] = calloc(count, sizeof *names);
+    cr_assert(tensors && names);
+    for (size_t i = 0; i < count; i++) {
+        snprintf(names[i], sizeof names[i], "layer.%zu.weight", i);
+        tensors[i] = (struct model_tensor){names[i], "U8", tensor_bytes[i], tensor_bytes[i]};
+    }
+    const char *path = make_named_model(tensors, count);
+    free(names);
+    free(tensors);
     return path;
 }
 

@@ -24,14 +24,21 @@
 /* Sets SIMCUDA_MACHINE; NULL leaves the default (two 24 GB cards with peer access). */
 void use_machine(const char *machine);
 
-/* Makes a policy with one section for every *.safetensors file and this allocation string the one in force. */
+/* Makes a policy with one section for every *.safetensors file and this allocation string the one in force; the devices
+ * take the tensors one after the other (`order: listed`). */
 void use_policy(const char *distorch);
 /* The same for a whole text. */
 void use_policy_text(const char *yaml);
 
-/* Writes a model file of byte tensors with these sizes, each filled with a pattern of its own. The path lives until the
- * process ends, the file too. */
+/* Writes a model file of byte tensors with these sizes, `layer.0.weight` and so on, each filled with a pattern of its
+ * own. The path lives until the process ends, the file too. */
 const char *make_model(const size_t *tensor_bytes, size_t count);
+/* The same with names and types. */
+struct model_tensor {
+    const char *name, *dtype;
+    size_t elements, bytes;
+};
+const char *make_named_model(const struct model_tensor *tensors, size_t count);
 
 /* Opens a model for reading and closes it, as a loader does first. */
 void open_model(const char *path);

@@ -4,7 +4,7 @@ SHIM_PROGRAMS := $(BUILD)/tests/programs
 
 shim_test_CFLAGS := -isystem $(CUDA_INCLUDE)
 shim_test_LINK_DEPS := $(SIMCUDA_LIBRARIES)
-shim_test_LIBS := $(addprefix $(SIMCUDA_DIR)/,libcudart.so.13 libcublas.so.13 libcublasLt.so.13 libcuda.so.1) -lcriterion
+shim_test_LIBS := $(addprefix $(SIMCUDA_DIR)/,libcudart.so.13 libcublas.so.13 libcublasLt.so.13 libcuda.so.1) -lcriterion -lm
 $(eval $(call program,shim_test,$(SHIM_TEST),$(wildcard tests/shim/*_test.c) tests/shim/fixture.c))
 
 # The stress runner is a plain program: Criterion does not run under ThreadSanitizer.
@@ -17,6 +17,11 @@ exiting_CFLAGS := -isystem $(CUDA_INCLUDE)
 exiting_LINK_DEPS := $(SIMCUDA_LIBRARIES)
 exiting_LIBS := $(addprefix $(SIMCUDA_DIR)/,libcudart.so.13 libcuda.so.1)
 $(eval $(call program,exiting,$(SHIM_PROGRAMS)/exiting,tests/shim/programs/exiting.c))
+
+sees_CFLAGS := -isystem $(CUDA_INCLUDE)
+sees_LINK_DEPS := $(SIMCUDA_LIBRARIES)
+sees_LIBS := $(addprefix $(SIMCUDA_DIR)/,libcudart.so.13 libcuda.so.1) -lpthread -ldl
+$(eval $(call program,sees,$(SHIM_PROGRAMS)/sees,tests/shim/programs/sees.c))
 
 # $(call cudart_user,MAJOR,INCLUDE): a library linked against one major version of the runtime.
 define cudart_user
@@ -83,6 +88,6 @@ nesting_LDFLAGS := -Wl,--disable-new-dtags,-rpath,'$$ORIGIN/nesting_runtime'
 nesting_LIBS := $(SHIM_PROGRAMS)/nesting_runtime/libcudart.so.12 $(SIMCUDA_DIR)/libcuda.so.1
 $(eval $(call program,nesting,$(SHIM_PROGRAMS)/nesting,tests/shim/programs/nesting.c))
 
-SHIM_TEST_PROGRAMS := $(SHIM_TEST) $(addprefix $(SHIM_PROGRAMS)/,stress exiting early nesting waiting libwaiting.so \
+SHIM_TEST_PROGRAMS := $(SHIM_TEST) $(addprefix $(SHIM_PROGRAMS)/,stress exiting sees early nesting waiting libwaiting.so \
 	old_program libold_user.so libuser12.so libuser13.so nvml_only nvml/libnvidia-ml.so.1)
 TEST_PROGRAMS += $(SHIM_TEST_PROGRAMS)

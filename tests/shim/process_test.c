@@ -204,8 +204,7 @@ Test(majors, stepping_aside_keeps_what_was_placed)
     const size_t sizes[] = {BYTES, BYTES};
     unsigned char content[64] = "kept", result[64] = "";
     void *weight;
-    use_policy_text(
-        "version: 1\non-error: passthrough\nmodels:\n  - match: \"*.safetensors\"\n    distorch: \"cpu,*\"\n");
+    use_policy_text("version: 1\non-error: passthrough\nmodels:\n  - match: \"*.safetensors\"\n    on: cpu\n");
     open_model(make_model(sizes, 2));
     CUDA_OK(cudaMalloc(&weight, BYTES));
     cr_assert(lies_at(weight, BYTES, SIMCUDA_LOCATION_HOST));

@@ -16,7 +16,9 @@ count=64 size=262144
     printf "$(printf '\\x%02x\\x%02x' $((${#header} % 256)) $((${#header} / 256)))\\0\\0\\0\\0\\0\\0%s" "$header"
 } >"$scratch/model.safetensors"
 truncate -s "+$((count * size))" "$scratch/model.safetensors"
-printf 'version: 1\nmodels:\n  - match: "*.safetensors"\n    distorch: "cuda:0,2mb;cuda:1,3mb;cpu,*"\n' >"$scratch/policy.yaml"
+# Where no donor is left, the program goes on without.
+printf 'version: 1\non-error: passthrough\nmodels:\n  - match: "*.safetensors"
+    distorch: "cuda:0,2mb;cuda:1,3mb;cpu,*"\n    order: listed\n' >"$scratch/policy.yaml"
 
 sanitizer=
 ! readelf -d "$build/libvramspan.so" | grep -q libtsan || sanitizer=$(gcc -print-file-name=libtsan.so):

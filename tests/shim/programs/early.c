@@ -27,8 +27,8 @@ extern void *early_weight;
 int main(void)
 {
     size_t bytes = strtoull(getenv("BYTES"), NULL, 10);
-    printf("early weight: %zu of %zu bytes in the host\n", simcudaBytesAt(early_weight, bytes, SIMCUDA_LOCATION_HOST),
-        bytes);
+    printf("early weight: %zu of %zu bytes in the host, %zu on the driver's device 1\n",
+        simcudaBytesAt(early_weight, bytes, SIMCUDA_LOCATION_HOST), bytes, simcudaBytesAt(early_weight, bytes, 1));
     return 0;
 }
 #endif

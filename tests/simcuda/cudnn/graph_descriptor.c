@@ -155,8 +155,7 @@ cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t handle)
     return status;
 }
 
-/* --- what can be asked ----------------------------------------------------------------------------------------------
- */
+/* --- what can be asked -------------------------------------------------------------------------------------------- */
 
 /* Makes the program's own, created descriptor one that holds this one's program. */
 static cudnnStatus_t answer_descriptor(

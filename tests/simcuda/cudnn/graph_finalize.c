@@ -34,8 +34,7 @@ static cudnnStatus_t finalize_convolution(struct dnn_descriptor *descriptor)
     return CUDNN_STATUS_SUCCESS;
 }
 
-/* --- operations become those of a program ---------------------------------------------------------------------------
- */
+/* --- operations become those of a program ------------------------------------------------------------------------- */
 
 static bool flag_of(const struct dnn_descriptor *descriptor, int name)
 {
@@ -179,8 +178,7 @@ static cudnnStatus_t finalize_graph(struct dnn_descriptor *descriptor)
     return dnn_program_check(&descriptor->program, "cudnnBackendFinalize");
 }
 
-/* --- what is made from a graph takes its program over ---------------------------------------------------------------
- */
+/* --- what is made from a graph takes its program over ------------------------------------------------------------- */
 
 static cudnnStatus_t take_program(struct dnn_descriptor *descriptor, int name, int type)
 {

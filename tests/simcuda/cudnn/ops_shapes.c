@@ -56,8 +56,7 @@ static void tell_shape(const struct dnn_tensor *shape, int room, int *count, int
     }
 }
 
-/* --- tensors --------------------------------------------------------------------------------------------------------
- */
+/* --- tensors ------------------------------------------------------------------------------------------------------ */
 
 cudnnStatus_t cudnnCreateTensorDescriptor(cudnnTensorDescriptor_t *tensor)
 {
@@ -125,8 +124,7 @@ cudnnStatus_t cudnnGetTensorSizeInBytes(cudnnTensorDescriptor_t tensor, size_t *
     return CUDNN_STATUS_SUCCESS;
 }
 
-/* --- filters --------------------------------------------------------------------------------------------------------
- */
+/* --- filters ------------------------------------------------------------------------------------------------------ */
 
 cudnnStatus_t cudnnCreateFilterDescriptor(cudnnFilterDescriptor_t *filter)
 {

@@ -6,8 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* --- tensors as packed arrays, the last dimension fastest -----------------------------------------------------------
- */
+/* --- tensors as packed arrays, the last dimension fastest --------------------------------------------------------- */
 
 /* Calls `move` for each element with its offset in the tensor's memory, in the order of the packed array. */
 static void for_each(
@@ -39,8 +38,7 @@ static void store(enum simcuda_type type, char *memory, double *value)
     sim_store_doubles(type, value, memory, 1);
 }
 
-/* --- convolution ----------------------------------------------------------------------------------------------------
- */
+/* --- convolution -------------------------------------------------------------------------------------------------- */
 
 /* Three spatial dimensions, the first ones of size 1 where there are fewer. */
 struct volume {
@@ -111,8 +109,7 @@ static void convolve(const struct dnn_operation *operation, const struct dnn_ten
         }
 }
 
-/* --- matrix products and element-wise operations --------------------------------------------------------------------
- */
+/* --- matrix products and element-wise operations ------------------------------------------------------------------ */
 
 /* Where element `index` of a packed array of `to` is found in a packed array of `from`, whose first `count` dimensions
  * are as those of `to`, or 1. */
@@ -257,8 +254,7 @@ static void apply(const struct dnn_operation *operation, const struct dnn_tensor
     }
 }
 
-/* --- the whole ------------------------------------------------------------------------------------------------------
- */
+/* --- the whole ---------------------------------------------------------------------------------------------------- */
 
 bool dnn_program_compute(const void *arguments, void *const *buffers)
 {

@@ -80,8 +80,7 @@ uint64_t chance(void);
 uint64_t below(uint64_t limit);
 bool one_in(unsigned n);
 
-/* --- Arguments (arguments.c) ---------------------------------------------------------------------------------------
- */
+/* --- Arguments (arguments.c) -------------------------------------------------------------------------------------- */
 #define OUT(pointer) (one_in(40) ? NULL : (pointer))
 uintptr_t any(enum kind kind); /* a live one; sometimes a stale one, one of another kind, null or garbage */
 #define ANY(type, kind) ((type)any(kind))
@@ -100,8 +99,7 @@ CUdeviceptr any_device_memory(CUstream stream, size_t *bytes); /* never pageable
 char *host_bytes(size_t *bytes);                               /* the program's own: pageable or registered */
 CUfunction any_function(void);
 
-/* --- The world (world.c) -------------------------------------------------------------------------------------------
- */
+/* --- The world (world.c) ------------------------------------------------------------------------------------------ */
 struct world {
     bool careful;
     bool sticky; /* an error that stays was returned */
@@ -144,8 +142,7 @@ void end_captures(void);
 void world_begin(void);
 void world_end(void);
 
-/* --- Shadowed buffers (shadow.c) ------------------------------------------------------------------------------------
- */
+/* --- Shadowed buffers (shadow.c) ---------------------------------------------------------------------------------- */
 bool shadow_overlaps(CUdeviceptr address, size_t bytes);
 void shadow_context_died(CUcontext context);
 void shadow_begin(void);

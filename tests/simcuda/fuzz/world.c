@@ -210,8 +210,7 @@ void world_begin(void)
     cuCtxSetCurrent(world.primary[0]);
 }
 
-/* --- Giving all back ------------------------------------------------------------------------------------------------
- */
+/* --- Giving all back ---------------------------------------------------------------------------------------------- */
 
 static CUresult end_allocation(struct object *object)
 {

@@ -222,8 +222,7 @@ void sim_compute_flash_combine(struct sim_call *call)
     }
 }
 
-/* --- memory-efficient attention ------------------------------------------------------------------------------------
- */
+/* --- memory-efficient attention ----------------------------------------------------------------------------------- */
 
 struct efficient {
     CUdeviceptr q, k, v, bias, ragged_queries, ragged_keys, key_lengths;

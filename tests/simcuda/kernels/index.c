@@ -32,8 +32,7 @@ static bool add_dimension(struct sim_shape *shape, uint64_t size, uint64_t strid
     return true;
 }
 
-/* --- index and index_put --------------------------------------------------------------------------------------------
- */
+/* --- index and index_put ------------------------------------------------------------------------------------------ */
 
 /* What gpu_index_kernel's lambda captured. */
 struct captured_index {
@@ -95,8 +94,7 @@ void sim_compute_index_put(struct sim_call *call)
     compute_index(call, true);
 }
 
-/* --- gather and scatter ---------------------------------------------------------------------------------------------
- */
+/* --- gather and scatter ------------------------------------------------------------------------------------------- */
 
 /* What _cuda_scatter_gather_internal_kernel's lambda captured. */
 struct captured_gather {
@@ -190,8 +188,7 @@ void sim_compute_scatter_fill(struct sim_call *call)
             captured->value, bytes);
 }
 
-/* --- rows ------------------------------------------------------------------------------------------------------------
- */
+/* --- rows --------------------------------------------------------------------------------------------------------- */
 
 /* vectorized_gather_kernel(out, in, indices, count, row bytes, rows, in's step, out's step, negative ones allowed) */
 void sim_compute_gather_rows(struct sim_call *call)

@@ -240,8 +240,7 @@ void sim_compute_rms_norm_forward(struct sim_call *call)
     compute_layer_forward(call, true);
 }
 
-/* --- element-wise ends of group norm -------------------------------------------------------------------------------
- */
+/* --- element-wise ends of group norm ------------------------------------------------------------------------------ */
 
 #define DEFINE_ENDS(TYPE, SUFFIX)                                                                                      \
     SIM_WIDE void sim_group_apply_##SUFFIX(                                                                            \

@@ -118,8 +118,7 @@ SIM_WIDE void sim_row_scale(float *row, size_t count, float factor)
         row[i] *= factor;
 }
 
-/* --- products ------------------------------------------------------------------------------------------------------
- */
+/* --- products ----------------------------------------------------------------------------------------------------- */
 
 static void tile_plain(
     size_t depth, const float *a, size_t a_step, const float *b, size_t b_step, float *out, size_t out_step)

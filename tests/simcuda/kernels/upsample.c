@@ -6,8 +6,7 @@
 
 #include <string.h>
 
-/* --- nearest --------------------------------------------------------------------------------------------------------
- */
+/* --- nearest ------------------------------------------------------------------------------------------------------ */
 
 struct nearest {
     size_t inner;          /* bytes of what is copied for a pixel: an element, or all its channels */
@@ -135,8 +134,7 @@ void sim_compute_nearest3d_exact(struct sim_call *call)
     compute_nearest_of(call, 3, true);
 }
 
-/* --- weighted means --------------------------------------------------------------------------------------------------
- */
+/* --- weighted means ----------------------------------------------------------------------------------------------- */
 
 /* PackedTensorAccessor64<T, 4>: pointer, sizes, strides in elements; sample, channel, height, width. */
 struct accessor {

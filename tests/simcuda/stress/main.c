@@ -23,8 +23,7 @@ static unsigned thread_count = 6, rounds = 60;
 static int device_count;
 static CUcontext contexts[16];
 
-/* --- Failing --------------------------------------------------------------------------------------------------------
- */
+/* --- Failing ------------------------------------------------------------------------------------------------------ */
 
 static atomic_uint failures;
 
@@ -58,8 +57,7 @@ static bool holds(const unsigned char *bytes, unsigned char value, size_t count)
     return true;
 }
 
-/* --- Work: each function is one thread's share, and runs in several threads at once ---------------------------------
- */
+/* --- Work: each function is one thread's share, and runs in several threads at once ------------------------------- */
 
 /* Stream-ordered memory goes round: filled, copied, read back, freed, all in one stream. */
 static void use_pools(unsigned thread)
@@ -245,8 +243,7 @@ static const struct {
     {"questions and graphs in between", ask}};
 #define WORKS (sizeof works / sizeof *works)
 
-/* --- Threads -------------------------------------------------------------------------------------------------------
- */
+/* --- Threads ------------------------------------------------------------------------------------------------------ */
 
 struct task {
     unsigned number;

@@ -1,5 +1,5 @@
-/* places.c: loads a model's tensors as a program does and prints where they are, by the account of the simulated machine:
- * "cuda:0 BYTES", "cuda:1 BYTES", "host BYTES", then "devices N", how many GPUs it sees.
+/* places.c: loads a model's tensors as a program does and prints where they are, by the account of the simulated
+ * machine: "cuda:0 BYTES", "cuda:1 BYTES", "host BYTES", then "devices N", how many GPUs it sees.
  *
  *     places MODEL TENSOR_BYTES COUNT          MODEL: a file with COUNT tensors of TENSOR_BYTES each
  *

@@ -1,0 +1,58 @@
+/* devices.h: which devices the program sees, and how devices are numbered.
+ *
+ * VRAMSPAN_DEVICES and VRAMSPAN_DONORS set the program's devices apart from those that lend; of the three numberings
+ * tells policy/visible_devices.h. It is done with CUDA_VISIBLE_DEVICES, at three moments:
+ *
+ *     at start       the constructor narrows it to the program's devices, before an interpreter takes its snapshot
+ *     at cuInit      it is widened by the donors, behind the program's devices, around the library's own call of the
+ *                    real cuInit, and set back at once: the driver shows both, and the program's cuda:0 is its 0
+ *     in a child     it is found narrowed; numbers go on referring to the user's own value, which is kept beside it
+ *
+ * Where no hidden donor is to be reached it stays narrowed, and nothing is hooked.
+ *
+ * A program that sets the variable itself (ComfyUI's --cuda-device), or sets another one for a child, is followed: it
+ * sees what it has named, and the donors lend. A donor among those is a contradiction, and stops it.
+ *
+ * Not met: a first call of the program that is not in hooks.def, such as one through ctypes or of a runtime that is
+ * linked statically. CUDA then starts with the variable narrowed: the program sees what it should, and the donors are
+ * missing, which is said.
+ */
+#ifndef VS_DEVICES_H
+#define VS_DEVICES_H
+
+#include <cuda.h>
+#include <stdbool.h>
+
+#include "../policy/device_name.h"
+
+struct vs_settings;
+
+/* From here on these settings hold, which live as long as the process. Nothing is asked or changed yet. */
+void vs_devices_follow(const struct vs_settings *settings);
+/* In a forked child: no devices are set apart, and no lock is taken any more. */
+void vs_devices_forget(void);
+
+/* Before a call of the program that may start CUDA: starts it, where devices are to be hidden among those that the
+ * driver shows. Says what cannot be (vs_give_up). Any thread; cheap from the second time on. */
+void vs_devices_start(void);
+/* The first cuInit of the library's own, with the variable widened where that is wanted. Any thread. */
+CUresult vs_devices_init(CUresult (*init)(unsigned flags));
+
+/* The driver shows devices that the program is not to see. Settled by vs_devices_start, for good. */
+bool vs_devices_hiding(void);
+/* Whether it does not see this ordinal of the driver's. Lock-free. */
+bool vs_devices_hides(int ordinal);
+/* How many it sees of those that the driver shows. */
+int vs_devices_seen(int driver_count);
+
+/* The number of no device. */
+enum { VS_DEVICES_NONE = VS_DEVICE_ORDINAL_MAX };
+
+/* The driver's ordinal of the user's cuda:`number`; VS_DEVICES_NONE where the driver does not show it. */
+int vs_devices_ordinal(unsigned number);
+/* The user's name for a driver's ordinal, VS_DEVICES_NONE where the user's list does not hold it. */
+struct vs_device_id vs_devices_id(int ordinal);
+/* The device that the program calls cuda:0, as the user numbers it. */
+struct vs_device_id vs_devices_first(void);
+
+#endif

@@ -1,0 +1,164 @@
+/* load_plan.c: the plan of one part of a load, for the machine as it is now. See load.h. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "activate.h"
+#include "load.h"
+#include "locks.h"
+#include "log.h"
+
+#define MOST_TOLD 64
+
+/* --- What is said, once ------------------------------------------------------------------------------------------- */
+
+pthread_mutex_t vs_told_lock = PTHREAD_MUTEX_INITIALIZER;
+static char *told[MOST_TOLD];
+static size_t told_count;
+
+/* Whether these words were said before in this process. When there is no room to remember more, all counts as new. */
+static bool was_told(const char *message)
+{
+    bool found = false;
+    pthread_mutex_lock(&vs_told_lock);
+    for (size_t i = 0; i < told_count && !found; i++)
+        found = strcmp(told[i], message) == 0;
+    if (!found && told_count < MOST_TOLD && (told[told_count] = strdup(message)))
+        told_count++;
+    pthread_mutex_unlock(&vs_told_lock);
+    return found;
+}
+
+/* Every load of a model is planned, and would warn anew. */
+static void say(const struct vs_diags *diags)
+{
+    struct vs_text text = {0};
+    for (size_t i = 0; i < diags->count; i++)
+        if (diags->items[i].severity == VS_ERROR || !was_told(diags->items[i].message))
+            vs_diag_render(&diags->items[i], &text);
+    if (text.data)
+        vs_log_text(diags->error_count ? VS_LOG_ERROR : VS_LOG_WARN, text.data);
+    vs_text_free(&text);
+}
+
+/* --- Devices that lie idle ---------------------------------------------------------------------------------------- */
+
+static bool names(const struct vs_policy_section *section, struct vs_device_id id)
+{
+    if (section->sharing == VS_SHARING_ON && !section->on.is_compute && vs_device_equal(section->on.device, id))
+        return true;
+    for (size_t i = 0; section->sharing == VS_SHARING_DISTORCH && i < section->distorch.count; i++)
+        if (vs_device_equal(section->distorch.shares[i].device, id))
+            return true;
+    for (size_t i = 0; i < section->rule_count; i++)
+        if (!section->rules[i].on_compute && vs_device_equal(section->rules[i].device, id))
+            return true;
+    return false;
+}
+
+static bool is_idle(
+    const struct vs_policy *policy, const struct vs_plan_machine_device *device, const struct vs_load_part *part)
+{
+    if (device->id.family != VS_DEVICE_CUDA || device->unmappable ||
+        vs_device_equal(device->id, part->wish.wish.compute))
+        return false;
+    for (size_t i = 0; i < policy->section_count; i++)
+        if (names(&policy->sections[i], device->id))
+            return false;
+    return true;
+}
+
+/* Virtual VRAM goes to `cpu` where nobody names donors. Who has a second GPU may not know that it can lend. */
+static void tell_idle(
+    const struct vs_policy *policy, const struct vs_load_part *part, const struct vs_real_machine *machine)
+{
+    if (policy->has_donors || part->named.section->sharing != VS_SHARING_VIRTUAL_VRAM)
+        return;
+    for (size_t i = 0; i < machine->count; i++) {
+        struct vs_device_name name = vs_device_format(machine->devices[i].id);
+        char message[160];
+        if (!is_idle(policy, &machine->devices[i], part))
+            continue;
+        snprintf(message, sizeof message,
+            "%s could lend its memory: to let it, write `donors: [%s, cpu]` into the policy, or set "
+            "VRAMSPAN_DONORS=%s,cpu",
+            name.text, name.text, name.text);
+        if (!was_told(message))
+            vs_log(VS_LOG_INFO, "policy", "%s", message);
+        return;
+    }
+}
+
+/* --- Planning ----------------------------------------------------------------------------------------------------- */
+
+static void tell_plan(const struct vs_load *load, const struct vs_load_part *part, const struct vs_plan *plan)
+{
+    const char *path = load->file->path;
+    struct vs_text text = {0};
+    if (plan->unfit_bytes) {
+        vs_text_printf(&text, "%s: %.0f MB of it have no room on the devices that are to hold them", path,
+            (double)plan->unfit_bytes / (1 << 20));
+        if (text.data && !was_told(text.data))
+            vs_log(VS_LOG_WARN, "placement", "%s", text.data);
+        vs_text_free(&text);
+    }
+    vs_log(VS_LOG_DEBUG, "placement", "%s: %s is planned%s%s%s", path, vs_part_name(part->named.part),
+        plan->model ? " as " : "", plan->model ? plan->model : "",
+        plan->approximate ? ", approximately: the order of its modules is not known" : "");
+}
+
+/* Of what may change while the plan is made. */
+struct snapshot {
+    unsigned edition;
+    struct vs_failed_device failed[VS_PLAN_DEVICES_MAX];
+    size_t failed_count;
+};
+
+static void take_snapshot(const struct vs_load_part *part, struct snapshot *snapshot)
+{
+    pthread_mutex_lock(&vs_placement_lock);
+    snapshot->edition = part->edition;
+    snapshot->failed_count = part->failed_count;
+    memcpy(snapshot->failed, part->failed, part->failed_count * sizeof *part->failed);
+    pthread_mutex_unlock(&vs_placement_lock);
+}
+
+static int make_plan(const struct vs_load_part *part, const struct snapshot *snapshot, const struct vs_policy *policy,
+    const struct vs_compute *compute, struct vs_plan *plan, struct vs_diags *diags)
+{
+    struct vs_real_machine machine;
+    vs_real_machine_describe(compute, &machine);
+    for (size_t i = 0; i < snapshot->failed_count; i++)
+        vs_real_machine_exclude(&machine, snapshot->failed[i].id, snapshot->failed[i].why);
+    const struct vs_plan_machine given = {machine.devices, machine.count};
+    int result = vs_plan(part->tensors, part->named.tensors->count, &part->wish.wish, &given, plan, diags);
+    if (result == 0)
+        tell_idle(policy, part, &machine);
+    return result;
+}
+
+bool vs_load_plan(struct vs_load *load, struct vs_load_part *part, const struct vs_compute *compute)
+{
+    const struct vs_policy *policy = vs_policy_in_force();
+    struct vs_diags diags = {0};
+    struct snapshot snapshot;
+    struct vs_plan plan;
+    if (!policy)
+        return false;
+    take_snapshot(part, &snapshot);
+    int result = make_plan(part, &snapshot, policy, compute, &plan, &diags);
+    say(&diags);
+    vs_diags_free(&diags);
+    if (result != 0) {
+        vs_give_up("%s, line %zu: this cannot be had on this machine, for the reason above", part->named.section->file,
+            part->named.section->line);
+        return false;
+    }
+    tell_plan(load, part, &plan);
+    pthread_mutex_lock(&vs_placement_lock);
+    if (!part->planned && part->edition == snapshot.edition) /* else another thread was faster, or knows more */
+        vs_load_install(load, part, &plan);
+    pthread_mutex_unlock(&vs_placement_lock);
+    vs_plan_free(&plan);
+    return true;
+}
