@@ -53,7 +53,7 @@ def plan(arguments, environment=None):
 
 def excerpt(output):
     lines = output.splitlines()
-    first = next(i for i, line in enumerate(lines) if re.match(r"Device +Tensors ", line))
+    first = next(i for i, line in enumerate(lines) if re.match(r"Device +(?:Tensors|Layers) ", line))
     last = next((i for i, line in enumerate(lines) if line.startswith("Assumed")), len(lines))
     return lines[first:last]
 
