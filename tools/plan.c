@@ -105,8 +105,9 @@ static void read_values(const struct arguments *arguments, struct vs_plan_reques
         vs_machine_option("--machine", request->machine_text, &request->machine, diags);
     if (word_of(arguments, KEY_MODULES))
         request->has_modules = !vs_module_table_load(word_of(arguments, KEY_MODULES), &request->modules, diags);
-    if (word_of(arguments, KEY_LEARNED))
-        vs_learned_order_load(word_of(arguments, KEY_LEARNED), &request->learned, diags);
+    request->learned_path = word_of(arguments, KEY_LEARNED);
+    if (request->learned_path)
+        vs_learned_order_load(request->learned_path, &request->learned, diags);
 }
 
 /* The part that is asked for; VS_PART_COUNT where none is. */

@@ -175,6 +175,39 @@ void vs_plan_report_name_dtype(const struct vs_plan_report *report, struct vs_te
     }
 }
 
+/* --- A learned order ---------------------------------------------------------------------------------------------- */
+
+static int by_text(const void *left, const void *right)
+{
+    return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+/* Counts the tensors that the order names; an order of another model is worth a word. */
+static int count_learned(struct vs_plan_report *report, struct vs_diags *diags)
+{
+    const struct vs_learned_order *order = &report->request->learned;
+    const struct vs_source source = {.name = report->request->learned_path};
+    if (!source.name)
+        return 0;
+    const char **sorted = calloc(order->count + 1, sizeof *sorted);
+    if (!sorted) {
+        vs_diag_out_of_memory(diags);
+        return -1;
+    }
+    memcpy(sorted, order->names, order->count * sizeof *sorted);
+    qsort(sorted, order->count, sizeof *sorted, by_text);
+    for (size_t i = 0; i < report->tensor_count; i++)
+        report->learned_count +=
+            bsearch(&report->tensors[i].name, sorted, order->count, sizeof *sorted, by_text) != NULL;
+    free(sorted);
+    if (!report->learned_count) {
+        vs_diag_add(diags, VS_WARNING, vs_place_of_file(&source), "it names no tensor of %s: the order is not used",
+            vs_quote_string(vs_plan_model_name(report->request, report->model)).text);
+        vs_diag_hint(diags, "write the names as they are in the file, one a line");
+    }
+    return 0;
+}
+
 /* --- Together ----------------------------------------------------------------------------------------------------- */
 
 static int make_plan(struct vs_plan_report *report, struct vs_diags *diags)
@@ -218,7 +251,7 @@ int vs_plan_report_make(const struct vs_plan_request *request, const struct vs_p
     report->table = report->wish.wish.modules ? report->wish.wish.modules
                     : report->plan.model      ? &report->plan.table
                                               : NULL;
-    if (sum_up_types(report, diags))
+    if (sum_up_types(report, diags) || count_learned(report, diags))
         goto fail;
     report->has_idle_device = request->machine_text && section->sharing == VS_SHARING_VIRTUAL_VRAM &&
                               vs_machine_idle_device(&request->settings, &request->machine, &report->idle_device);

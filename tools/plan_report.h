@@ -17,6 +17,7 @@ struct vs_plan_request {
     struct vs_machine machine;
     bool has_modules; /* --modules */
     struct vs_module_table modules;
+    const char *learned_path; /* --learned; NULL: not given */
     struct vs_learned_order learned;
     const struct vs_load_dtype *dtype; /* --dtype; NULL: the section's, else the file's */
     const char *name;                  /* --as: the file's name for `match`, or NULL */
@@ -47,6 +48,7 @@ struct vs_plan_report {
     struct vs_plan_layer_type *layer_types; /* by bytes, the most first */
     size_t layer_type_count;
     struct vs_forecast forecast;
+    size_t learned_count; /* tensors whose turn is learned */
     bool has_idle_device; /* a GPU that could lend, and was not asked to */
     struct vs_device_id idle_device;
 };

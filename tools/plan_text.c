@@ -47,7 +47,7 @@ const char *vs_plan_reason_word(const struct vs_plan_place *place)
 
 const char *vs_plan_execution_source(const struct vs_plan_report *report)
 {
-    if (report->request->learned.count)
+    if (report->learned_count)
         return "learned";
     return report->table ? "table" : "names";
 }
@@ -92,8 +92,9 @@ static void say_where_from(struct vs_paper *paper, const struct vs_plan_report *
         vs_paper_write(paper, 2,
             "Machine: not described; every device is taken to have room for its share (`--machine 2x24gb` says what "
             "there is)");
-    if (request->learned.count)
-        vs_paper_write(paper, 2, "Order of execution: as learned, %zu names", request->learned.count);
+    if (report->learned_count)
+        vs_paper_write(paper, 2, "Order of execution: as learned, for %zu of %zu tensors", report->learned_count,
+            report->tensor_count);
     else if (report->table)
         vs_paper_write(
             paper, 2, "Order of execution: of the module table %s", vs_quote_string(report->table->model).text);

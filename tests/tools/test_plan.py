@@ -171,9 +171,20 @@ class Plan(ToolTest):
         for option in ("--learned", "--execution-order"):
             run = self.plan("--virtual-vram", "50%", "--tensors", option, "order.txt", "m.safetensors", cwd=self.folder)
             self.assertEqual(re.findall(r"blocks\.(\d)\.weight$", run.stdout, re.M), ["3", "1", "0", "2"])
-            self.assertIn("Order of execution: as learned, 4 names\n", run.stdout)
+            self.assertIn("Order of execution: as learned, for 4 of 4 tensors\n", run.stdout)
         run = self.plan("--virtual-vram", "50%", "--tensors", "m.safetensors", cwd=self.folder)
         self.assertEqual(re.findall(r"blocks\.(\d)\.weight$", run.stdout, re.M), ["0", "1", "2", "3"])
+
+    def test_an_order_of_another_model_is_told_and_one_of_a_part_counted(self):
+        self.write("order.txt", "blocks.0.weight\nblocks.1.weight\n")
+        run = self.plan("--virtual-vram", "8gb", "--learned", self.folder / "order.txt", TABLE)
+        self.assertEqual((run.returncode, run.stderr), (0, f"{self.folder}/order.txt: warning: it names no tensor of "
+                         "flux_dev.json: the order is not used\n  hint: write the names as they are in the file, one a "
+                         "line\n"))
+        self.assertIn("\nOrder of execution: of the module table flux_dev\n", run.stdout)
+        self.write("order.txt", "img_in.weight\ntxt_in.weight\nelsewhere.weight\nimg_in.weight\n")
+        run = self.plan("--virtual-vram", "8gb", "--learned", self.folder / "order.txt", TABLE)
+        self.assertIn("\nOrder of execution: as learned, for 2 of 780 tensors\n", run.stdout)
 
     def test_every_mistake_of_the_command_line_is_told_at_once(self):
         run = self.plan("--virtual-vram", "8gbb", "--dtype", "bf61", "--card", "25gb", "--link", "pcie4x16",
