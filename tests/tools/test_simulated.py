@@ -70,9 +70,11 @@ class Simulated(ToolTest):
         self.assertEqual(self.places("--simulate", "./my machine.yaml", "--distorch", "cuda:0,1gb;cpu,*")["devices"], 4)
 
     def test_a_machine_that_is_none_starts_nothing(self):
-        run = self.run_places("--simulate", "2x24gbit", "--distorch", QUOTAS)
-        self.assertEqual((run.returncode, run.stdout), (1, ""))
-        self.assertTrue(run.stderr.startswith("--simulate:1:1: error: `2x24gbit` is neither a short form"), run.stderr)
+        for option in ("--on-error=stop", "--on-error=passthrough"):
+            run = self.run_places("--simulate", "2x24gbit", "--distorch", QUOTAS, option)
+            self.assertEqual((run.returncode, run.stdout), (1, ""))
+            self.assertTrue(run.stderr.startswith("--simulate:1:1: error: `2x24gbit` is neither a short form"), run.stderr)
+            self.assertNotIn("passthrough", run.stderr)
 
     def test_what_cannot_be_honoured_on_the_machine_starts_nothing(self):
         run = self.run_places("--simulate", "24gb", "--policy", self.policy.name)
