@@ -79,13 +79,13 @@ static error_t read_option(int key, char *argument, struct argp_state *state)
     return 0;
 }
 
-/* What was printed may not have arrived: on a full disk, say. */
+/* What was printed may not have arrived, on a full disk, say: then nothing is right, whatever the command thinks. */
 static int finish(int status)
 {
-    if (fflush(stdout) == 0 && !ferror(stdout))
+    if (status != VS_EXIT_OK || (fflush(stdout) == 0 && !ferror(stdout)))
         return status;
     fprintf(stderr, "vramspan: cannot write to standard output: %m\n");
-    return status ? status : VS_EXIT_ERRORS;
+    return VS_EXIT_ERRORS;
 }
 
 int main(int argc, char **argv)
