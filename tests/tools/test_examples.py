@@ -8,13 +8,12 @@ devices on, up to what is assumed:
     #     Device                  Tensors  Memory (MB)  % Total
     ...
 
-Where the planner has changed on purpose, `python3 tests/tools/test_examples.py --write` brings the comments up to date.
+UPDATE_STORED=1 brings the comments up to date, to be read before they are kept.
 """
+import os
 import re
 import shlex
 import subprocess
-import sys
-import unittest
 
 from tool import ROOT, VRAMSPAN, ToolTest
 
@@ -45,7 +44,7 @@ def split(block):
     return shlex.split(command)[2:], rest
 
 
-def plan(arguments, environment=None):
+def plan(arguments, environment):
     return subprocess.run(
         [VRAMSPAN, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
     )
@@ -59,10 +58,18 @@ def excerpt(output):
 
 
 class Examples(ToolTest):
+    def renewed(self, block):
+        arguments, _ = split(block.group())
+        command = re.match(r"(?:.*\\\n)*.*\n", block.group()).group()
+        told = excerpt(plan(arguments, self.environment).stdout)
+        return command + "".join(f"{INDENT}{line}".rstrip() + "\n" for line in told)
+
     def test_each_has_the_plan_that_its_model_gets(self):
         self.assertEqual({path.stem for path in EXAMPLES}, set(WANTED))
         for path in EXAMPLES:
             with self.subTest(example=path.name):
+                if os.environ.get("UPDATE_STORED"):
+                    path.write_text(BLOCK.sub(self.renewed, path.read_text(encoding="utf-8")), encoding="utf-8")
                 blocks = BLOCK.findall(path.read_text(encoding="utf-8"))
                 self.assertGreaterEqual(len(blocks), 1)
                 for block in blocks:
@@ -76,22 +83,3 @@ class Examples(ToolTest):
                 self.assertEqual(arguments[-1], f"examples/models/{model}.json")
                 holding = {line.split()[0] for line in told[: told.index("")] if re.search(r" [1-9][0-9.]* ", line)}
                 self.assertEqual(holding & {"cuda:0", "cuda:1", "cpu"}, devices)
-
-
-def write():
-    for path in EXAMPLES:
-        text = path.read_text(encoding="utf-8")
-
-        def renewed(match):
-            arguments, _ = split(match.group())
-            command = re.match(r"(?:.*\\\n)*.*\n", match.group()).group()
-            return command + "".join(f"{INDENT}{line}".rstrip() + "\n" for line in excerpt(plan(arguments).stdout))
-
-        path.write_text(BLOCK.sub(renewed, text), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    if sys.argv[1:] == ["--write"]:
-        write()
-    else:
-        unittest.main()
