@@ -66,13 +66,17 @@ static void check_donor(const struct check *check, const struct vs_donor *donor)
 
 static void check_reserve(const struct check *check)
 {
-    uint64_t bytes = memory_of(check, check->compute), reserve_bytes = check->policy->compute_reserve_bytes;
-    if (!bytes || reserve_bytes < bytes)
+    const struct vs_policy *policy = check->policy;
+    uint64_t bytes = memory_of(check, check->compute);
+    bool is_said = policy->has_compute_reserve; /* else it is what is kept where nothing is said */
+    if (!bytes || policy->compute_reserve_bytes < bytes)
         return;
-    vs_diag_add(check->diags, VS_ERROR, vs_place_of_file(&check->source),
-        "`compute-reserve` of %s leaves nothing of `%s`, which has %s, to weights",
-        size_text((double)reserve_bytes).text, vs_device_format(check->compute).text, size_text((double)bytes).text);
-    vs_diag_hint(check->diags, "1.5gb is enough for most models");
+    vs_diag_add(check->diags, is_said ? VS_ERROR : VS_WARNING, vs_place_of_file(&check->source),
+        "%s of %s leaves nothing of `%s`, which has %s, to weights",
+        is_said ? "`compute-reserve`" : "the usual `compute-reserve`",
+        size_text((double)policy->compute_reserve_bytes).text, vs_device_format(check->compute).text,
+        size_text((double)bytes).text);
+    vs_diag_hint(check->diags, is_said ? "1.5gb is enough for most models" : "say how much is to stay free there");
 }
 
 /* How large a model has to be for every share of the section to count. */

@@ -79,6 +79,15 @@ static error_t read_option(int key, char *argument, struct argp_state *state)
     return 0;
 }
 
+/* What was printed may not have arrived, on a full disk, say: then nothing is right, whatever the command thinks. */
+static int finish(int status)
+{
+    if (status != VS_EXIT_OK || (fflush(stdout) == 0 && !ferror(stdout)))
+        return status;
+    fprintf(stderr, "vramspan: cannot write to standard output: %m\n");
+    return VS_EXIT_ERRORS;
+}
+
 int main(int argc, char **argv)
 {
     static const struct argp argp = {
@@ -92,7 +101,7 @@ int main(int argc, char **argv)
     argv[0] = name;
     vs_command_parse(&argp, argc, argv, ARGP_IN_ORDER, &chosen);
     if (strcmp(chosen.argv[0], "help") != 0)
-        return run_command(chosen.argv[0], chosen.argc, chosen.argv);
+        return finish(run_command(chosen.argv[0], chosen.argc, chosen.argv));
     if (chosen.argc > 1)
         return help(chosen.argc, chosen.argv);
     char option[] = "--help", *instead[] = {name, option, NULL};

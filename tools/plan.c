@@ -189,23 +189,15 @@ static void refuse_model(const struct vs_plan_request *request, const struct vs_
 static int plan_model(const struct vs_plan_request *request, const char *path, enum vs_part asked,
     struct output *output, struct vs_diags *diags)
 {
+    struct vs_named_part named[VS_PART_COUNT];
     struct vs_plan_model model;
-    bool is_planned = false;
     int status = VS_EXIT_OK;
     if (vs_plan_model_load(path, &model, diags))
         return VS_EXIT_ERRORS;
-    for (int part = VS_PART_ANY; part < VS_PART_COUNT; part++) {
-        bool is_meant = asked == VS_PART_COUNT ? part != VS_PART_ANY || vs_plan_model_main_part(&model) == VS_PART_ANY
-                                               : part == (int)asked;
-        if (!is_meant || !model.model.parts[part].count)
-            continue;
-        const struct vs_policy_section *section =
-            vs_plan_section_for(request, &model, (enum vs_part)part, asked != VS_PART_COUNT);
+    size_t count = vs_plan_named_parts(request, &model, asked, named);
+    for (size_t i = 0; i < count; i++) {
         struct vs_plan_report report;
-        if (!section)
-            continue;
-        is_planned = true;
-        if (vs_plan_report_make(request, &model, (enum vs_part)part, section, &report, diags)) {
+        if (vs_plan_report_make(request, &model, &named[i], &report, diags)) {
             status = VS_EXIT_ERRORS;
             continue;
         }
@@ -214,10 +206,10 @@ static int plan_model(const struct vs_plan_request *request, const char *path, e
             status = VS_EXIT_ERRORS;
         vs_plan_report_free(&report);
     }
-    if (!is_planned)
+    if (!count)
         refuse_model(request, &model, asked, diags);
     vs_plan_model_free(&model);
-    return is_planned ? status : VS_EXIT_ERRORS;
+    return count ? status : VS_EXIT_ERRORS;
 }
 
 /* Returns 0, or -1 where what there is to say could not be written. */

@@ -89,9 +89,9 @@ static json_t *policy_of(const struct vs_plan_report *report)
         [VS_SHARING_ON] = "on"};
     static const char *const orders[] = {
         [VS_ORDER_SPREAD] = "spread", [VS_ORDER_DISTORCH] = "distorch", [VS_ORDER_LISTED] = "listed"};
-    return json_pack("{s:o, s:o, s:s, s:s}", "source", text_of(report->section->file), "line",
+    return json_pack("{s:o, s:o, s:s, s:s}", "source", text_of(report->section.file), "line",
         report->wish.wish.line ? json_integer((json_int_t)report->wish.wish.line) : json_null(), "sharing",
-        sharings[report->section->sharing], "order", orders[report->plan.order]);
+        sharings[report->section.sharing], "order", orders[report->plan.order]);
 }
 
 static json_t *devices_of(const struct vs_plan_report *report)

@@ -107,15 +107,6 @@ void vs_plan_model_free(struct vs_plan_model *model)
     vs_module_table_free(&model->table);
 }
 
-enum vs_part vs_plan_model_main_part(const struct vs_plan_model *model)
-{
-    const struct vs_model *file = &model->model;
-    for (size_t i = 1; i < file->tensor_count; i++)
-        if (file->tensors[i]->part != file->tensors[0]->part)
-            return VS_PART_ANY;
-    return file->tensor_count ? (enum vs_part)file->tensors[0]->part : VS_PART_ANY;
-}
-
 void vs_plan_model_name_parts(const struct vs_plan_model *model, struct vs_text *text)
 {
     bool first = true;

@@ -21,10 +21,6 @@ struct vs_plan_model {
 int vs_plan_model_load(const char *path, struct vs_plan_model *model, struct vs_diags *diags);
 void vs_plan_model_free(struct vs_plan_model *model);
 
-/* The part that counts where nobody asks for one: of a checkpoint the diffusion model; VS_PART_ANY where the file holds
- * several parts and none of them is one. */
-enum vs_part vs_plan_model_main_part(const struct vs_plan_model *model);
-
 /* The parts that the file holds, as "diffusion, vae". */
 void vs_plan_model_name_parts(const struct vs_plan_model *model, struct vs_text *text);
 

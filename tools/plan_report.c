@@ -15,13 +15,16 @@ const char *vs_plan_model_name(const struct vs_plan_request *request, const stru
     return slash ? slash + 1 : name;
 }
 
-const struct vs_policy_section *vs_plan_section_for(
-    const struct vs_plan_request *request, const struct vs_plan_model *model, enum vs_part part, bool is_asked)
+size_t vs_plan_named_parts(const struct vs_plan_request *request, const struct vs_plan_model *model, enum vs_part asked,
+    struct vs_named_part named[VS_PART_COUNT])
 {
-    const struct vs_policy_section *section =
-        vs_policy_match(&request->settings.policy, vs_plan_model_name(request, model), part);
-    bool is_main = part == vs_plan_model_main_part(model);
-    return section && section->part == VS_PART_ANY && !is_main && !is_asked ? NULL : section;
+    const struct vs_policy *policy = &request->settings.policy;
+    const char *name = vs_plan_model_name(request, model);
+    if (asked == VS_PART_COUNT)
+        return vs_named_parts(policy, name, &model->model, named);
+    const struct vs_policy_section *section = vs_policy_match(policy, name, asked);
+    named[0] = (struct vs_named_part){asked, section, &model->model.parts[asked]};
+    return section && named[0].tensors->count;
 }
 
 bool vs_plan_section_is_of_file(const struct vs_policy_section *section)
@@ -43,40 +46,6 @@ static struct vs_plan_machine any_machine(struct vs_plan_machine_device devices[
     for (unsigned i = 0; i <= VS_DEVICE_ORDINAL_MAX; i++)
         devices[i] = (struct vs_plan_machine_device){.id = {VS_DEVICE_CUDA, i}};
     return (struct vs_plan_machine){devices, VS_DEVICE_ORDINAL_MAX + 1};
-}
-
-/* --- Tensors ------------------------------------------------------------------------------------------------------ */
-
-static int take_tensors(struct vs_plan_report *report, struct vs_diags *diags)
-{
-    const struct vs_model *file = &report->model->model;
-    bool is_main = report->part == vs_plan_model_main_part(report->model);
-    const struct vs_tensors *part = &file->parts[report->part];
-    const struct vs_tensor **items = is_main ? file->tensors : part->items;
-    uint64_t sum = 0;
-    report->files = items;
-    report->tensor_count = is_main ? file->tensor_count : part->count;
-    report->tensors = calloc(report->tensor_count + 1, sizeof *report->tensors);
-    if (!report->tensors) {
-        vs_diag_out_of_memory(diags);
-        return -1;
-    }
-    for (size_t i = 0; i < report->tensor_count; i++) {
-        uint64_t bytes = vs_load_bytes(items[i], report->dtype);
-        report->tensors[i] = (struct vs_plan_tensor){items[i]->name, items[i]->shape, items[i]->rank, bytes};
-        if (__builtin_add_overflow(sum, bytes, &sum) || sum > INT64_MAX)
-            return vs_refuse(diags, report->model->path, "check the shapes of the tensors",
-                "no memory is as large as this model would be in the format that it is to be loaded in");
-    }
-    return 0;
-}
-
-static uint64_t part_bytes(const struct vs_plan_report *report)
-{
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < report->tensor_count; i++)
-        bytes += report->tensors[i].bytes;
-    return bytes;
 }
 
 /* --- Kinds of layers ---------------------------------------------------------------------------------------------- */
@@ -149,8 +118,8 @@ void vs_plan_report_name_dtype(const struct vs_plan_report *report, struct vs_te
     const char *names[SHOWN];
     uint64_t bytes[SHOWN] = {0};
     size_t count = 0;
-    if (report->dtype) {
-        vs_text_printf(text, "%s", report->dtype->name);
+    if (report->section.dtype) {
+        vs_text_printf(text, "%s", report->section.dtype->name);
         return;
     }
     for (size_t i = 0; i < report->tensor_count; i++) {
@@ -210,7 +179,7 @@ static int count_learned(struct vs_plan_report *report, struct vs_diags *diags)
 
 /* --- Together ----------------------------------------------------------------------------------------------------- */
 
-static int make_plan(struct vs_plan_report *report, struct vs_diags *diags)
+static int make_plan(struct vs_plan_report *report, uint64_t part_bytes, struct vs_diags *diags)
 {
     const struct vs_plan_request *request = report->request;
     const struct vs_settings *settings = &request->settings;
@@ -220,9 +189,9 @@ static int make_plan(struct vs_plan_report *report, struct vs_diags *diags)
         vs_diag_out_of_memory(diags);
         return -1;
     }
-    vs_section_wish(&settings->policy, report->section, report->part, part_bytes(report), first, &report->wish);
+    vs_section_wish(&settings->policy, &report->section, report->part, part_bytes, first, &report->wish);
     struct vs_plan_wish *wish = &report->wish.wish;
-    if (!vs_plan_section_is_of_file(report->section))
+    if (!vs_plan_section_is_of_file(&report->section))
         wish->line = 0;
     struct vs_plan_machine machine =
         request->machine_text ? vs_machine_for_plan(&request->machine, wish->compute, devices) : any_machine(devices);
@@ -237,22 +206,28 @@ static int make_plan(struct vs_plan_report *report, struct vs_diags *diags)
     return result;
 }
 
-int vs_plan_report_make(const struct vs_plan_request *request, const struct vs_plan_model *model, enum vs_part part,
-    const struct vs_policy_section *section, struct vs_plan_report *report, struct vs_diags *diags)
+int vs_plan_report_make(const struct vs_plan_request *request, const struct vs_plan_model *model,
+    const struct vs_named_part *named, struct vs_plan_report *report, struct vs_diags *diags)
 {
     *report = (struct vs_plan_report){.request = request,
         .model = model,
-        .part = part,
-        .section = section,
-        .dtype = request->dtype ? request->dtype : section->dtype};
-    if (take_tensors(report, diags) || make_plan(report, diags))
+        .part = named->part,
+        .section = *named->section,
+        .files = named->tensors->items,
+        .tensor_count = named->tensors->count};
+    struct vs_named_part loaded = {named->part, &report->section, named->tensors};
+    uint64_t part_bytes;
+    if (request->dtype)
+        report->section.dtype = request->dtype;
+    report->tensors = vs_named_part_tensors(&loaded, &part_bytes, diags);
+    if (!report->tensors || make_plan(report, part_bytes, diags))
         goto fail;
     report->table = report->wish.wish.modules ? report->wish.wish.modules
                     : report->plan.model      ? &report->plan.table
                                               : NULL;
     if (sum_up_types(report, diags) || count_learned(report, diags))
         goto fail;
-    report->has_idle_device = request->machine_text && section->sharing == VS_SHARING_VIRTUAL_VRAM &&
+    report->has_idle_device = request->machine_text && report->section.sharing == VS_SHARING_VIRTUAL_VRAM &&
                               vs_machine_idle_device(&request->settings, &request->machine, &report->idle_device);
     const struct vs_forecast_wish wish = {
         .plan = &report->plan,

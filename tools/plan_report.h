@@ -6,6 +6,7 @@
 #define VRAMSPAN_TOOLS_PLAN_REPORT_H
 
 #include "../policy/forecast.h"
+#include "../policy/named_parts.h"
 #include "../policy/settings.h"
 #include "plan_model.h"
 
@@ -37,10 +38,9 @@ struct vs_plan_report {
     const struct vs_plan_request *request;
     const struct vs_plan_model *model;
     enum vs_part part;
-    const struct vs_policy_section *section;
-    const struct vs_load_dtype *dtype; /* NULL: as in the file */
-    const struct vs_tensor **files;    /* the tensors in the file, in the order of `tensors` */
-    struct vs_plan_tensor *tensors;    /* as they are loaded */
+    struct vs_policy_section section; /* the policy's, with the request's `dtype`; what it points to is the policy's */
+    const struct vs_tensor **files;   /* the tensors in the file, in the order of `tensors` */
+    struct vs_plan_tensor *tensors;   /* as they are loaded */
     size_t tensor_count;
     struct vs_section_wish wish;
     struct vs_plan plan;
@@ -53,9 +53,10 @@ struct vs_plan_report {
     struct vs_device_id idle_device;
 };
 
-/* The section that holds for the part, or NULL: for the model's main part any, for others one that names it. */
-const struct vs_policy_section *vs_plan_section_for(
-    const struct vs_plan_request *request, const struct vs_plan_model *model, enum vs_part part, bool is_asked);
+/* The parts that are planned: those that the policy names, as for the library; or the one that is asked for
+ * (VS_PART_COUNT: none is), with the section that holds for it. Returns how many. */
+size_t vs_plan_named_parts(const struct vs_plan_request *request, const struct vs_plan_model *model, enum vs_part asked,
+    struct vs_named_part named[VS_PART_COUNT]);
 
 /* Whether a section stands in a file; else an option or a variable has made it. */
 bool vs_plan_section_is_of_file(const struct vs_policy_section *section);
@@ -64,8 +65,8 @@ bool vs_plan_section_is_of_file(const struct vs_policy_section *section);
  * Plans a part. Returns 0 and a report to be freed, which refers to the request and the model, or -1 with an error
  * added.
  */
-int vs_plan_report_make(const struct vs_plan_request *request, const struct vs_plan_model *model, enum vs_part part,
-    const struct vs_policy_section *section, struct vs_plan_report *report, struct vs_diags *diags);
+int vs_plan_report_make(const struct vs_plan_request *request, const struct vs_plan_model *model,
+    const struct vs_named_part *named, struct vs_plan_report *report, struct vs_diags *diags);
 void vs_plan_report_free(struct vs_plan_report *report);
 
 /* "file", "bf16", or the formats of the file's tensors: what the weights are loaded in, most bytes first. */

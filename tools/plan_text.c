@@ -64,7 +64,7 @@ static void say_section(struct vs_paper *paper, const struct vs_plan_report *rep
     };
     static const char *const orders[] = {
         [VS_ORDER_SPREAD] = "spread", [VS_ORDER_DISTORCH] = "distorch", [VS_ORDER_LISTED] = "listed"};
-    const struct vs_policy_section *section = report->section;
+    const struct vs_policy_section *section = &report->section;
     struct vs_setting_value policy = vs_setting_in_force(&report->request->said, VS_SETTING_POLICY);
     char where[160] = "";
     if (vs_plan_section_is_of_file(section))
@@ -79,7 +79,7 @@ static void say_where_from(struct vs_paper *paper, const struct vs_plan_report *
     const struct vs_plan_request *request = report->request;
     struct vs_text dtype = {0};
     vs_plan_report_name_dtype(report, &dtype);
-    const char *taken = report->model->is_table && !report->dtype ? "taken as " : "";
+    const char *taken = report->model->is_table && !report->section.dtype ? "taken as " : "";
     vs_paper_write(paper, 2, "%s%s%s: %s, %zu tensors, %.2f MB (%s%s)", paper->terminal.bold,
         vs_quote_string(vs_plan_model_name(request, report->model)).text, paper->terminal.plain,
         vs_part_name(report->part), report->tensor_count, megabytes(report->plan.total_bytes), taken,

@@ -23,7 +23,8 @@ enum { KEY_SIMULATE = 0x2000, KEY_LOG };
 
 struct arguments {
     struct vs_said said;
-    const char *machine; /* to simulate; NULL: none */
+    const char *machine_text; /* to simulate; NULL: none */
+    struct vs_machine machine;
     char *log;
     bool only_shows;
     char **program; /* its argv */
@@ -52,7 +53,7 @@ static error_t read_option(int key, char *argument, struct argp_state *state)
         state->child_inputs[0] = &arguments->said;
         return 0;
     case KEY_SIMULATE:
-        arguments->machine = argument;
+        arguments->machine_text = argument;
         return 0;
     case KEY_LOG:
         read_level(state, arguments, argument);
@@ -73,14 +74,21 @@ static error_t read_option(int key, char *argument, struct argp_state *state)
     }
 }
 
-/* The policy against the machine that is simulated. Not where the user renumbers its devices. */
-static void check_machine(const struct arguments *arguments, const struct vs_settings *settings, struct vs_diags *diags)
+/* Returns whether --simulate names a machine, or was not given. */
+static bool read_machine(struct arguments *arguments)
 {
-    struct vs_machine machine;
-    if (!arguments->machine || vs_machine_option("--simulate", arguments->machine, &machine, diags))
-        return;
-    if (!getenv("CUDA_VISIBLE_DEVICES") && !getenv("CUDA_DEVICE_ORDER"))
-        vs_machine_check(settings, &machine, diags);
+    struct vs_diags diags = {0};
+    bool is_good = !arguments->machine_text ||
+                   vs_machine_option("--simulate", arguments->machine_text, &arguments->machine, &diags) == 0;
+    vs_terminal_show_diagnostics(stderr, &diags);
+    vs_diags_free(&diags);
+    return is_good;
+}
+
+/* Whether the policy's devices are those of a machine that is described: not where the user renumbers them. */
+static bool is_on_machine(const struct arguments *arguments)
+{
+    return arguments->machine_text && !getenv("CUDA_VISIBLE_DEVICES") && !getenv("CUDA_DEVICE_ORDER");
 }
 
 /* What the program gets of the library. */
@@ -97,8 +105,8 @@ static enum verdict judge_policy(const struct arguments *arguments, int *status)
     struct vs_diags diags = {0};
     enum verdict verdict = WITH_LIBRARY;
     *status = VS_EXIT_ERRORS;
-    if (vs_settings_load(&arguments->said, &settings, &diags) == 0 && settings.has_policy)
-        check_machine(arguments, &settings, &diags);
+    if (vs_settings_load(&arguments->said, &settings, &diags) == 0 && settings.has_policy && is_on_machine(arguments))
+        vs_machine_check(&settings, &arguments->machine, &diags);
     if (diags.error_count) {
         vs_terminal_show_diagnostics(stderr, &diags);
         verdict = settings.policy.on_error == VS_ON_ERROR_PASSTHROUGH ? WITHOUT_LIBRARY : NO_START;
@@ -193,7 +201,7 @@ static char **simulated(const struct arguments *arguments)
     char *simulator, *libraries;
     if (vs_beside_simulator("run", &simulator, &libraries))
         return NULL;
-    char *front[] = {simulator, home, libraries, machine, (char *)arguments->machine, end};
+    char *front[] = {simulator, home, libraries, machine, (char *)arguments->machine_text, end};
     size_t front_count = sizeof front / sizeof *front, count = (size_t)arguments->program_argc;
     char **argv = calloc(front_count + count + 1, sizeof *argv);
     if (argv) {
@@ -240,7 +248,7 @@ static int become(const struct vs_environment *environment, char *const *argv)
 
 static int start(const struct arguments *arguments, const struct vs_environment *environment)
 {
-    char **argv = arguments->machine ? simulated(arguments) : arguments->program;
+    char **argv = arguments->machine_text ? simulated(arguments) : arguments->program;
     int status = VS_EXIT_OK;
     if (!argv)
         return VS_EXIT_ERRORS;
@@ -248,7 +256,7 @@ static int start(const struct arguments *arguments, const struct vs_environment 
         show(environment, argv);
     else
         status = become(environment, argv);
-    if (arguments->machine)
+    if (arguments->machine_text)
         free_simulated(argv);
     return status;
 }
@@ -280,6 +288,8 @@ int vs_command_run(int argc, char **argv)
     char *library = NULL, *path = NULL;
     int status;
     vs_command_parse(&argp, argc, argv, ARGP_IN_ORDER, &arguments);
+    if (!read_machine(&arguments))
+        return VS_EXIT_ERRORS;
     enum verdict verdict = judge_policy(&arguments, &status);
     if (verdict == NO_START)
         return status;

@@ -189,12 +189,14 @@ class Machine(ToolTest):
 
     def test_what_is_named_and_cannot_be_mapped_is_an_error(self):
         for section in ("on: cuda:1", 'tensors: [{match: "*", on: cuda:1}]'):
-            self.assertIn("error: `on: cuda:1` cannot be had: `cuda:0` cannot map its memory",
+            self.assertIn("error: `on: cuda:1` cannot be had: it cannot lend memory: `cuda:0` cannot map it",
                           self.said("2x24gb-no-peer", self.section(section), status=1))
 
     def test_sizes_beyond_the_memory_there_is(self):
         self.assertIn("`compute-reserve` of 24gb leaves nothing of `cuda:0`, which has 24gb",
                       self.said("24gb", self.section("virtual-vram: 1gb", "compute-reserve: 24gb\n"), status=1))
+        self.assertIn("warning: the usual `compute-reserve` of 1.5gb leaves nothing of `cuda:0`, which has 1gb",
+                      self.said("1gb", self.section("virtual-vram: 1gb")))
         self.assertIn("`cpu` is to lend up to 65gb, and has 64gb",
                       self.said("24gb", self.section("virtual-vram: 1gb", 'donors: "cpu:65gb"\n')))
         self.assertIn("`cuda:1` is to lend up to 24.5gb, and has 24gb",

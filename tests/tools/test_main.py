@@ -3,7 +3,7 @@ import re
 import subprocess
 import unittest
 
-from tool import ROOT, VRAMSPAN, ToolTest
+from tool import GOOD, ROOT, VRAMSPAN, ToolTest
 
 COMMANDS = re.findall(r'^    \{"([a-z]+)", "', (ROOT / "tools/main.c").read_text(), re.M)
 
@@ -49,6 +49,14 @@ class Main(ToolTest):
             self.assertEqual((run.returncode, run.stdout), (2, ""))
             self.assertIn("unrecognized option '--polcy'", run.stderr)
             self.assertIn(" ".join(["Try `vramspan", *arguments[:-1], "--help'"]), run.stderr)
+
+    def test_output_that_does_not_arrive_is_an_error(self):
+        policy = self.write("a.yaml", GOOD)
+        with open("/dev/full", "w", encoding="ascii") as full:
+            for arguments in (["check", policy], ["check", "--json", policy], ["run", "-n", "--policy", policy, "true"]):
+                run = self.vramspan(*arguments, capture_output=False, stdout=full, stderr=subprocess.PIPE)
+                self.assertEqual(run.returncode, 1)
+                self.assertEqual(run.stderr, "vramspan: cannot write to standard output: No space left on device\n")
 
     def test_is_called_by_any_path(self):
         link = self.folder / "another name"

@@ -5,7 +5,7 @@ import subprocess
 import unittest
 
 from test_main import COMMANDS
-from tool import GOOD, ROOT, ToolTest
+from tool import ROOT, ToolTest
 
 PAGES = sorted((ROOT / "tools").glob("*.1"))
 
@@ -61,7 +61,7 @@ class Manual(ToolTest):
     def test_the_commands_that_they_show_are_understood(self):
         """`run` and `check` with the files that are named; programs are not started."""
         for name in ("flux.yaml", "home/.config/vramspan/own.yaml"):
-            self.write(name, GOOD)
+            self.write(name, 'version: 1\nmodels: [{match: "a*.gguf", virtual-vram: 8gb}]\n')
         self.write("main.py", "")
         shown = []
         for page in PAGES:

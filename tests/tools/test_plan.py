@@ -159,7 +159,7 @@ class Plan(ToolTest):
                     "text-encoder, vae\n  hint: leave --part out, or name one that is there\n")
 
     def test_formats_that_the_program_loads_are_counted(self):
-        write_safetensors(self.folder / "m.safetensors", CHECKPOINT[2:3] + [("decoder.ids", [1024], "I64", 8)])
+        write_safetensors(self.folder / "m.safetensors", [("a.weight", [512, 512], "F32", 4), ("a.ids", [1024], "I64", 8)])
         for dtype, expected in (("fp32", 1.01), ("fp16", 0.51), ("fp8_e4m3fn", 0.26)):
             run = self.plan("--virtual-vram", "1gb", "--dtype", dtype, "m.safetensors", cwd=self.folder)
             self.assertIn(f" tensors, {expected} MB ({dtype})", run.stdout)

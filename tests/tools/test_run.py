@@ -10,7 +10,12 @@ import unittest
 
 from tool import BAD, GOOD, LIBRARY, VRAMSPAN, WARNED, ToolTest
 
-SHOW = "import os, sys; [print(f'{n}={v!r}') for n, v in sorted(os.environ.items()) if n.startswith(('VRAMSPAN', 'LD_PRELOAD'))]"
+# Not what the library remembers there of the devices: it does so in every process.
+SHOW = """import os
+for name, value in sorted(os.environ.items()):
+    if name.startswith(('VRAMSPAN', 'LD_PRELOAD')) and not name.startswith(('VRAMSPAN_USER_', 'VRAMSPAN_SET_')):
+        print(f'{name}={value!r}')
+"""
 VARIABLES = {"--policy": "VRAMSPAN_POLICY", "--virtual-vram": "VRAMSPAN_VIRTUAL_VRAM", "--distorch": "VRAMSPAN_DISTORCH",
              "--devices": "VRAMSPAN_DEVICES", "--donors": "VRAMSPAN_DONORS",
              "--compute-reserve": "VRAMSPAN_COMPUTE_RESERVE", "--on-error": "VRAMSPAN_ON_ERROR", "--log": "VRAMSPAN_LOG"}
@@ -46,7 +51,7 @@ class HandedDown(RunTest):
         said = {"VRAMSPAN_DONORS": "cpu", "VRAMSPAN_COMPUTE_RESERVE": "1gb", "VRAMSPAN_ON_ERROR": "stop",
                 "VRAMSPAN_DEVICES": "cuda:0", "VRAMSPAN_LOG": "warn", "VRAMSPAN_POLICY": other}
         self.assertEqual(self.handed_down(environment=said), {"LD_PRELOAD": str(LIBRARY), **said})
-        new = {"--donors": "cuda:1", "--compute-reserve": "2gb", "--on-error": "passthrough", "--devices": "cuda:2",
+        new = {"--donors": "cuda:1", "--compute-reserve": "2gb", "--on-error": "passthrough", "--devices": "cuda:0,cuda:2",
                "--log": "error", "--policy": str(self.policy)}
         expected = {"LD_PRELOAD": str(LIBRARY), **{VARIABLES[option]: value for option, value in new.items()}}
         self.assertEqual(self.handed_down(*sum(new.items(), ()), environment=said), expected)

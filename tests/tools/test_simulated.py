@@ -17,7 +17,9 @@ PLACES = pathlib.Path(os.environ.get("VRAMSPAN_TEST_PROGRAMS", VRAMSPAN.parent /
 MIB = 1 << 20
 TENSOR = 24 * MIB
 COUNT = 5
-QUOTAS = "cuda:0,50mb;cuda:1,30mb;cpu,*"  # two tensors, one, and the rest
+# In the order of the list: two tensors, one, and the rest. DisTorch2 goes from the last to the first: two to cuda:0, one to
+# cuda:1, one to cpu (which is to take 40 MiB), and what no share has room for stays on the compute device.
+QUOTAS = "cuda:0,50mb;cuda:1,30mb;cpu,*"
 
 
 class Simulated(ToolTest):
@@ -30,7 +32,7 @@ class Simulated(ToolTest):
         with self.model.open("wb") as file:
             file.write(struct.pack("<Q", len(text)) + text)
             file.truncate(8 + len(text) + COUNT * TENSOR)
-        self.policy = self.write("a policy.yaml", f'version: 1\nmodels: [{{match: "a*.safetensors", distorch: "{QUOTAS}"}}]\n')
+        self.policy = self.write("a policy.yaml", f'version: 1\nmodels: [{{match: "a*.safetensors", distorch: "{QUOTAS}", order: listed}}]\n')
         self.environment["SIMCUDA_QUIET"] = "1"
 
     def run_places(self, *options, **more):
@@ -41,33 +43,38 @@ class Simulated(ToolTest):
         self.assertEqual(run.returncode, 0, run.stderr)
         return {name: int(count) for name, count in (line.split() for line in run.stdout.splitlines())}
 
-    SPREAD = {"cuda:0": 2 * TENSOR, "cuda:1": TENSOR, "host": 2 * TENSOR, "devices": 2}
+    LISTED = {"cuda:0": 2 * TENSOR, "cuda:1": TENSOR, "host": 2 * TENSOR, "devices": 2}
+    DISTORCH = {"cuda:0": 3 * TENSOR, "cuda:1": TENSOR, "host": TENSOR, "devices": 2}
 
     def test_a_policy_places_weights(self):
-        self.assertEqual(self.places("--simulate", "2x24gb", "--policy", self.policy.name), self.SPREAD)
-        self.assertEqual(self.places("--simulate=2x24gb", environment={"VRAMSPAN_POLICY": self.policy.name}), self.SPREAD)
+        self.assertEqual(self.places("--simulate", "2x24gb", "--policy", self.policy.name), self.LISTED)
+        self.assertEqual(self.places("--simulate=2x24gb", environment={"VRAMSPAN_POLICY": self.policy.name}), self.LISTED)
 
     def test_an_allocation_places_weights_without_a_file(self):
-        self.assertEqual(self.places("--simulate", "2x24gb", "--distorch", QUOTAS), self.SPREAD)
+        self.assertEqual(self.places("--simulate", "2x24gb", "--distorch", QUOTAS), self.DISTORCH)
+        virtual = self.places("--simulate", "2x24gb", "--virtual-vram", "50mb", "--donors", "cuda:1:25mb,cpu")
+        self.assertEqual(virtual, {"cuda:0": 3 * TENSOR, "cuda:1": TENSOR, "host": TENSOR, "devices": 1})
         run = self.run_places("--simulate", "2x24gb", "--distorch", "cuda:0,1gb;cpu,*")
         self.assertIn(f"cuda:0 {COUNT * TENSOR}\n", run.stdout)
 
     def test_the_users_own_policies_place_weights(self):
         (self.home / ".config/vramspan").mkdir(parents=True)
         shutil.copy(self.policy, self.home / ".config/vramspan")
-        self.assertEqual(self.places("--simulate", "2x24gb"), self.SPREAD)
+        self.assertEqual(self.places("--simulate", "2x24gb"), self.LISTED)
 
     def test_the_machine_is_the_one_that_was_asked_for(self):
         for machine, devices in (("24gb", 1), ("8gb+24gb", 2), ("3x8gb", 3), ("1x12gb", 1)):
             seen = self.places("--simulate", machine, "--distorch", "cuda:0,1gb;cpu,*")
             self.assertEqual(seen["devices"], devices, machine)
-        self.write("my machine.yaml", "devices: [{memory: 1gb}, {memory: 1gb}, {memory: 1gb}, {memory: 1gb}]\n")
+        self.write("my machine.yaml", "devices: [{memory: 4gb}, {memory: 4gb}, {memory: 4gb}, {memory: 4gb}]\n")
         self.assertEqual(self.places("--simulate", "./my machine.yaml", "--distorch", "cuda:0,1gb;cpu,*")["devices"], 4)
 
     def test_a_machine_that_is_none_starts_nothing(self):
-        run = self.run_places("--simulate", "2x24gbit", "--distorch", QUOTAS)
-        self.assertEqual((run.returncode, run.stdout), (1, ""))
-        self.assertTrue(run.stderr.startswith("--simulate:1:1: error: `2x24gbit` is neither a short form"), run.stderr)
+        for option in ("--on-error=stop", "--on-error=passthrough"):
+            run = self.run_places("--simulate", "2x24gbit", "--distorch", QUOTAS, option)
+            self.assertEqual((run.returncode, run.stdout), (1, ""))
+            self.assertTrue(run.stderr.startswith("--simulate:1:1: error: `2x24gbit` is neither a short form"), run.stderr)
+            self.assertNotIn("passthrough", run.stderr)
 
     def test_what_cannot_be_honoured_on_the_machine_starts_nothing(self):
         run = self.run_places("--simulate", "24gb", "--policy", self.policy.name)

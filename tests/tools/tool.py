@@ -31,9 +31,8 @@ class ToolTest(unittest.TestCase):
         self.folder = pathlib.Path(folder.name).resolve()
         self.home = self.folder / "home"
         self.home.mkdir()
-        self.environment = {name: value for name, value in os.environ.items() if not name.startswith("VRAMSPAN")}
-        for name in ("LD_PRELOAD", "XDG_CONFIG_HOME", "NO_COLOR", "SIMCUDA_MACHINE"):
-            self.environment.pop(name, None)
+        others = ("VRAMSPAN", "SIMCUDA", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "LD_PRELOAD", "XDG_CONFIG_HOME", "NO_COLOR")
+        self.environment = {name: value for name, value in os.environ.items() if not name.startswith(others)}
         self.environment.update(HOME=str(self.home), LC_ALL="C.UTF-8")
 
     def write(self, name, text):
