@@ -70,6 +70,10 @@ int vs_settings_load_devices(const struct vs_said *said, struct vs_settings *set
 /* What the settings say about devices; refers to them. */
 struct vs_device_wish vs_settings_device_wish(const struct vs_settings *settings);
 
+/* The program's first device, which computes where nothing says another (the `first_device` of vs_section_wish), as far
+ * as the settings alone tell. */
+struct vs_device_id vs_settings_first_device(const struct vs_settings *settings);
+
 void vs_settings_free(struct vs_settings *settings);
 
 #endif

@@ -159,16 +159,14 @@ static bool is_donor(const struct vs_policy *policy, struct vs_device_id device)
     return false;
 }
 
-/* Only what is hidden from the program was said: where that is cuda:0, another is its first device. */
-static void choose_first_left(struct vs_settings *settings)
+struct vs_device_id vs_settings_first_device(const struct vs_settings *settings)
 {
     struct vs_device_id first = {VS_DEVICE_CUDA, 0};
-    while (is_donor(&settings->policy, first))
+    if (settings->device_count)
+        return settings->devices[0];
+    while (settings->hides_donors && is_donor(&settings->policy, first))
         first.ordinal++;
-    if (first.ordinal == 0)
-        return;
-    settings->policy.has_compute = true;
-    settings->policy.compute = first;
+    return first;
 }
 
 /* What the program sees holds the compute device, which is the first one where no file says another. */
@@ -177,8 +175,6 @@ static void choose_compute(const struct vs_said *said, struct vs_settings *setti
     struct vs_policy *policy = &settings->policy;
     struct vs_setting_source value;
     size_t i = 0;
-    if (!settings->device_count && settings->hides_donors && !policy->has_compute)
-        choose_first_left(settings);
     if (!settings->device_count || !vs_setting_get(said, VS_SETTING_DEVICES, &value))
         return;
     while (
@@ -220,19 +216,18 @@ static void check_named(const struct vs_settings *settings, const struct vs_poli
         diags, "add it to the donors (VRAMSPAN_DONORS, --donors or `donors`), or to the devices that the program sees");
 }
 
-/* So is the one that an allocation string computes on, and that one is seen. */
+/* The one that an allocation string computes on is not hidden. */
 static void check_compute(
     const struct vs_settings *settings, const struct vs_policy_section *section, struct vs_diags *diags)
 {
     struct vs_device_id compute = section->distorch.compute;
-    bool hidden = settings->hides_donors && is_donor(&settings->policy, compute);
-    if (section->sharing != VS_SHARING_DISTORCH || !section->distorch.has_compute ||
-        (sees(settings, compute) && !hidden))
+    if (section->sharing != VS_SHARING_DISTORCH || !section->distorch.has_compute || !settings->hides_donors ||
+        !is_donor(&settings->policy, compute))
         return;
     const struct vs_source source = {.name = section->file};
     const struct vs_place place = {.source = &source, .line = section->line};
-    vs_diag_add(
-        diags, VS_ERROR, place, "`%s` is to compute, and the program does not see it", vs_device_format(compute).text);
+    vs_diag_add(diags, VS_ERROR, place, "`%s` is to compute, and is hidden from the program as a donor",
+        vs_device_format(compute).text);
     vs_diag_hint(diags, "name a device that the program sees behind the `#`, or leave that out");
 }
 
@@ -273,8 +268,8 @@ static void check_together(const struct vs_said *said, const struct vs_settings 
         vs_diag_hint(
             diags, "devices: what the program sees; donors: what lends it memory; name each device in one of them");
     }
-    for (size_t i = 0; (has_devices || has_donors) && i < policy->section_count; i++)
-        if (!vs_check_compute(policy, &policy->sections[i], has_devices ? devices.word.place : place, diags))
+    for (size_t i = 0; has_devices && i < policy->section_count; i++)
+        if (!vs_check_compute(policy, &policy->sections[i], devices.word.place, diags))
             return;
 }
 

@@ -161,9 +161,7 @@ static void check_section(const struct check *check, const struct vs_policy_sect
 
 static struct vs_device_id compute_of(const struct vs_settings *settings)
 {
-    if (settings->policy.has_compute)
-        return settings->policy.compute;
-    return settings->device_count ? settings->devices[0] : (struct vs_device_id){.family = VS_DEVICE_CUDA};
+    return settings->policy.has_compute ? settings->policy.compute : vs_settings_first_device(settings);
 }
 
 void vs_machine_check(const struct vs_settings *settings, const struct vs_machine *machine, struct vs_diags *diags)

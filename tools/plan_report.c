@@ -183,8 +183,7 @@ static int make_plan(struct vs_plan_report *report, uint64_t part_bytes, struct 
 {
     const struct vs_plan_request *request = report->request;
     const struct vs_settings *settings = &request->settings;
-    struct vs_device_id first =
-        settings->device_count ? settings->devices[0] : (struct vs_device_id){VS_DEVICE_CUDA, 0};
+    struct vs_device_id first = vs_settings_first_device(settings);
     struct vs_plan_machine_device *devices = calloc(VS_DEVICE_ORDINAL_MAX + 1, sizeof *devices);
     if (!devices) {
         vs_diag_out_of_memory(diags);

@@ -304,23 +304,50 @@ Test(visible, a_policys_device_that_is_neither_seen_nor_lends_is_told)
     }
 }
 
-Test(visible, the_program_computes_on_the_first_device_that_is_left_to_it)
+Test(visible, an_allocation_that_computes_on_a_hidden_donor_is_told)
 {
+    char path[64], policy[128], expected[512];
+    write_policy(path, "version: 1\nmodels: [{match: \"a*\", distorch: \"cpu,*#cuda:2\"}]\n");
+    sprintf(policy, "VRAMSPAN_POLICY=%s", path);
+    snprintf(expected, sizeof expected,
+        "%s:2: error: `cuda:2` is to compute, and is hidden from the program as a donor\n"
+        "  hint: name a device that the program sees behind the `#`, or leave that out\n",
+        path);
     static const struct {
         const char *donors;
-        int compute; /* -1: nothing is said, as without donors */
-    } cases[] = {{"cpu", -1}, {"cuda:1", -1}, {"cuda:0", 1}, {"cuda:1,cuda:0,cpu", 2}};
+        bool is_wrong;
+    } cases[] = {{"VRAMSPAN_DONORS=cuda:2", true}, {"VRAMSPAN_DONORS=cuda:0,cuda:1", false}};
     for (size_t i = 0; i < COUNT(cases); i++) {
-        char donors[64];
+        struct vs_said said = {
+            .variable = variable, .context = (void *)(const char *const[]){policy, cases[i].donors, NULL}};
+        struct vs_settings settings;
+        struct vs_diags diags = {0};
+        cr_expect_eq(vs_settings_load(&said, &settings, &diags), cases[i].is_wrong ? -1 : 0);
+        char *text = rendered(&diags);
+        cr_expect_str_eq(text, cases[i].is_wrong ? expected : "");
+        free(text);
+        vs_settings_free(&settings);
+    }
+    unlink(path);
+}
+
+Test(visible, the_programs_first_device_is_the_first_that_is_left_to_it)
+{
+    static const struct {
+        const char *devices, *donors;
+        unsigned first;
+    } cases[] = {{"", "", 0}, {"", "cpu", 0}, {"", "cuda:1", 0}, {"", "cuda:0", 1}, {"", "cuda:1,cuda:0,cpu", 2},
+        {"cuda:2,cuda:1", "cuda:0", 2}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char devices[64], donors[64];
+        sprintf(devices, "VRAMSPAN_DEVICES=%s", cases[i].devices);
         sprintf(donors, "VRAMSPAN_DONORS=%s", cases[i].donors);
-        struct vs_said said = {.variable = variable, .context = (void *)(const char *const[]){donors, NULL}};
+        struct vs_said said = {.variable = variable, .context = (void *)(const char *const[]){devices, donors, NULL}};
         struct vs_settings settings;
         struct vs_diags diags = {0};
         cr_assert_eq(vs_settings_load(&said, &settings, &diags), 0);
         cr_expect_eq(diags.count, 0);
-        cr_expect_eq(settings.policy.has_compute, cases[i].compute >= 0, "case %zu", i);
-        if (settings.policy.has_compute)
-            cr_expect(vs_device_equal(settings.policy.compute, cuda((unsigned)cases[i].compute)));
+        cr_expect(vs_device_equal(vs_settings_first_device(&settings), cuda(cases[i].first)), "case %zu", i);
         vs_settings_free(&settings);
     }
 }

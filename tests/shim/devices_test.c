@@ -231,8 +231,11 @@ Test(devices, a_program_that_sets_the_variable_itself_sees_what_it_names)
     setenv("CUDA_DEVICE_ORDER", "PCI_BUS_ID", 1);
     use_policy_text("version: 1\nmodels:\n  - {match: \"*.safetensors\", distorch: \"cuda:0,4mb;cpu,*\"}\n");
     static const char variables[] = "VRAMSPAN_DONORS=cuda:0";
+    expect_seen(variables, "set 2 look", seen("2", "Last", "Last,First"));
     expect_seen(variables, "set 2,1 look", seen("2,1", "Last,Middle", "Last,Middle,First"));
     expect_seen(variables, "set 2,1 spawn look", seen("2,1", "Last,Middle", "Last,Middle,First"));
+    use_policy_text("version: 1\ncompute: cuda:1\n"
+                    "models:\n  - {match: \"*.safetensors\", distorch: \"cuda:0,4mb;cpu,*\"}\n");
     cr_expect_eq(see(variables, "set 2 look", output), 78, "%s", output); /* it is to compute on cuda:1 */
     cr_expect(strstr(output, "the program does not see cuda:1, on which it is to compute (CUDA_VISIBLE_DEVICES=2)"),
         "%s", output);
