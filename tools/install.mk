@@ -1,5 +1,5 @@
-# Installing: `make install PREFIX=/usr/local`, with DESTDIR for packages. Nothing that is installed knows the prefix: the
-# tree may be moved as a whole. `make uninstall` takes away the same files, and folders that are empty then.
+# Installing: `make install PREFIX=/usr/local`, with DESTDIR for packages. Nothing that is installed knows the prefix:
+# the tree may be moved as a whole. `make uninstall` takes away the same files, and folders that are empty then.
 PREFIX ?= /usr/local
 DESTDIR ?=
 
@@ -18,7 +18,8 @@ SIMCUDA_INSTALLED := \
 	tests/simcuda/vramspan-sim|libexec/vramspan/vramspan-sim \
 	tests/simcuda/python/sitecustomize.py|libexec/vramspan/python/sitecustomize.py \
 	$(foreach file,generate.py stub.h,tests/simcuda/stubs/$(file)|libexec/vramspan/stubs/$(file)) \
-	$(foreach file,$(filter $(SIMCUDA_DIR)/%,$(SIMCUDA_LIBRARIES)),$(file)|libexec/vramspan/$(patsubst $(BUILD)/%,%,$(file)))
+	$(foreach file,$(filter $(SIMCUDA_DIR)/%,$(SIMCUDA_LIBRARIES)), \
+		$(file)|libexec/vramspan/simcuda/$(patsubst $(SIMCUDA_DIR)/%,%,$(file)))
 
 # $(call install_files,LIST), $(call uninstall_files,LIST)
 define install_files

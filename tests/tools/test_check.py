@@ -1,4 +1,5 @@
 """`vramspan check`: exit status, texts, and what it says about a machine."""
+
 import json
 import os
 import pty
@@ -60,7 +61,9 @@ class Check(ToolTest):
             self.assertGreater(len(policies), 10)
             for policy in policies:
                 run = self.check(policy.name, cwd=policy.parent)
-                self.assertEqual((run.returncode, run.stderr), (status, policy.with_suffix(".txt").read_text()), policy.name)
+                self.assertEqual(
+                    (run.returncode, run.stderr), (status, policy.with_suffix(".txt").read_text()), policy.name
+                )
 
     def test_every_example_is_right(self):
         examples = sorted((ROOT / "examples").glob("*.yaml"))
@@ -75,9 +78,14 @@ class Check(ToolTest):
     def test_without_a_file_it_is_what_is_in_force(self):
         path = self.write("a.yaml", GOOD)
         self.expect(self.check(environment={"VRAMSPAN_POLICY": str(path)}), 0, f"{path}: ok, 2 model sections\n")
-        self.expect(self.check(environment={"VRAMSPAN_VIRTUAL_VRAM": "8gb"}), 0,
-                    "VRAMSPAN_VIRTUAL_VRAM=8gb: ok, 1 model section\n")
-        self.expect(self.check("--distorch", "cuda:0,1gb;cpu,*"), 0, "--distorch=cuda:0,1gb;cpu,*: ok, 1 model section\n")
+        self.expect(
+            self.check(environment={"VRAMSPAN_VIRTUAL_VRAM": "8gb"}),
+            0,
+            "VRAMSPAN_VIRTUAL_VRAM=8gb: ok, 1 model section\n",
+        )
+        self.expect(
+            self.check("--distorch", "cuda:0,1gb;cpu,*"), 0, "--distorch=cuda:0,1gb;cpu,*: ok, 1 model section\n"
+        )
         run = self.check(environment={"VRAMSPAN_POLICY": str(path), "VRAMSPAN_DONORS": "gpu:1"})
         self.assertEqual((run.returncode, run.stdout), (1, ""))
         self.assertTrue(run.stderr.startswith("VRAMSPAN_DONORS:1:1: error: "), run.stderr)
@@ -113,8 +121,11 @@ class Check(ToolTest):
         first, second = json.loads(run.stdout)
         self.assertEqual((first["policy"], first["ok"], first["model_sections"]), ("a.yaml", True, 3))
         self.assertEqual((second["policy"], second["ok"], second["model_sections"]), ("bad.yaml", False, 0))
-        said = [f"{d['file']}:{d['line']}:{d['column']}: {d['severity']}: {d['message']}"
-                for policy in (first, second) for d in policy["diagnostics"]]
+        said = [
+            f"{d['file']}:{d['line']}:{d['column']}: {d['severity']}: {d['message']}"
+            for policy in (first, second)
+            for d in policy["diagnostics"]
+        ]
         self.assertEqual(said, [line for line in text.stderr.splitlines() if re.match(r"\S+:\d+:\d+: ", line)])
         self.assertIn(f"  hint: {second['diagnostics'][0]['hint']}\n", text.stderr)
         self.assertEqual(json.loads(self.check("--json", "--werror", "a.yaml").stdout)[0]["ok"], False)
@@ -124,8 +135,14 @@ class Check(ToolTest):
         self.write("bad.yaml", BAD)
         master, slave = pty.openpty()
         try:
-            self.check("bad.yaml", stdout=slave, stderr=slave, capture_output=False, text=False,
-                       environment={"TERM": "xterm"} | environment)
+            self.check(
+                "bad.yaml",
+                stdout=slave,
+                stderr=slave,
+                capture_output=False,
+                text=False,
+                environment={"TERM": "xterm"} | environment,
+            )
             return os.read(master, 1 << 16).decode().replace("\r\n", "\n")
         finally:
             os.close(slave)
@@ -157,31 +174,54 @@ class Machine(ToolTest):
         return f'version: 1\n{machine}models:\n  - {{match: "a*.gguf", {section}}}\n'
 
     def test_nothing_is_said_of_what_can_be_honoured(self):
-        for section in ('distorch: "cuda:0,20gb;cuda:1,24gb;cpu,*"', "virtual-vram: 20gb", "virtual-vram: 60%", "on: cuda:1",
-                        'distorch: "cuda:0,0.5;cuda:1,1;cpu,1"', 'distorch: "cuda:0,8%;cuda:1,8%;cpu,4%"',
-                        'distorch: "#cuda:0;20;cuda:1,cpu"', 'tensors: [{match: "*", on: cuda:1}]'):
-            self.assertEqual(self.said("2x24gb", self.section(section, "compute-reserve: 23gb\ndonors: [cuda:1, cpu]\n"
-                                                              if "virtual" in section else "")), "")
+        for section in (
+            'distorch: "cuda:0,20gb;cuda:1,24gb;cpu,*"',
+            "virtual-vram: 20gb",
+            "virtual-vram: 60%",
+            "on: cuda:1",
+            'distorch: "cuda:0,0.5;cuda:1,1;cpu,1"',
+            'distorch: "cuda:0,8%;cuda:1,8%;cpu,4%"',
+            'distorch: "#cuda:0;20;cuda:1,cpu"',
+            'tensors: [{match: "*", on: cuda:1}]',
+        ):
+            self.assertEqual(
+                self.said(
+                    "2x24gb",
+                    self.section(
+                        section, "compute-reserve: 23gb\ndonors: [cuda:1, cpu]\n" if "virtual" in section else ""
+                    ),
+                ),
+                "",
+            )
 
     def test_devices_that_are_not_there(self):
         text = self.said("2x24gb", self.section("on: cuda:2"), status=1)
         self.assertIn("p.yaml:3: error: `cuda:2` is not there: the machine has cuda:0, cuda:1, cpu\n", text)
         for machine in ("compute: cuda:5\n", "donors: [cuda:5, cpu]\n"):
             text = self.said("2x24gb", self.section("virtual-vram: 1gb", machine), status=1)
-            self.assertRegex(text, r"^p.yaml: error: `cuda:5` is to (compute|lend memory), and the machine has no such "
-                                   r"device\n  hint: it has `cuda:0` to `cuda:1`, and `cpu`\n$")
+            self.assertRegex(
+                text,
+                r"^p.yaml: error: `cuda:5` is to (compute|lend memory), and the machine has no such "
+                r"device\n  hint: it has `cuda:0` to `cuda:1`, and `cpu`\n$",
+            )
         text = self.said("24gb", self.section("virtual-vram: 1gb"), "--devices=cuda:0,cuda:1", status=1)
-        self.assertIn("`cuda:1` is to be seen by the program, and the machine has no such device\n  hint: it has `cuda:0` and",
-                      text)
+        self.assertIn(
+            "`cuda:1` is to be seen by the program, and the machine has no such device\n  hint: it has `cuda:0` and",
+            text,
+        )
         for section in ('distorch: "cuda:0,1gb;cuda:7,*"', 'tensors: [{match: "*", on: cuda:7}]'):
             self.assertIn("error: `cuda:7` is not there", self.said("2x24gb", self.section(section), status=1))
 
     def test_shares_that_cannot_be_mapped_pass_on(self):
         words = "p.yaml:3: warning: `cuda:1` cannot lend memory: `cuda:0` cannot map it; its share passes to `cpu`\n"
         for machine in ("2x24gb-no-peer", "2x24gb-peer-lies"):
-            for section in ('distorch: "cuda:0,1gb;cuda:1,1gb;cpu,*"', 'distorch: "cuda:0,1gb;cuda:1,*"',
-                            'distorch: "cuda:0,10%;cuda:1,90%"', 'distorch: "cuda:0,0.1;cuda:1,0.5"',
-                            'distorch: "cuda:0,1gb;cuda:1,1gb;cpu,*", order: spread'):
+            for section in (
+                'distorch: "cuda:0,1gb;cuda:1,1gb;cpu,*"',
+                'distorch: "cuda:0,1gb;cuda:1,*"',
+                'distorch: "cuda:0,10%;cuda:1,90%"',
+                'distorch: "cuda:0,0.1;cuda:1,0.5"',
+                'distorch: "cuda:0,1gb;cuda:1,1gb;cpu,*", order: spread',
+            ):
                 self.assertEqual(self.said(machine, self.section(section)), words)
         virtual = self.section("virtual-vram: 8gb", "donors: [cuda:1, cpu]\n")
         self.assertEqual(self.said("2x24gb-no-peer", virtual), words.replace(":3:", ":4:"))
@@ -189,30 +229,50 @@ class Machine(ToolTest):
 
     def test_what_is_named_and_cannot_be_mapped_is_an_error(self):
         for section in ("on: cuda:1", 'tensors: [{match: "*", on: cuda:1}]'):
-            self.assertIn("error: `on: cuda:1` cannot be had: it cannot lend memory: `cuda:0` cannot map it",
-                          self.said("2x24gb-no-peer", self.section(section), status=1))
+            self.assertIn(
+                "error: `on: cuda:1` cannot be had: it cannot lend memory: `cuda:0` cannot map it",
+                self.said("2x24gb-no-peer", self.section(section), status=1),
+            )
 
     def test_sizes_beyond_the_memory_there_is(self):
-        self.assertIn("`compute-reserve` of 24gb leaves nothing of `cuda:0`, which has 24gb",
-                      self.said("24gb", self.section("virtual-vram: 1gb", "compute-reserve: 24gb\n"), status=1))
-        self.assertIn("warning: the usual `compute-reserve` of 1.5gb leaves nothing of `cuda:0`, which has 1gb",
-                      self.said("1gb", self.section("virtual-vram: 1gb")))
-        self.assertIn("`cpu` is to lend up to 65gb, and has 64gb",
-                      self.said("24gb", self.section("virtual-vram: 1gb", 'donors: "cpu:65gb"\n')))
-        self.assertIn("`cuda:1` is to lend up to 24.5gb, and has 24gb",
-                      self.said("2x24gb", self.section("virtual-vram: 1gb", 'donors: "cuda:1:24.5gb"\n')))
-        self.assertIn("p.yaml:3: warning: 65gb of virtual VRAM are asked for, and the donors lend 64gb\n",
-                      self.said("24gb", self.section("virtual-vram: 65gb")))
-        self.assertIn("9gb of virtual VRAM are asked for, and the donors lend 8.25gb\n",
-                      self.said("2x24gb-small-bar1", self.section("virtual-vram: 9gb", 'donors: [cuda:1, "cpu:8gb"]\n')))
-        self.assertIn("`cuda:0` is to take 14gb, and has 12gb\n",
-                      self.said("1x12gb", self.section('distorch: "cuda:0,14gb;cpu,*"')))
-        self.assertIn("`cuda:1` has room for 24576 MB of weights, not for 25600 MB: the rest passes on\n",
-                      self.said("2x24gb", self.section('distorch: "cuda:0,1gb;cuda:1,25gb;cpu,*", order: spread')))
+        self.assertIn(
+            "`compute-reserve` of 24gb leaves nothing of `cuda:0`, which has 24gb",
+            self.said("24gb", self.section("virtual-vram: 1gb", "compute-reserve: 24gb\n"), status=1),
+        )
+        self.assertIn(
+            "warning: the usual `compute-reserve` of 1.5gb leaves nothing of `cuda:0`, which has 1gb",
+            self.said("1gb", self.section("virtual-vram: 1gb")),
+        )
+        self.assertIn(
+            "`cpu` is to lend up to 65gb, and has 64gb",
+            self.said("24gb", self.section("virtual-vram: 1gb", 'donors: "cpu:65gb"\n')),
+        )
+        self.assertIn(
+            "`cuda:1` is to lend up to 24.5gb, and has 24gb",
+            self.said("2x24gb", self.section("virtual-vram: 1gb", 'donors: "cuda:1:24.5gb"\n')),
+        )
+        self.assertIn(
+            "p.yaml:3: warning: 65gb of virtual VRAM are asked for, and the donors lend 64gb\n",
+            self.said("24gb", self.section("virtual-vram: 65gb")),
+        )
+        self.assertIn(
+            "9gb of virtual VRAM are asked for, and the donors lend 8.25gb\n",
+            self.said("2x24gb-small-bar1", self.section("virtual-vram: 9gb", 'donors: [cuda:1, "cpu:8gb"]\n')),
+        )
+        self.assertIn(
+            "`cuda:0` is to take 14gb, and has 12gb\n",
+            self.said("1x12gb", self.section('distorch: "cuda:0,14gb;cpu,*"')),
+        )
+        self.assertIn(
+            "`cuda:1` has room for 24576 MB of weights, not for 25600 MB: the rest passes on\n",
+            self.said("2x24gb", self.section('distorch: "cuda:0,1gb;cuda:1,25gb;cpu,*", order: spread')),
+        )
 
     def test_a_control_groups_limit_is_the_hosts_memory(self):
-        self.assertIn("9gb of virtual VRAM are asked for, and the donors lend 8gb\n",
-                      self.said("host-limit", self.section("virtual-vram: 9gb")))
+        self.assertIn(
+            "9gb of virtual VRAM are asked for, and the donors lend 8gb\n",
+            self.said("host-limit", self.section("virtual-vram: 9gb")),
+        )
 
     def test_what_is_wrong_on_the_machine_fails_with_werror_too(self):
         self.said("24gb", self.section("virtual-vram: 65gb"), "--werror", status=1)
@@ -222,10 +282,13 @@ class Machine(ToolTest):
         self.assertEqual(self.idle, "  `cuda:1` is idle: `donors: [cuda:1, cpu]` lets it lend memory\n")
         self.said("2x24gb", self.section("virtual-vram: 1gb", "compute: cuda:1\n"))
         self.assertIn("`cuda:0` is idle", self.idle)
-        for machine, policy in (("2x24gb", self.section("virtual-vram: 1gb", "donors: cpu\n")),
-                                ("2x24gb-no-peer", self.section("virtual-vram: 1gb")),
-                                ("24gb", self.section("virtual-vram: 1gb")), ("2x24gb", self.section("on: cpu")),
-                                ("2x24gb", self.section('virtual-vram: 1gb, tensors: [{match: "*", on: cuda:1}]'))):
+        for machine, policy in (
+            ("2x24gb", self.section("virtual-vram: 1gb", "donors: cpu\n")),
+            ("2x24gb-no-peer", self.section("virtual-vram: 1gb")),
+            ("24gb", self.section("virtual-vram: 1gb")),
+            ("2x24gb", self.section("on: cpu")),
+            ("2x24gb", self.section('virtual-vram: 1gb, tensors: [{match: "*", on: cuda:1}]')),
+        ):
             self.said(machine, policy)
             self.assertEqual(self.idle, "")
 

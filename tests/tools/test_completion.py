@@ -1,5 +1,6 @@
 """Completion for bash, asked as bash asks (complete.sh) and in a bash with a terminal; its options and values against
 what the command itself and the language of policies know."""
+
 import json
 import os
 import pathlib
@@ -19,8 +20,14 @@ HELPER = pathlib.Path(__file__).resolve().parent / "complete.sh"
 
 class Completion(ToolTest):
     def complete(self, *words):
-        run = subprocess.run([HELPER, VRAMSPAN, *words], capture_output=True, text=True, cwd=self.folder,
-                             env=self.environment, check=False)
+        run = subprocess.run(
+            [HELPER, VRAMSPAN, *words],
+            capture_output=True,
+            text=True,
+            cwd=self.folder,
+            env=self.environment,
+            check=False,
+        )
         self.assertEqual((run.returncode, run.stderr), (0, ""), words)
         return [line for line in run.stdout.splitlines() if line]
 
@@ -47,14 +54,20 @@ class Completion(ToolTest):
             self.assertEqual(sorted(self.complete(command, "-")), options)
 
     def test_each_option_with_a_value_has_a_rule_or_is_known_to_have_none(self):
-        ruled = set(re.findall(r"--[a-z-]+", re.search(r"_vramspan_value\(\) \{(.*?)^\}", SCRIPT.read_text(), re.S | re.M)[1]))
-        wanted = {option.rstrip("=") for command in COMMANDS for option in self.options_of(command) if option.endswith("=")}
+        ruled = set(
+            re.findall(r"--[a-z-]+", re.search(r"_vramspan_value\(\) \{(.*?)^\}", SCRIPT.read_text(), re.S | re.M)[1])
+        )
+        wanted = {
+            option.rstrip("=") for command in COMMANDS for option in self.options_of(command) if option.endswith("=")
+        }
         self.assertEqual(ruled - wanted, set())
         self.assertEqual(wanted - ruled, {"--distorch", "--as", "--compute-ms", "--explain"})
 
     def test_values_are_those_that_are_understood(self):
         schema = json.loads((ROOT / "examples/policy.schema.json").read_text())
-        self.assertEqual(sorted(self.complete("run", "--on-error", "")), sorted(schema["properties"]["on-error"]["enum"]))
+        self.assertEqual(
+            sorted(self.complete("run", "--on-error", "")), sorted(schema["properties"]["on-error"]["enum"])
+        )
         self.assertEqual(self.complete("run", "--on-error=p"), ["passthrough"])
         for option in ("--devices", "--donors", "--virtual-vram", "--compute-reserve"):
             words = self.complete("check", option, "")
@@ -74,7 +87,9 @@ class Completion(ToolTest):
                 run = self.vramspan("plan", "--virtual-vram", "1gb", option, word, model)
                 self.assertNotIn(f"{option}:1:1: error", run.stderr)
                 self.assertNotEqual(run.returncode, 2, run.stderr)
-            self.assertIn(f"{option}:1:1: error", self.vramspan("plan", "--virtual-vram", "1gb", option, "x", model).stderr)
+            self.assertIn(
+                f"{option}:1:1: error", self.vramspan("plan", "--virtual-vram", "1gb", option, "x", model).stderr
+            )
 
     def test_machines_are_those_that_are_known(self):
         self.home.rmdir()
@@ -122,8 +137,12 @@ class Completion(ToolTest):
         process, terminal = pty.fork()
         if process == 0:
             os.chdir(self.folder)
-            environment = self.environment | {"PS1": "$ ", "TERM": "dumb", "INPUTRC": "/dev/null",
-                                              "PATH": f"{VRAMSPAN.parent}:{os.environ['PATH']}"}
+            environment = self.environment | {
+                "PS1": "$ ",
+                "TERM": "dumb",
+                "INPUTRC": "/dev/null",
+                "PATH": f"{VRAMSPAN.parent}:{os.environ['PATH']}",
+            }
             os.execvpe("bash", ["bash", "--norc", "--noprofile", "-i"], environment)
         try:
             os.write(terminal, f"bind 'set enable-bracketed-paste off'; source {SCRIPT}; echo r''eady\n".encode())
@@ -141,10 +160,12 @@ class Completion(ToolTest):
 
     def test_in_a_real_bash(self):
         self.write("only one.yaml", GOOD)
-        for text, answer in (("vramspan che\ton\t", "vramspan check only\\ one.yaml "),
-                             ("vramspan run --on-e\tpa\t-- ls", "--on-error=passthrough -- ls"),
-                             ("vramspan run --donors cuda:1,cp\t", "--donors cuda:1,cpu"),
-                             ("vramspan check --machine=2x24gb-no\t", "--machine=2x24gb-no-peer")):
+        for text, answer in (
+            ("vramspan che\ton\t", "vramspan check only\\ one.yaml "),
+            ("vramspan run --on-e\tpa\t-- ls", "--on-error=passthrough -- ls"),
+            ("vramspan run --donors cuda:1,cp\t", "--donors cuda:1,cpu"),
+            ("vramspan check --machine=2x24gb-no\t", "--machine=2x24gb-no-peer"),
+        ):
             self.assertIn(answer, self.type_into_bash(text, answer))
 
 

@@ -1,4 +1,5 @@
 """`make install` into a folder of the test: what is there works from there, also after a move, and goes again."""
+
 import os
 import shutil
 import subprocess
@@ -16,13 +17,34 @@ class Install(ToolTest):
         self.prefix = self.destination / "opt/span"
 
     def make(self, *targets):
-        environment = {name: value for name, value in self.environment.items() if not name.startswith(("MAKE", "MFLAGS"))}
-        subprocess.run(["make", "-s", *targets, f"BUILD={os.path.relpath(VRAMSPAN.parent, ROOT)}", "PREFIX=/opt/span",
-                        f"DESTDIR={self.destination}"], cwd=ROOT, env=environment, check=True, capture_output=True, text=True)
+        environment = {
+            name: value for name, value in self.environment.items() if not name.startswith(("MAKE", "MFLAGS"))
+        }
+        subprocess.run(
+            [
+                "make",
+                "-s",
+                *targets,
+                f"BUILD={os.path.relpath(VRAMSPAN.parent, ROOT)}",
+                "PREFIX=/opt/span",
+                f"DESTDIR={self.destination}",
+            ],
+            cwd=ROOT,
+            env=environment,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
 
     def installed(self, *arguments, **environment):
-        return subprocess.run([self.prefix / "bin/vramspan", *map(str, arguments)], capture_output=True, text=True, check=False,
-                              cwd=self.folder, env=self.environment | environment)
+        return subprocess.run(
+            [self.prefix / "bin/vramspan", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=self.folder,
+            env=self.environment | environment,
+        )
 
     def files(self):
         return {str(path.relative_to(self.destination)) for path in self.destination.rglob("*") if not path.is_dir()}
@@ -49,8 +71,10 @@ class Install(ToolTest):
 
     def test_programs_pages_and_completion_are_where_systems_look(self):
         self.make("install")
-        self.assertEqual({path.name for path in (self.prefix / "share/man/man1").iterdir()},
-                         {"vramspan.1", *(f"vramspan-{command}.1" for command in COMMANDS)})
+        self.assertEqual(
+            {path.name for path in (self.prefix / "share/man/man1").iterdir()},
+            {"vramspan.1", *(f"vramspan-{command}.1" for command in COMMANDS)},
+        )
         self.assertTrue((self.prefix / "share/man/man5/vramspan-policy.5").exists())
         completion = self.prefix / "share/bash-completion/completions/vramspan"
         self.assertEqual(completion.read_text(), (ROOT / "tools/completion.bash").read_text())
@@ -72,12 +96,33 @@ class Install(ToolTest):
         self.assertEqual(run.returncode, 1)
         self.assertIn("install-simcuda", run.stderr)
         self.make("install-simcuda")
-        run = self.installed("run", "--simulate", "3x8gb", "--distorch", "cuda:0,1gb;cpu,*", "--", VRAMSPAN.parent / "tests/programs/places",
-                             "/dev/null", "4096", "1", LD_LIBRARY_PATH="")
+        run = self.installed(
+            "run",
+            "--simulate",
+            "3x8gb",
+            "--distorch",
+            "cuda:0,1gb;cpu,*",
+            "--",
+            VRAMSPAN.parent / "tests/programs/places",
+            "/dev/null",
+            "4096",
+            "1",
+            LD_LIBRARY_PATH="",
+        )
         self.assertEqual(run.returncode, 0, run.stderr)
         self.assertIn("devices 3\n", run.stdout)
-        run = self.installed("run", "--simulate", "24gb", "--virtual-vram", "1gb", "--", sys.executable, "-c",
-                             "import os; print(os.environ['PYTHONPATH'], os.environ['SIMCUDA_HOME'])", PYTHONPATH="")
+        run = self.installed(
+            "run",
+            "--simulate",
+            "24gb",
+            "--virtual-vram",
+            "1gb",
+            "--",
+            sys.executable,
+            "-c",
+            "import os; print(os.environ['PYTHONPATH'], os.environ['SIMCUDA_HOME'])",
+            PYTHONPATH="",
+        )
         own = self.prefix / "libexec/vramspan"
         self.assertEqual(run.stdout, f"{own}/python {own}/simcuda\n", run.stderr)
         self.assertTrue((own / "python/sitecustomize.py").exists() and (own / "stubs/generate.py").exists())

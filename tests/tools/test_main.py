@@ -1,4 +1,5 @@
 """`vramspan` itself: its commands, help, version, and what it says where the command line is wrong."""
+
 import re
 import subprocess
 import unittest
@@ -38,10 +39,19 @@ class Main(ToolTest):
 
     def test_an_unknown_command_is_a_usage_error_with_a_guess(self):
         for arguments in (["chekc"], ["help", "chekc"]):
-            self.expect(self.vramspan(*arguments), 2, "", "vramspan: there is no command `chekc`; did you mean `check`?\n"
-                        "Try `vramspan --help' for more information.\n")
-        self.expect(self.vramspan("frobnicate\n"), 2, "", "vramspan: there is no command `frobnicate\\x0a`\n"
-                    "Try `vramspan --help' for more information.\n")
+            self.expect(
+                self.vramspan(*arguments),
+                2,
+                "",
+                "vramspan: there is no command `chekc`; did you mean `check`?\n"
+                "Try `vramspan --help' for more information.\n",
+            )
+        self.expect(
+            self.vramspan("frobnicate\n"),
+            2,
+            "",
+            "vramspan: there is no command `frobnicate\\x0a`\n" "Try `vramspan --help' for more information.\n",
+        )
 
     def test_an_unknown_option_is_a_usage_error(self):
         for arguments in (["--polcy"], *([command, "--polcy"] for command in COMMANDS)):
@@ -53,7 +63,11 @@ class Main(ToolTest):
     def test_output_that_does_not_arrive_is_an_error(self):
         policy = self.write("a.yaml", GOOD)
         with open("/dev/full", "w", encoding="ascii") as full:
-            for arguments in (["check", policy], ["check", "--json", policy], ["run", "-n", "--policy", policy, "true"]):
+            for arguments in (
+                ["check", policy],
+                ["check", "--json", policy],
+                ["run", "-n", "--policy", policy, "true"],
+            ):
                 run = self.vramspan(*arguments, capture_output=False, stdout=full, stderr=subprocess.PIPE)
                 self.assertEqual(run.returncode, 1)
                 self.assertEqual(run.stderr, "vramspan: cannot write to standard output: No space left on device\n")

@@ -1,4 +1,5 @@
 """The manual pages against the commands: options, statuses, and what they show."""
+
 import re
 import shlex
 import subprocess
@@ -25,15 +26,23 @@ class Manual(ToolTest):
         """Those of the paragraphs in OPTIONS, from their headings."""
         text = page.read_text().split(".SH OPTIONS\n")[1].split("\n.SH ")[0]
         headings = re.findall(r"^\.T[PQ]\n(.*)$", text, re.M)
-        return {option for heading in headings for option in re.findall(r"(?:^| )(--?[a-zA-Z?-]+)", plain(heading).replace(",", " "))}
+        return {
+            option
+            for heading in headings
+            for option in re.findall(r"(?:^| )(--?[a-zA-Z?-]+)", plain(heading).replace(",", " "))
+        }
 
     def test_every_command_has_a_page(self):
         self.assertEqual({page.stem for page in PAGES}, {"vramspan", *(f"vramspan-{command}" for command in COMMANDS)})
 
     def test_each_is_sound_troff_of_80_columns(self):
         for page in PAGES:
-            run = subprocess.run(["groff", "-man", "-ww", "-Tutf8", "-P-cbou", "-rLL=78n", str(page)], capture_output=True,
-                                 text=True, check=True)
+            run = subprocess.run(
+                ["groff", "-man", "-ww", "-Tutf8", "-P-cbou", "-rLL=78n", str(page)],
+                capture_output=True,
+                text=True,
+                check=True,
+            )
             self.assertEqual(run.stderr, "")
             self.assertGreater(len(run.stdout.splitlines()), 50)
             self.assertEqual([line for line in run.stdout.splitlines() if len(line) > 80], [])
@@ -78,9 +87,14 @@ class Manual(ToolTest):
             self.assertEqual((run.returncode, run.stderr), (0, ""), line)
 
     def test_the_message_that_it_shows_is_the_real_one(self):
-        shown = re.search(r"^\.EX\n\$ vramspan check flux\.yaml\n(.*?)^\.EE$", (ROOT / "tools/vramspan-check.1").read_text(),
-                          re.S | re.M)[1]
-        self.write("flux.yaml", 'version: 1\nmodels:\n  - match: "flux*.safetensors"\n    distroch: "cuda:0,8gb;cpu,*"\n')
+        shown = re.search(
+            r"^\.EX\n\$ vramspan check flux\.yaml\n(.*?)^\.EE$",
+            (ROOT / "tools/vramspan-check.1").read_text(),
+            re.S | re.M,
+        )[1]
+        self.write(
+            "flux.yaml", 'version: 1\nmodels:\n  - match: "flux*.safetensors"\n    distroch: "cuda:0,8gb;cpu,*"\n'
+        )
         self.expect(self.vramspan("check", "flux.yaml"), 1, "", shown)
 
     def test_the_variables_that_it_names_are_those_that_are_read(self):

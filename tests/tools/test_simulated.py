@@ -3,6 +3,7 @@ library itself says about a policy.
 
 The simulated CUDA is beside the command (`make simcuda`), the program in VRAMSPAN_TEST_PROGRAMS (build/tests/programs).
 """
+
 import json
 import os
 import pathlib
@@ -11,28 +12,36 @@ import struct
 import subprocess
 import unittest
 
-from tool import BAD, LIBRARY, ROOT, VRAMSPAN, WARNED, ToolTest
+from tool import BAD, LIBRARY, VRAMSPAN, WARNED, ToolTest
 
 PLACES = pathlib.Path(os.environ.get("VRAMSPAN_TEST_PROGRAMS", VRAMSPAN.parent / "tests/programs")).resolve() / "places"
 MIB = 1 << 20
 TENSOR = 24 * MIB
 COUNT = 5
-# In the order of the list: two tensors, one, and the rest. DisTorch2 goes from the last to the first: two to cuda:0, one to
-# cuda:1, one to cpu (which is to take 40 MiB), and what no share has room for stays on the compute device.
+# In the order of the list: two tensors, one, and the rest. DisTorch2 goes from the last to the first: two to cuda:0, one
+# to cuda:1, one to cpu (which is to take 40 MiB), and what no share has room for stays on the compute device.
 QUOTAS = "cuda:0,50mb;cuda:1,30mb;cpu,*"
 
 
 class Simulated(ToolTest):
     def setUp(self):
         super().setUp()
-        header = {f"layer.{n}.weight": {"dtype": "F32", "shape": [TENSOR // 4], "data_offsets": [n * TENSOR, (n + 1) * TENSOR]}
-                  for n in range(COUNT)}
+        header = {
+            f"layer.{n}.weight": {
+                "dtype": "F32",
+                "shape": [TENSOR // 4],
+                "data_offsets": [n * TENSOR, (n + 1) * TENSOR],
+            }
+            for n in range(COUNT)
+        }
         text = json.dumps(header).encode()
         self.model = self.folder / "a model.safetensors"
         with self.model.open("wb") as file:
             file.write(struct.pack("<Q", len(text)) + text)
             file.truncate(8 + len(text) + COUNT * TENSOR)
-        self.policy = self.write("a policy.yaml", f'version: 1\nmodels: [{{match: "a*.safetensors", distorch: "{QUOTAS}", order: listed}}]\n')
+        self.policy = self.write(
+            "a policy.yaml", f'version: 1\nmodels: [{{match: "a*.safetensors", distorch: "{QUOTAS}", order: listed}}]\n'
+        )
         self.environment["SIMCUDA_QUIET"] = "1"
 
     def run_places(self, *options, **more):
@@ -48,7 +57,9 @@ class Simulated(ToolTest):
 
     def test_a_policy_places_weights(self):
         self.assertEqual(self.places("--simulate", "2x24gb", "--policy", self.policy.name), self.LISTED)
-        self.assertEqual(self.places("--simulate=2x24gb", environment={"VRAMSPAN_POLICY": self.policy.name}), self.LISTED)
+        self.assertEqual(
+            self.places("--simulate=2x24gb", environment={"VRAMSPAN_POLICY": self.policy.name}), self.LISTED
+        )
 
     def test_an_allocation_places_weights_without_a_file(self):
         self.assertEqual(self.places("--simulate", "2x24gb", "--distorch", QUOTAS), self.DISTORCH)
@@ -73,7 +84,9 @@ class Simulated(ToolTest):
         for option in ("--on-error=stop", "--on-error=passthrough"):
             run = self.run_places("--simulate", "2x24gbit", "--distorch", QUOTAS, option)
             self.assertEqual((run.returncode, run.stdout), (1, ""))
-            self.assertTrue(run.stderr.startswith("--simulate:1:1: error: `2x24gbit` is neither a short form"), run.stderr)
+            self.assertTrue(
+                run.stderr.startswith("--simulate:1:1: error: `2x24gbit` is neither a short form"), run.stderr
+            )
             self.assertNotIn("passthrough", run.stderr)
 
     def test_what_cannot_be_honoured_on_the_machine_starts_nothing(self):
@@ -87,25 +100,49 @@ class Simulated(ToolTest):
         run = self.run_places("--simulate", "2x24gb", "--distorch", "cuda:0,50mb;cpu,*", "--devices", "cuda:0", "-n")
         self.assertEqual((run.returncode, run.stderr), (0, ""))
         for variable, value in (("CUDA_VISIBLE_DEVICES", "1"), ("CUDA_DEVICE_ORDER", "PCI_BUS_ID")):
-            run = self.run_places("--simulate", "24gb", "--policy", self.policy.name, "-n", environment={variable: value})
+            run = self.run_places(
+                "--simulate", "24gb", "--policy", self.policy.name, "-n", environment={variable: value}
+            )
             self.assertEqual((run.returncode, run.stderr), (0, ""))
 
     def test_levels_of_the_log(self):
-        said = {level: self.run_places("--simulate", "2x24gb", "--distorch", QUOTAS, "--log", level).stderr
-                for level in ("warn", "info", "debug")}
+        said = {
+            level: self.run_places("--simulate", "2x24gb", "--distorch", QUOTAS, "--log", level).stderr
+            for level in ("warn", "info", "debug")
+        }
         self.assertEqual(said["warn"], "")
         self.assertIn("vramspan: ", said["info"])
         self.assertGreater(len(said["debug"]), len(said["info"]))
 
     def test_exit_status_and_arguments_pass_the_simulator(self):
-        run = self.vramspan("run", "--simulate", "2x24gb", "--virtual-vram", "1gb", "--", "sh", "-c",
-                            'printf "%s|" "$@"; exit 77', "sh", "", "a b", "--machine", "it's\nx")
+        run = self.vramspan(
+            "run",
+            "--simulate",
+            "2x24gb",
+            "--virtual-vram",
+            "1gb",
+            "--",
+            "sh",
+            "-c",
+            'printf "%s|" "$@"; exit 77',
+            "sh",
+            "",
+            "a b",
+            "--machine",
+            "it's\nx",
+        )
         self.expect(run, 77, "|a b|--machine|it's\nx|")
-        self.assertEqual(self.vramspan("run", "--simulate", "2x24gb", "--virtual-vram", "1gb", "--", "no-such").returncode, 127)
+        self.assertEqual(
+            self.vramspan("run", "--simulate", "2x24gb", "--virtual-vram", "1gb", "--", "no-such").returncode, 127
+        )
 
     def test_the_process_stays_the_same(self):
-        with subprocess.Popen([VRAMSPAN, "run", "--simulate", "2x24gb", "--virtual-vram", "1gb", "--", "sh", "-c", "echo $$"],
-                              stdout=subprocess.PIPE, text=True, env=self.environment) as process:
+        with subprocess.Popen(
+            [VRAMSPAN, "run", "--simulate", "2x24gb", "--virtual-vram", "1gb", "--", "sh", "-c", "echo $$"],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=self.environment,
+        ) as process:
             self.assertEqual(int(process.communicate()[0]), process.pid)
 
     def test_where_it_was_not_built_it_says_what_to_do(self):
@@ -115,15 +152,37 @@ class Simulated(ToolTest):
         for step in (None, "vramspan-sim"):
             if step:
                 (self.folder / step).symlink_to(VRAMSPAN.parent / step)
-            run = subprocess.run([copy, "run", "--simulate", "2x24gb", "--virtual-vram", "1gb", "true"], capture_output=True,
-                                 text=True, env=self.environment, check=False)
+            run = subprocess.run(
+                [copy, "run", "--simulate", "2x24gb", "--virtual-vram", "1gb", "true"],
+                capture_output=True,
+                text=True,
+                env=self.environment,
+                check=False,
+            )
             self.assertEqual((run.returncode, run.stdout), (1, ""))
-            self.assertIn("there is no simulated CUDA beside this program\n  hint: build it with `make simcuda`", run.stderr)
+            self.assertIn(
+                "there is no simulated CUDA beside this program\n  hint: build it with `make simcuda`", run.stderr
+            )
 
     def by_hand(self, **variables):
-        return subprocess.run([VRAMSPAN.parent / "vramspan-sim", "--home", VRAMSPAN.parent / "simcuda", "--machine", "2x24gb",
-                               PLACES, self.model.name, str(TENSOR), str(COUNT)], capture_output=True, text=True, check=False,
-                              cwd=self.folder, env=self.environment | {"LD_PRELOAD": str(LIBRARY)} | variables)
+        return subprocess.run(
+            [
+                VRAMSPAN.parent / "vramspan-sim",
+                "--home",
+                VRAMSPAN.parent / "simcuda",
+                "--machine",
+                "2x24gb",
+                PLACES,
+                self.model.name,
+                str(TENSOR),
+                str(COUNT),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=self.folder,
+            env=self.environment | {"LD_PRELOAD": str(LIBRARY)} | variables,
+        )
 
     def test_the_library_says_the_same_about_a_policy(self):
         """Whoever starts a program without `vramspan run` reads the same text."""
@@ -138,8 +197,10 @@ class Simulated(ToolTest):
         self.assertTrue(run.stderr.startswith(check.stderr), run.stderr)
 
     def test_by_hand_weights_go_where_run_puts_them(self):
-        self.assertEqual(self.by_hand(VRAMSPAN_POLICY=str(self.policy)).stdout,
-                         self.run_places("--simulate", "2x24gb", "--policy", self.policy.name).stdout)
+        self.assertEqual(
+            self.by_hand(VRAMSPAN_POLICY=str(self.policy)).stdout,
+            self.run_places("--simulate", "2x24gb", "--policy", self.policy.name).stdout,
+        )
 
 
 if __name__ == "__main__":

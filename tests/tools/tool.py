@@ -3,9 +3,12 @@ environment in which nothing is said about policies.
 
     VRAMSPAN=build/vramspan /usr/bin/python3 -m unittest discover tests/tools
 """
+
+import ast
 import os
 import pathlib
 import subprocess
+import sys
 import tempfile
 import unittest
 
@@ -31,7 +34,15 @@ class ToolTest(unittest.TestCase):
         self.folder = pathlib.Path(folder.name).resolve()
         self.home = self.folder / "home"
         self.home.mkdir()
-        others = ("VRAMSPAN", "SIMCUDA", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "LD_PRELOAD", "XDG_CONFIG_HOME", "NO_COLOR")
+        others = (
+            "VRAMSPAN",
+            "SIMCUDA",
+            "CUDA_VISIBLE_DEVICES",
+            "CUDA_DEVICE_ORDER",
+            "LD_PRELOAD",
+            "XDG_CONFIG_HOME",
+            "NO_COLOR",
+        )
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith(others)}
         self.environment.update(HOME=str(self.home), LC_ALL="C.UTF-8")
 
@@ -50,3 +61,36 @@ class ToolTest(unittest.TestCase):
 
     def expect(self, run, status, stdout="", stderr=""):
         self.assertEqual((run.returncode, run.stdout, run.stderr), (status, stdout, stderr))
+
+
+# Not what the library remembers there of the devices: it does so in every process.
+SHOW = """import os
+for name, value in sorted(os.environ.items()):
+    if name.startswith(('VRAMSPAN', 'LD_PRELOAD')) and not name.startswith(('VRAMSPAN_USER_', 'VRAMSPAN_SET_')):
+        print(f'{name}={value!r}')
+"""
+VARIABLES = {
+    "--policy": "VRAMSPAN_POLICY",
+    "--virtual-vram": "VRAMSPAN_VIRTUAL_VRAM",
+    "--distorch": "VRAMSPAN_DISTORCH",
+    "--devices": "VRAMSPAN_DEVICES",
+    "--donors": "VRAMSPAN_DONORS",
+    "--compute-reserve": "VRAMSPAN_COMPUTE_RESERVE",
+    "--on-error": "VRAMSPAN_ON_ERROR",
+    "--log": "VRAMSPAN_LOG",
+}
+
+
+class RunTest(ToolTest):
+    def setUp(self):
+        super().setUp()
+        self.policy = self.write("good.yaml", GOOD)
+
+    def run_with(self, *arguments, program=(sys.executable, "-c", SHOW), **more):
+        return self.vramspan("run", *map(str, arguments), "--", *map(str, program), **more)
+
+    def handed_down(self, *arguments, **more):
+        """The variables that the program sees."""
+        run = self.run_with(*arguments, **more)
+        self.assertEqual((run.returncode, run.stderr), (0, ""))
+        return {name: ast.literal_eval(value) for name, value in (line.split("=", 1) for line in run.stdout.splitlines())}
