@@ -45,8 +45,8 @@ struct vs_module_table {
     struct vs_table_module *modules; /* in the order of their definition */
     size_t module_count;
     double attention_operations; /* of a step; 0: not known */
-    uint32_t *by_name;   /* the modules' indices in the order of strcmp */
-    const char **unused; /* tensors' names */
+    uint32_t *by_name;           /* the modules' indices in the order of strcmp */
+    const char **unused;         /* tensors' names */
     size_t unused_count;
     void *storage; /* owns everything */
 };
