@@ -7,6 +7,7 @@ order `spread` promises (policy/plan.h), not how it is reached.
 import itertools
 import json
 import math
+import os
 import pathlib
 
 TABLE = pathlib.Path(__file__).resolve().parents[2] / "examples" / "models" / "sd15_unet.json"
@@ -62,6 +63,22 @@ def distorch(table: list[dict], shares: list, total_bytes: dict[str, int], compu
             home = home or compute
         homes |= {f"{module['name']}.{name}": home for name, _ in module["tensors"]}
     return homes
+
+
+def of_the_example() -> dict[str, str]:
+    """What examples/sd15-three-devices.yaml says, on two cards of 24 GB and with this computer's memory."""
+    shares = [("cuda:0", 600 << 20), ("cuda:1", 500 << 20), ("cpu", None)]
+    host_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return distorch(modules(), shares, {"cuda:0": 24 << 30, "cuda:1": 24 << 30, "cpu": host_bytes}, "cuda:0")
+
+
+def bytes_at(homes: dict[str, str]) -> dict[str, int]:
+    """Per place, as the simulated CUDA names them."""
+    at: dict[str, int] = {}
+    for name, size in tensor_bytes(modules()).items():
+        place = homes[name].replace("cpu", "host")
+        at[place] = at.get(place, 0) + size
+    return at
 
 
 def kinds(table: list[dict]) -> tuple[list[str], list[str]]:

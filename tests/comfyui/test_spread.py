@@ -97,10 +97,7 @@ def runs(request, checkpoint, plain, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def distorch_homes():
-    """What EXAMPLE says, for the machine and this computer's memory."""
-    shares = [("cuda:0", 600 * MIB), ("cuda:1", 500 * MIB), ("cpu", None)]
-    totals = {"cuda:0": 24 << 30, "cuda:1": 24 << 30, "cpu": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")}
-    return planned_homes.distorch(planned_homes.modules(), shares, totals, "cuda:0")
+    return planned_homes.of_the_example()
 
 
 def can_be_placed(allocator: str, tensor_bytes: int) -> bool:
