@@ -37,5 +37,5 @@ sanitize: ## C tests (with a million random calls) under ASan and UBSan, the str
 	+$(Q)$(MAKE) --no-print-directory SANITIZE=thread stress-thread simcuda-stress-thread
 
 .PHONY: demo
-demo: $(BUILD)/libvramspan.so $(TOOL) $(SIMCUDA_LIBRARIES) simcuda-nvidia ## ComfyUI under the library on a simulated machine
-	$(Q)tests/comfyui/demo.sh $(BUILD) $(TORCH_ENV)/bin/python
+demo: $(BUILD)/libvramspan.so $(TOOL) $(SIMCUDA_LIBRARIES) simcuda-nvidia ## ComfyUI under the library on a simulated machine (ORDER=spread: planned in that order)
+	$(Q)tests/comfyui/demo.sh $(BUILD) $(TORCH_ENV)/bin/python $(ORDER)
