@@ -90,7 +90,7 @@ static void time_copies(const struct vs_forecast_wish *wish, struct vs_forecast 
     }
 }
 
-/* Products of one step; 0 where a module's part in it is not known. Vectors count for nothing. */
+/* Products with weights in one step; 0 where a module's part in it is not known. Vectors count for nothing. */
 static double count_operations(const struct vs_module_table *table)
 {
     double sum = 0;
@@ -107,12 +107,17 @@ static double count_operations(const struct vs_module_table *table)
             sum += operations;
         }
     }
-    return sum * (1 + VS_FORECAST_ATTENTION);
+    return sum;
 }
 
 static void time_compute(const struct vs_forecast_wish *wish, struct vs_forecast *forecast)
 {
-    forecast->operations = count_operations(wish->table);
+    double products = count_operations(wish->table);
+    double attention = wish->table ? wish->table->attention_operations : 0;
+    if (products > 0) {
+        forecast->attention_operations = attention > 0 ? attention : products * VS_FORECAST_ATTENTION;
+        forecast->operations = products + forecast->attention_operations;
+    }
     if (wish->compute_seconds > 0) {
         forecast->compute_seconds = wish->compute_seconds;
         forecast->compute_source = VS_FIGURE_GIVEN;

@@ -8,7 +8,8 @@
  * - Copies of different donors run side by side, each at the rate of the slower end's link; together they are limited
  * by the compute device's own. Nothing else uses the links.
  * - A step is one forward pass at the size that the module table was made for (its `rows`), batch 1. Products count two
- *   operations for each element and row, and attention is taken as VS_FORECAST_ATTENTION of all products.
+ *   operations for each element and row, and attention what the
+ *   table says, or VS_FORECAST_ATTENTION of these products.
  *
  * Pure arithmetic. Times are in seconds, rates in bytes (operations) a second.
  */
@@ -62,6 +63,7 @@ struct vs_forecast {
     double copy_seconds;
     const struct vs_card *card; /* whose figures were used, for time or link; or NULL */
     double operations;          /* of a step, attention included; 0: not known */
+    double attention_operations;
     double compute_seconds;     /* 0: not known */
     enum vs_figure_source compute_source;
     double serial_seconds;     /* copy, then compute; 0: not known, as the next */

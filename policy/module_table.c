@@ -300,6 +300,14 @@ static json_t *parse_json(struct reader *reader, const char *text, size_t bytes)
     return NULL;
 }
 
+static int read_attention(struct reader *reader, const json_t *operations)
+{
+    reader->table->attention_operations = json_number_value(operations);
+    if (!operations || (json_is_number(operations) && json_number_value(operations) >= 0))
+        return 0;
+    return refuse(reader, "`attention_operations` is how many operations a step takes in attention: a number");
+}
+
 int vs_module_table_parse(
     const char *name, const char *text, size_t bytes, struct vs_module_table *table, struct vs_diags *diags)
 {
@@ -313,7 +321,8 @@ int vs_module_table_parse(
     else if (root) {
         table->model = keep(&reader, json_string_value(model), json_string_length(model));
         if (table->model && !read_modules(&reader, modules, 0) &&
-            !read_unused(&reader, json_object_get(root, "unused")))
+            !read_unused(&reader, json_object_get(root, "unused")) &&
+            !read_attention(&reader, json_object_get(root, "attention_operations")))
             sort_names(&reader);
     }
     json_decref(root);

@@ -10,8 +10,9 @@
  *         {"name": "double_blocks", "repeat": 19, "modules": [ ... of double_blocks.0 and so on ... ]}]}
  *
  * `rows` (may be missing) is how many rows of activations one step multiplies with the weights, at the model's usual
- * size of picture; 0 for tables that are looked up. `unused` of the whole lists tensors that files hold and no program
- * loads. Other keys are left alone.
+ * size of picture; 0 for tables that are looked up. Of the whole, `attention_operations` (may be missing) is how many
+ * operations the same step takes without weights, in attention, and `unused` lists tensors that files hold and no
+ * program loads. Other keys are left alone.
  */
 #ifndef VRAMSPAN_POLICY_MODULE_TABLE_H
 #define VRAMSPAN_POLICY_MODULE_TABLE_H
@@ -43,8 +44,9 @@ struct vs_module_table {
     const char *model;
     struct vs_table_module *modules; /* in the order of their definition */
     size_t module_count;
-    uint32_t *by_name;   /* the modules' indices in the order of strcmp */
-    const char **unused; /* tensors' names */
+    double attention_operations; /* of a step; 0: not known */
+    uint32_t *by_name;           /* the modules' indices in the order of strcmp */
+    const char **unused;         /* tensors' names */
     size_t unused_count;
     void *storage; /* owns everything */
 };

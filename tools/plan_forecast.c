@@ -94,10 +94,10 @@ static void say_assumptions(struct vs_paper *paper, const struct vs_plan_report 
     if (forecast->compute_source == VS_FIGURE_CARD)
         vs_text_printf(&said,
             "a card of the class %s does %.0f TFLOP/s; a step is one pass at batch 1 and the size of the table %s: "
-            "%.1f "
-            "TFLOP, a fifth of it attention; ",
+            "%.1f TFLOP, %.0f %% of it attention; ",
             forecast->card->name, forecast->card->operations_per_second / 1e12,
-            vs_quote_string(report->table->model).text, forecast->operations / 1e12);
+            vs_quote_string(report->table->model).text, forecast->operations / 1e12,
+            100 * forecast->attention_operations / forecast->operations);
     if (said.length > sizeof "Assumed: ")
         vs_paper_write(paper, 2, "%.*s", (int)said.length - 2, said.data);
     vs_text_free(&said);

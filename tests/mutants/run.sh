@@ -32,8 +32,8 @@ mkdir -p "$copy"
 for patch in "$here"/*.patch; do
     name=$(basename "$patch" .patch)
     breaks=$(sed -n 's/^Breaks: //p' "$patch") noticed=$(sed -n 's/^Noticed by: //p' "$patch")
-    rm -rf "$copy/shim" "$copy/policy" "$copy/examples"
-    cp -r "$root/shim" "$root/policy" "$root/examples" "$root/Makefile" "$copy/" # the library holds tables of examples/
+    rm -rf "$copy/shim" "$copy/policy" "$copy/tools" "$copy/examples"
+    cp -r "$root/shim" "$root/policy" "$root/tools" "$root/examples" "$root/Makefile" "$copy/" # the library holds tables of examples/
     mkdir -p "$copy/tests"
     cp -r "$root/tests" "$copy/"
     if ! patch --silent -d "$copy" -p1 <"$patch"; then

@@ -61,6 +61,7 @@ Test(forecast, all_bytes_of_known_models_take_the_time_that_is_known)
         for (size_t m = 0; m < table.module_count; m++)
             if (cases[i].tokens && table.modules[m].rows > 1)
                 table.modules[m].rows = cases[i].tokens;
+        table.attention_operations = 0; /* there a quarter of the products, too */
         struct vs_diags diags = {0};
         const struct vs_card *card = vs_read_card(
             (struct vs_word){.text = cases[i].card, .length = strlen(cases[i].card), .place = {0}}, &diags);
@@ -103,6 +104,29 @@ Test(forecast, rows_of_a_shipped_table_count_each_matrix_by_what_it_sees)
     cr_expect_eq(forecast.copy_seconds, 0);
     cr_expect_eq(forecast.link_count, 0);
     cr_expect_eq(forecast.overlapped_seconds, forecast.compute_seconds);
+    vs_plan_free(&plan);
+    vs_module_table_free(&table);
+    free_model(&model);
+}
+
+/*
+ * Video: Wan 2.1 14B over 32760 rows of frames and 512 of text, width W = 5120. Each of 40 blocks has 4 + 2 W^2 and
+ * 2 * 13824 * W elements that see the frames, and 2 W^2 that see the text: 2 * 40 * (32760 * 298.8e6 + 512 * 52.4e6)
+ * = 785e12. Attention, over frames and text: 4 * 32760 * (32760 + 512) * W * 40 = 893e12, more than the products.
+ */
+Test(forecast, attention_is_what_the_table_says)
+{
+    struct vs_module_table table = load_table("wan21_14b");
+    struct test_model model = model_of_table(&table, "", 2);
+    struct vs_plan plan = plan_of(&model, NULL);
+    struct vs_forecast_wish wish = {.plan = &plan, .tensors = model.tensors, .table = &table};
+    struct vs_forecast forecast;
+    vs_forecast(&wish, &forecast);
+    expect_near(forecast.operations, 785e12 + 893e12, 0.01, "operations");
+    expect_near(forecast.attention_operations, 893e12, 0.01, "attention");
+    table.attention_operations = 0;
+    vs_forecast(&wish, &forecast);
+    expect_near(forecast.operations, 1.25 * 785e12, 0.01, "operations, attention not known");
     vs_plan_free(&plan);
     vs_module_table_free(&table);
     free_model(&model);

@@ -235,6 +235,9 @@ Test(plan_model, a_table_that_is_none_is_refused_with_a_reason)
          "true, "
          "\"tensors\": []}]}",
             "`unused` is no list"},
+        {"{\"model\": \"m\", \"attention_operations\": \"many\", \"modules\": [{\"name\": \"a\", \"type\": \"L\", "
+         "\"has_bias_attr\": true, \"tensors\": []}]}",
+            "`attention_operations` is how many"},
         {"{\"model\": \"m\", \"modules\": [{\"name\": \"a\", \"type\": \"L\", \"has_bias_attr\": true, \"tensors\": "
          "[]}, {\"name\": \"a\", \"type\": \"L\", \"has_bias_attr\": true, \"tensors\": []}]}",
             "module `a` stands in the table twice"},
