@@ -7,10 +7,10 @@
 
 #include "models.h"
 
-/* The suffixes that ComfyUI's loaders take for safetensors files. */
+/* The suffixes of files whose tensors are named in their header: safetensors by ComfyUI's loaders, and GGUF. */
 static bool is_model_name(const char *path)
 {
-    static const char *const suffixes[] = {".safetensors", ".sft"};
+    static const char *const suffixes[] = {".safetensors", ".sft", ".gguf"};
     size_t length = path ? strlen(path) : 0;
     for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
         size_t suffix_length = strlen(suffixes[i]);

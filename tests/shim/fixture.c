@@ -143,6 +143,21 @@ bool lies_at(const void *pointer, size_t bytes, int location)
     return simcudaBytesAt(pointer, bytes, location) == bytes;
 }
 
+int place_of(const void *pointer, size_t bytes)
+{
+    for (int location = HOST; location < 2; location++)
+        if (lies_at(pointer, bytes, location))
+            return location;
+    return NOWHERE;
+}
+
+int place_new(size_t bytes)
+{
+    void *pointer;
+    CUDA_OK(cudaMallocAsync(&pointer, bytes, 0));
+    return place_of(pointer, bytes);
+}
+
 void listen(void)
 {
     char *path = scratch_path("stderr");

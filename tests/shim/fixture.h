@@ -50,6 +50,12 @@ void fill_pattern(unsigned char *bytes, size_t index, size_t count);
 /* All bytes at this location? */
 bool lies_at(const void *pointer, size_t bytes, int location);
 
+/* The one location of all bytes: a device's number, HOST, or NOWHERE. */
+enum { HOST = SIMCUDA_LOCATION_HOST, NOWHERE = 99 };
+int place_of(const void *pointer, size_t bytes);
+/* Where a new allocation of cudaMallocAsync lies. */
+int place_new(size_t bytes);
+
 /* Redirects stderr into a file from here on; heard() returns what came, owned by the caller. */
 void listen(void);
 char *heard(void);

@@ -9,9 +9,7 @@
 
 #include "fixture.h"
 
-#define HOST      SIMCUDA_LOCATION_HOST
 #define COUNT     40
-#define NOWHERE   99
 #define CARD_0_GB 2.0
 #define CARD_1_GB 1.5
 #define MACHINE   "2gb+1536mb"
@@ -28,21 +26,6 @@ static const char *model_of_forty(void)
     for (int i = 0; i < COUNT; i++)
         sizes[i] = size_of(i);
     return make_model(sizes, COUNT);
-}
-
-static int place_of(const void *pointer, size_t bytes)
-{
-    for (int location = HOST; location < 2; location++)
-        if (lies_at(pointer, bytes, location))
-            return location;
-    return NOWHERE;
-}
-
-static int place_new(size_t bytes)
-{
-    void *pointer;
-    CUDA_OK(cudaMallocAsync(&pointer, bytes, 0));
-    return place_of(pointer, bytes);
 }
 
 /* Loads the forty under a policy with these lines, the last one first, as no program does: a plan holds in any order.
@@ -259,129 +242,4 @@ Test(sharing, what_lines_do_not_name_is_shared_out_beside_them)
     for (int i = 0; i < 10; i++)
         cr_expect_eq(places[i], HOST);
     expect_about(bytes_at(places, HOST), 20, "cpu, those ten among them");
-}
-
-/* --- Parts and types ---------------------------------------------------------------------------------------------- */
-
-static const struct model_tensor checkpoint[] = {
-    {"model.diffusion_model.blocks.0.weight", "U8", 4 * MIB, 4 * MIB},
-    {"model.diffusion_model.blocks.1.weight", "U8", 4 * MIB + KIB, 4 * MIB + KIB},
-    {"cond_stage_model.layers.0.weight", "U8", 5 * MIB, 5 * MIB},
-    {"first_stage_model.decoder.weight", "U8", 6 * MIB, 6 * MIB},
-    {"betas", "U8", 7 * MIB, 7 * MIB},
-};
-
-static void expect_checkpoint(const char *sections, const int places[5])
-{
-    char yaml[512];
-    snprintf(yaml, sizeof yaml, "version: 1\nmodels:\n%s", sections);
-    use_policy_text(yaml);
-    open_model(make_named_model(checkpoint, 5));
-    for (int i = 0; i < 5; i++)
-        cr_expect_eq(place_new(checkpoint[i].bytes), places[i], "%s is at the wrong place", checkpoint[i].name);
-}
-
-Test(sharing, of_a_checkpoint_each_part_follows_its_own_section)
-{
-    listen();
-    expect_checkpoint("- {match: \"*\", part: text-encoder, on: cpu}\n- {match: \"*\", part: vae, on: cuda:1}\n"
-                      "- {match: \"*\", tensors: [{match: \"blocks.1.*\", on: cpu}]}\n",
-        (int[]){0, HOST, HOST, 1, 0});
-    place_new(4 * MIB); /* the load is over: what comes now is none of it */
-    char *text = heard();
-    cr_expect_eq(occurrences(text, "(diffusion): 2 tensors, 8.00 MB"), 1, "%s", text);
-    cr_expect_eq(occurrences(text, "(text-encoder): 1 tensors, 5.00 MB"), 1, "%s", text);
-    cr_expect_eq(occurrences(text, "(vae): 1 tensors, 6.00 MB"), 1, "%s", text);
-    cr_expect_null(strstr(text, "not placed"), "%s", text);
-}
-
-Test(sharing, of_a_checkpoint_a_section_without_part_means_the_diffusion_model)
-{
-    expect_checkpoint("- {match: \"*\", on: cpu}\n", (int[]){HOST, HOST, 0, 0, 0});
-}
-
-Test(sharing, of_a_checkpoint_only_the_named_part_is_placed)
-{
-    expect_checkpoint("- {match: \"*\", part: vae, on: cpu}\n", (int[]){0, 0, 0, HOST, 0});
-}
-
-Test(sharing, sizes_are_those_of_the_type_that_is_loaded)
-{
-    const struct model_tensor tensors[] = {
-        {"layer.0.weight", "F32", MIB, 4 * MIB}, {"layer.0.indices", "I64", MIB, 8 * MIB}};
-    use_policy_text("version: 1\nmodels: [{match: \"*\", on: cpu, dtype: fp16}]\n");
-    open_model(make_named_model(tensors, 2));
-    cr_expect_eq(place_new(4 * MIB), 0, "the file's size is not the one that is loaded");
-    cr_expect_eq(place_new(2 * MIB), HOST);
-    cr_expect_eq(place_new(8 * MIB), HOST, "indices are not converted");
-}
-
-/* Their segments have one size, 12 MiB: the tensor that is next in the order of execution is meant. */
-Test(sharing, of_tensors_with_equal_segments_the_next_one_is_taken)
-{
-    const size_t sizes[] = {10 * MIB + 2, 10 * MIB + 4, 10 * MIB + 2, 10 * MIB + 4};
-    use_policy("cuda:1,21mb;cpu,*");
-    open_model(make_model(sizes, 4));
-    for (int i = 0; i < 4; i++) {
-        void *pointer;
-        CUDA_OK(cudaMalloc(&pointer, 12 * MIB));
-        cr_expect_eq(place_of(pointer, 12 * MIB), i < 2 ? 1 : HOST, "tensor %d", i);
-    }
-}
-
-/* A file's order is by type and alphabet: `10` before `2`. */
-Test(sharing, of_tensors_of_one_size_the_next_in_the_order_of_execution_is_taken)
-{
-    const struct model_tensor tensors[] = {
-        {"layer.10.weight", "U8", 4 * MIB, 4 * MIB}, {"layer.2.weight", "U8", 4 * MIB, 4 * MIB}};
-    use_policy_text("version: 1\nmodels: [{match: \"*\", on: cpu, tensors: [{match: \"layer.2.*\", on: cuda:1}]}]\n");
-    open_model(make_named_model(tensors, 2));
-    cr_expect_eq(place_new(4 * MIB), 1);
-    cr_expect_eq(place_new(4 * MIB), HOST);
-}
-
-/* T5's files hold its table of tokens under two names, and programs load it once. */
-Test(sharing, a_tensor_that_no_program_loads_is_not_missed)
-{
-    const size_t table_bytes = (size_t)32128 * 4096 * 2;
-    char command[512], output[8192], path[] = "/tmp/vramspan-t5-XXXXXX.safetensors";
-    int fd = mkstemps(path, 12);
-    cr_assert(fd >= 0);
-    close(fd);
-    snprintf(command, sizeof command, "python3 tests/shim/table_model.py examples/models/t5xxl.json %s", path);
-    cr_assert_eq(run(command, output), 0, "%s", output);
-    use_policy_text("version: 1\nmodels: [{match: \"*\", on: cpu}]\n");
-    open_model(path);
-    cr_expect_eq(place_new(table_bytes), HOST);
-    cr_expect_eq(place_new(table_bytes), 0);
-    unlink(path);
-}
-
-/* --- Compute devices ---------------------------------------------------------------------------------------------- */
-
-Test(sharing, a_section_may_compute_on_another_device)
-{
-    const size_t sizes[] = {4 * MIB, 5 * MIB};
-    use_policy_text("version: 1\nmodels: [{match: \"*\", distorch: \"cuda:0,100%#cuda:1\", order: listed}]\n");
-    open_model(make_model(sizes, 2));
-    size_t before = simcudaBytesUsed(1);
-    cr_expect_eq(place_new(4 * MIB), 0, "the real allocator's: the program computes on cuda:0 here");
-    CUDA_OK(cudaSetDevice(1));
-    cr_expect_eq(place_new(4 * MIB), 0);
-    cr_expect_eq(place_new(5 * MIB), 0);
-    cr_expect_lt(simcudaBytesUsed(1) - before, (size_t)600 * MIB);
-}
-
-Test(sharing, a_mere_opening_creates_no_context)
-{
-    const size_t sizes[] = {4 * MIB};
-    int count;
-    use_policy("cpu,*");
-    CUDA_OK(cudaGetDeviceCount(&count));
-    size_t used = simcudaBytesUsed(0);
-    uint64_t retained = simcudaCalls("cuDevicePrimaryCtxRetain");
-    open_model(make_model(sizes, 1));
-    cr_expect_eq(simcudaBytesUsed(0), used);
-    cr_expect_eq(simcudaCalls("cuDevicePrimaryCtxRetain"), retained);
-    cr_expect_eq(place_new(4 * MIB), HOST);
 }
