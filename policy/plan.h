@@ -80,6 +80,7 @@ enum vs_plan_reason {
     VS_REASON_SMALL,     /* under VS_PLAN_SMALL_BYTES: stays on the compute device */
     VS_REASON_EMBEDDING, /* a table of which few rows are read: goes off-device first */
     VS_REASON_RARE,      /* little is computed with it for its size: goes off-device early */
+    VS_REASON_TOO_LARGE, /* an embedding, or one with little computation, that no share holds whole: stays */
     VS_REASON_TINY,      /* distorch: a module of less than 0.01 % of the model */
     VS_REASON_NO_BIAS,   /* distorch: a module without a bias attribute */
     VS_REASON_HEAD,      /* distorch: an embedding of a text encoder */

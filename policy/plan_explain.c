@@ -10,6 +10,7 @@ static const char *const sentences[] = {
     [VS_REASON_SMALL] = "it is smaller than 64 KB, which is not worth a way",
     [VS_REASON_EMBEDDING] = "a table of which each step reads few rows: such tensors leave first",
     [VS_REASON_RARE] = "little is computed with it for its size: such tensors leave early",
+    [VS_REASON_TOO_LARGE] = "no donor's share holds it whole",
     [VS_REASON_TINY] = "DisTorch2 keeps modules of less than 0.01 % of the model on the compute device",
     [VS_REASON_NO_BIAS] = "DisTorch2 keeps modules without a bias attribute on the compute device",
     [VS_REASON_HEAD] = "DisTorch2 keeps a text encoder's embeddings on the compute device",

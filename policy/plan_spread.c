@@ -8,16 +8,18 @@
  * tensor before their own line, the one that would first fall one largest tensor behind (earliest deadline first).
  *
  * Weights that gain nothing from being near go first, each kind spread among its own: tables of which few rows are
- * read, and weights with little computation for their size.
+ * read, and weights with little computation for their size. They leave only where a donor's share holds them whole, so
+ * that one which is larger than all shares leaves those to the others.
  */
 #include "plan_internal.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 typedef unsigned __int128 wide;
 
-enum kind { EMBEDDING, RARE, COMMON, KINDS };
+enum kind { EMBEDDING, RARE, COMMON };
 
 /* --- Kinds -------------------------------------------------------------------------------------------------------- */
 
@@ -96,6 +98,7 @@ struct spread {
     uint64_t goal_bytes[VS_PLAN_DEVICES_MAX]; /* by donor; sum up to off_bytes */
     uint64_t got_bytes[VS_PLAN_DEVICES_MAX];
     uint64_t gone_bytes; /* have left so far */
+    bool whole;          /* only what a donor's share holds leaves */
 };
 
 /* The donor for a tensor that ends at `position` on the axis; 0 where none has room. */
@@ -105,7 +108,8 @@ static size_t choose_donor(const struct spread *spread, uint64_t position, uint6
     bool chosen_in_time = false;
     for (size_t d = 1; d < spread->planner->plan->device_count; d++) {
         uint64_t goal = spread->goal_bytes[d], got = spread->got_bytes[d];
-        if (!goal || !vs_planner_has_room(spread->planner, d, bytes))
+        if (!goal || !vs_planner_has_room(spread->planner, d, bytes) ||
+            (spread->whole && bytes > spread->planner->devices[d].share_bytes - got))
             continue;
         /* Not more than one largest tensor before its line: got + bytes <= goal * position / axis + largest. */
         bool in_time = (wide)goal * position + (wide)spread->largest_bytes * spread->axis_bytes >=
@@ -150,38 +154,149 @@ static void set_goals(struct spread *spread)
     }
 }
 
-static void spread_kind(struct vs_planner *planner, const uint8_t *kinds, enum kind kind)
+/* Whether a tensor has its turn with this kind, which it has not where it was placed before. */
+static bool is_turn_of(const struct vs_planner *planner, const uint8_t *kinds, size_t k, enum kind kind)
 {
-    static const enum vs_plan_reason reasons[] = {
-        [EMBEDDING] = VS_REASON_EMBEDDING, [RARE] = VS_REASON_RARE, [COMMON] = VS_REASON_SHARE};
-    struct spread spread = {.planner = planner};
+    return kinds[k] == kind && planner->plan->places[planner->free[k]].reason == VS_REASON_NONE;
+}
+
+static struct spread measure_kind(struct vs_planner *planner, const uint8_t *kinds, enum kind kind)
+{
+    struct spread spread = {.planner = planner, .whole = kind != COMMON};
     for (size_t k = 0; k < planner->free_count; k++) {
         uint64_t bytes = planner->tensors[planner->free[k]].bytes;
-        if (kinds[k] != kind)
+        if (!is_turn_of(planner, kinds, k, kind))
             continue;
         spread.axis_bytes += bytes;
         spread.largest_bytes = bytes > spread.largest_bytes ? bytes : spread.largest_bytes;
     }
     set_goals(&spread);
+    return spread;
+}
+
+static void place(struct spread *spread, size_t tensor, size_t device, enum vs_plan_reason reason)
+{
+    uint64_t bytes = spread->planner->tensors[tensor].bytes;
+    vs_planner_place(spread->planner, tensor, device, reason);
+    spread->got_bytes[device] += bytes;
+    spread->gone_bytes += device ? bytes : 0;
+}
+
+/* Takes what donors got off their shares; what one got beyond its own is taken off the others'. */
+static void settle(struct spread *spread)
+{
+    struct vs_planner *planner = spread->planner;
+    uint64_t beyond_bytes = 0;
+    for (size_t d = 1; d < planner->plan->device_count; d++) {
+        uint64_t *share_bytes = &planner->devices[d].share_bytes, got_bytes = spread->got_bytes[d];
+        beyond_bytes += got_bytes > *share_bytes ? got_bytes - *share_bytes : 0;
+        *share_bytes -= got_bytes < *share_bytes ? got_bytes : *share_bytes;
+    }
+    for (size_t d = planner->plan->device_count - 1; d > 0; d--) {
+        uint64_t *share_bytes = &planner->devices[d].share_bytes;
+        uint64_t cut_bytes = beyond_bytes < *share_bytes ? beyond_bytes : *share_bytes;
+        *share_bytes -= cut_bytes;
+        beyond_bytes -= cut_bytes;
+    }
+}
+
+/* Weights that gain nothing from being near: as evenly as they go, then whichever a share still holds. */
+static void send_first(struct vs_planner *planner, const uint8_t *kinds, enum kind kind)
+{
+    enum vs_plan_reason reason = kind == EMBEDDING ? VS_REASON_EMBEDDING : VS_REASON_RARE;
+    struct spread spread = measure_kind(planner, kinds, kind);
+    for (int sweep = 0; sweep < 2 && spread.off_bytes; sweep++) {
+        uint64_t position = 0;
+        for (size_t k = 0; k < planner->free_count; k++) {
+            size_t i = planner->free[k], device = 0;
+            uint64_t bytes = planner->tensors[i].bytes;
+            if (!is_turn_of(planner, kinds, k, kind))
+                continue;
+            position += bytes;
+            if (sweep || is_to_leave(&spread, position, bytes))
+                device = choose_donor(&spread, sweep ? spread.axis_bytes : position, bytes);
+            if (device)
+                place(&spread, i, device, reason);
+        }
+    }
+    settle(&spread);
+}
+
+static void spread_common(struct vs_planner *planner, const uint8_t *kinds, bool any_left)
+{
+    struct spread spread = measure_kind(planner, kinds, COMMON);
     uint64_t position = 0;
+    if (any_left && spread.off_bytes < spread.largest_bytes) /* less than a tensor: not worth its way */
+        spread.off_bytes = 0;
     for (size_t k = 0; k < planner->free_count; k++) {
         size_t i = planner->free[k], device = 0;
         uint64_t bytes = planner->tensors[i].bytes;
-        if (kinds[k] != kind)
+        if (!is_turn_of(planner, kinds, k, COMMON))
             continue;
         position += bytes;
         if (is_to_leave(&spread, position, bytes) || (spread.off_bytes && !vs_planner_has_room(planner, 0, bytes)))
             device = choose_donor(&spread, position, bytes);
-        vs_planner_place(planner, i, device, device ? reasons[kind] : VS_REASON_SHARE);
-        spread.got_bytes[device] += bytes;
-        spread.gone_bytes += device ? bytes : 0;
+        place(&spread, i, device, VS_REASON_SHARE);
     }
-    /* Where not all of the kind was to leave, what is left of the shares is less than a tensor, and not for others. */
-    bool used_up = spread.off_bytes < spread.axis_bytes;
-    for (size_t d = 1; d < planner->plan->device_count; d++) {
-        uint64_t *share_bytes = &planner->devices[d].share_bytes;
-        *share_bytes -= used_up || spread.got_bytes[d] > *share_bytes ? *share_bytes : spread.got_bytes[d];
+    settle(&spread);
+}
+
+/* Those that no share holds whole. They stay, but for those that the compute device has no room for, and, where the
+ * shares are more than all others fill, those of which more than half is asked for. */
+static void place_large(struct vs_planner *planner, const uint8_t *kinds, bool others_placed)
+{
+    for (size_t k = 0; k < planner->free_count; k++) {
+        size_t i = planner->free[k], device = 0;
+        uint64_t bytes = planner->tensors[i].bytes, asked_bytes = 0;
+        if (planner->plan->places[i].reason != VS_REASON_NONE || kinds[k] == COMMON)
+            continue;
+        struct spread spread = {.planner = planner, .axis_bytes = bytes, .largest_bytes = bytes};
+        for (size_t d = 1; d < planner->plan->device_count; d++) {
+            spread.goal_bytes[d] = planner->devices[d].share_bytes;
+            asked_bytes += planner->devices[d].share_bytes;
+        }
+        if ((others_placed && asked_bytes > bytes / 2) || !vs_planner_has_room(planner, 0, bytes))
+            device = choose_donor(&spread, bytes, bytes);
+        place(&spread, i, device,
+            !device                 ? VS_REASON_TOO_LARGE
+            : kinds[k] == EMBEDDING ? VS_REASON_EMBEDDING
+                                    : VS_REASON_RARE);
+        settle(&spread);
     }
+}
+
+/* Whole tensors make shares coarse; where they miss what was asked for by more than one of the usual, that is told. */
+static void warn_of_coarse_shares(const struct vs_planner *planner, const uint8_t *kinds, uint64_t asked_bytes)
+{
+    uint64_t gone_bytes = 0, common_bytes = 0;
+    size_t largest = 0;
+    for (size_t k = 0; k < planner->free_count; k++) {
+        size_t i = planner->free[k];
+        uint64_t bytes = planner->tensors[i].bytes;
+        gone_bytes += planner->plan->places[i].device ? bytes : 0;
+        common_bytes = kinds[k] == COMMON && bytes > common_bytes ? bytes : common_bytes;
+        largest = bytes > planner->tensors[planner->free[largest]].bytes ? k : largest;
+    }
+    uint64_t missed_bytes = gone_bytes > asked_bytes ? gone_bytes - asked_bytes : asked_bytes - gone_bytes;
+    if (missed_bytes <= common_bytes)
+        return;
+    const struct vs_plan_tensor *tensor = &planner->tensors[planner->free[largest]];
+    struct vs_place place = vs_place_of_file(&planner->source);
+    place.line = planner->wish->line;
+    vs_diag_add(planner->diags, VS_WARNING, place,
+        "%.0f MB of weights were to leave `%s`, and %.0f MB do: a tensor cannot be divided, and the largest (`%s`) has "
+        "%.0f MB",
+        ldexp((double)asked_bytes, -20), vs_device_format(planner->wish->compute).text, ldexp((double)gone_bytes, -20),
+        vs_quote_string(tensor->name).text, ldexp((double)tensor->bytes, -20));
+    vs_diag_hint(planner->diags, "let the donors take more, or place that tensor with a line under `tensors`");
+}
+
+static uint64_t sum_of_shares(const struct vs_planner *planner)
+{
+    uint64_t sum = 0;
+    for (size_t d = 1; d < planner->plan->device_count; d++)
+        sum += planner->devices[d].share_bytes;
+    return sum;
 }
 
 int vs_planner_spread(struct vs_planner *planner)
@@ -189,6 +304,7 @@ int vs_planner_spread(struct vs_planner *planner)
     size_t module_count = planner->table ? planner->table->module_count : 0;
     uint8_t *kinds = calloc(planner->free_count + 1, sizeof *kinds);
     bool *rare = calloc(module_count + 1, sizeof *rare);
+    uint64_t asked_bytes = sum_of_shares(planner), left_bytes, common_bytes = 0;
     int result = -1;
     if (!kinds || !rare) {
         vs_diag_out_of_memory(planner->diags);
@@ -196,10 +312,18 @@ int vs_planner_spread(struct vs_planner *planner)
     }
     if (planner->table && measure_rarity(planner, rare))
         goto done;
-    for (size_t k = 0; k < planner->free_count; k++)
+    for (size_t k = 0; k < planner->free_count; k++) {
         kinds[k] = (uint8_t)kind_of(planner, planner->free[k], rare);
-    for (int kind = 0; kind < KINDS; kind++)
-        spread_kind(planner, kinds, (enum kind)kind);
+        common_bytes += kinds[k] == COMMON ? planner->tensors[planner->free[k]].bytes : 0;
+    }
+    send_first(planner, kinds, EMBEDDING);
+    send_first(planner, kinds, RARE);
+    left_bytes = sum_of_shares(planner);
+    if (left_bytes <= common_bytes) /* they take room on the compute device that the others then do not find */
+        place_large(planner, kinds, false);
+    spread_common(planner, kinds, left_bytes < asked_bytes);
+    place_large(planner, kinds, true);
+    warn_of_coarse_shares(planner, kinds, asked_bytes);
     result = 0;
 done:
     free(kinds);

@@ -35,6 +35,7 @@ const char *vs_plan_reason_word(const struct vs_plan_place *place)
         [VS_REASON_SMALL] = "small",
         [VS_REASON_EMBEDDING] = "embedding",
         [VS_REASON_RARE] = "rare",
+        [VS_REASON_TOO_LARGE] = "too-large",
         [VS_REASON_TINY] = "tiny",
         [VS_REASON_NO_BIAS] = "no-bias",
         [VS_REASON_HEAD] = "head",

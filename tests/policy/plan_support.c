@@ -141,9 +141,9 @@ uint64_t placed_on(const struct vs_plan *plan, struct vs_device_id device)
     return 0;
 }
 
-static bool is_free(const struct vs_plan_place *place)
+static bool is_spread(const struct vs_plan_place *place)
 {
-    return place->reason == VS_REASON_SHARE || place->reason == VS_REASON_EMBEDDING || place->reason == VS_REASON_RARE;
+    return place->reason == VS_REASON_SHARE;
 }
 
 double deviation_from_line(const struct vs_plan *plan, const struct test_model *model, uint64_t *largest_bytes)
@@ -151,7 +151,7 @@ double deviation_from_line(const struct vs_plan *plan, const struct test_model *
     double all = 0, off = 0, gone = 0, passed = 0, worst = 0;
     *largest_bytes = 0;
     for (size_t i = 0; i < model->count; i++) {
-        if (!is_free(&plan->places[i]))
+        if (!is_spread(&plan->places[i]))
             continue;
         all += (double)model->tensors[i].bytes;
         off += plan->places[i].device ? (double)model->tensors[i].bytes : 0;
@@ -160,7 +160,7 @@ double deviation_from_line(const struct vs_plan *plan, const struct test_model *
     }
     for (size_t k = 0; k < model->count && all > 0; k++) {
         size_t i = plan->execution[k];
-        if (!is_free(&plan->places[i]))
+        if (!is_spread(&plan->places[i]))
             continue;
         passed += (double)model->tensors[i].bytes;
         gone += plan->places[i].device ? (double)model->tensors[i].bytes : 0;

@@ -48,7 +48,7 @@ uint64_t placed_on(const struct vs_plan *plan, struct vs_device_id device);
 
 /*
  * The largest distance of the off-device bytes from the straight line, in the order of execution, over tensors whose
- * reason is SHARE, EMBEDDING or RARE; and the largest of those tensors.
+ * reason is SHARE (those that leave first have none); and the largest of those tensors.
  */
 double deviation_from_line(const struct vs_plan *plan, const struct test_model *model, uint64_t *largest_bytes);
 

@@ -160,6 +160,68 @@ Test(plan, small_tensors_stay_and_embeddings_leave_first)
     free_model(&model);
 }
 
+/* An embedding that no share holds whole takes nothing from the shares, and does not go to a donor that lends less. */
+Test(plan, an_embedding_larger_than_every_share_leaves_them_to_the_others)
+{
+    static const struct {
+        uint64_t embedding_mb, asked_mb, lent_mb[2];
+    } cases[] = {{1039, 500, {0, 0}}, {1900, 1500, {1500, 0}}, {1039, 1200, {600, 600}}, {301, 300, {0, 0}}};
+    struct test_machine machine = two_gpus();
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct test_model model = blocks_model(28);
+        add_tensor(&model, cases[i].embedding_mb * MB, "model.embed_tokens.weight");
+        struct vs_distorch allocation = vs_distorch_virtual((double)cases[i].asked_mb / 1024);
+        struct vs_plan_wish wish = wish_for(&allocation);
+        for (int d = 0; d < 2; d++) {
+            double lent = cases[i].lent_mb[d] ? (double)(cases[i].lent_mb[d] * MB) : INFINITY;
+            vs_distorch_lend(&allocation, d ? cpu_device : cuda(1), lent);
+        }
+        struct vs_plan plan = expect_plan(&model, &wish, with_devices(&machine), "");
+        cr_expect_str_eq(home_of(&plan, &model, "model.embed_tokens.weight"), "cuda:0");
+        cr_expect_eq(placed_on(&plan, cuda(1)) + placed_on(&plan, cpu_device), cases[i].asked_mb * MB, "case %zu", i);
+        vs_plan_free(&plan);
+        free_model(&model);
+    }
+}
+
+/* Two of 1000 MB and 1500 MB to leave: one does, and the 500 MB that it leaves over are the blocks'. With 1050 MB, what
+ * is left over is less than a block. */
+Test(plan, what_embeddings_leave_over_is_the_others)
+{
+    struct test_machine machine = two_gpus();
+    struct test_model model = blocks_model(20);
+    add_tensor(&model, 1000 * MB, "a.wte.weight");
+    add_tensor(&model, 1000 * MB, "b.wte.weight");
+    for (uint64_t asked_mb = 1050; asked_mb <= 1500; asked_mb += 450) {
+        struct vs_distorch allocation = vs_distorch_virtual((double)asked_mb / 1024);
+        struct vs_plan_wish wish = wish_for(&allocation);
+        vs_distorch_lend(&allocation, cpu_device, INFINITY);
+        struct vs_plan plan = expect_plan(&model, &wish, with_devices(&machine), "");
+        cr_expect_eq(placed_on(&plan, cpu_device), (asked_mb == 1500 ? 1500 : 1000) * MB);
+        cr_expect((reason_of(&plan, &model, "a.wte.weight") == VS_REASON_EMBEDDING) !=
+                  (reason_of(&plan, &model, "b.wte.weight") == VS_REASON_EMBEDDING));
+        vs_plan_free(&plan);
+    }
+    free_model(&model);
+}
+
+/* Ten tensors of 100 MB, of which a donor of 90 MB can hold none. */
+Test(plan, shares_that_whole_tensors_miss_by_more_than_one_are_told)
+{
+    struct test_machine machine = two_gpus();
+    struct test_model model = blocks_model(10);
+    struct vs_distorch allocation = vs_distorch_virtual(180.0 / 1024);
+    struct vs_plan_wish wish = wish_for(&allocation);
+    vs_distorch_lend(&allocation, cuda(1), 0x1p20 * 90);
+    vs_distorch_lend(&allocation, cpu_device, 0x1p20 * 90);
+    struct vs_plan plan = expect_plan(&model, &wish, with_devices(&machine),
+        "p.yaml:4: warning: 180 MB of weights were to leave `cuda:0`, and 0 MB do: a tensor cannot be divided, and the "
+        "largest (`blocks.0.weight`) has 100 MB\n"
+        "  hint: let the donors take more, or place that tensor with a line under `tensors`\n");
+    vs_plan_free(&plan);
+    free_model(&model);
+}
+
 /* Flux: modulation weights are 6.1 GB that one row of activations passes. With 4 GB to leave, only they do; with 10 GB,
  * all of them, and the rest as evenly as one tensor allows. */
 Test(plan, weights_with_little_computation_leave_early_and_are_spread_among_themselves)
