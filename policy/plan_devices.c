@@ -223,6 +223,8 @@ static void ask_virtual(struct vs_planner *planner, double total)
 {
     const struct vs_distorch *allocation = planner->wish->allocation;
     double needed = ldexp(allocation->virtual_gb, 30);
+    if (planner->plan->order != VS_ORDER_DISTORCH && needed > total) /* DisTorch2 asks its donors for more than all */
+        needed = total;
     planner->devices[0].asked_bytes = rounded(planner, 0, total > needed ? total - needed : 0);
     for (size_t i = 0; i < allocation->count; i++) {
         size_t device = vs_planner_device(planner, allocation->shares[i].device);

@@ -32,6 +32,8 @@ static struct test_model random_model(uint64_t *seed, bool small)
             add_tensor(&model, bytes, "blocks.%zu.part%zu.weight", b, m);
         }
     }
+    for (uint64_t tables = below(seed, 3); tables > 0; tables--) /* which leave first, if a share holds them */
+        add_tensor(&model, VS_PLAN_SMALL_BYTES + below(seed, 400000000), "%lu.embed_tokens.weight", tables);
     shuffle_model(&model, seed);
     return model;
 }
@@ -63,8 +65,9 @@ static struct vs_distorch random_allocation(uint64_t *seed, double total, const 
         for (size_t i = 0; i < count; i++) {
             if (order[i] == 0)
                 continue;
-            vs_distorch_lend(&allocation, order[i] == GPUS ? cpu_device : cuda((unsigned)order[i]), INFINITY);
-            double lends = order[i] == GPUS ? INFINITY : (double)memory[order[i]];
+            double lends = below(seed, 2) ? INFINITY : floor(total * (double)below(seed, 1000) / 1000);
+            vs_distorch_lend(&allocation, order[i] == GPUS ? cpu_device : cuda((unsigned)order[i]), lends);
+            lends = fmin(lends, order[i] == GPUS ? INFINITY : (double)memory[order[i]]);
             expected[order[i]] = fmin(fmin(needed, lends), left);
             needed -= fmin(needed, lends);
             left -= expected[order[i]];
@@ -126,16 +129,46 @@ static void expect_conserved(const struct vs_plan *plan, const struct test_model
     free(seen);
 }
 
-static void expect_quotas(const struct vs_plan *plan, const struct test_model *model, const double *expected, int round)
+/* A donor with a limit may fall short of it by a tensor, which another device gets then. */
+static unsigned count_limits(const struct vs_distorch *allocation)
 {
+    unsigned count = 0;
+    for (size_t i = 0; allocation->form == VS_DISTORCH_VIRTUAL && i < allocation->count; i++)
+        count += isfinite(allocation->shares[i].amount);
+    return count;
+}
+
+static void expect_quotas(const struct vs_plan *plan, const struct test_model *model,
+    const struct vs_distorch *allocation, const double *expected, int round)
+{
+    double coarse = 1 + count_limits(allocation);
+
     uint64_t largest = 0;
     for (size_t i = 0; i < model->count; i++)
         largest = model->tensors[i].bytes > largest ? model->tensors[i].bytes : largest;
     for (size_t d = 0; d <= GPUS; d++) {
         double placed = (double)placed_on(plan, d == GPUS ? cpu_device : cuda((unsigned)d));
-        cr_assert_leq(fabs(placed - expected[d]), (double)largest + 1,
+        cr_assert_leq(fabs(placed - expected[d]), coarse * ((double)largest + 1),
             "round %d, device %zu: %.0f for %.0f, largest %lu", round, d, placed, expected[d], largest);
     }
+}
+
+/* Whether the donors together get what they are to get but for more than the largest tensor that is no table.
+ * *filled: those without tables would have been enough for all of it. */
+static bool is_missed(const struct vs_plan *plan, const struct test_model *model, const double *expected, bool *filled)
+{
+    uint64_t largest = 0, common = 0;
+    double missed = 0;
+    for (size_t i = 0; i < model->count; i++) {
+        if (strstr(model->tensors[i].name, "embed_tokens"))
+            continue;
+        common += model->tensors[i].bytes;
+        largest = model->tensors[i].bytes > largest ? model->tensors[i].bytes : largest;
+    }
+    *filled = (double)common >= expected[1] + expected[2] + expected[3] + expected[GPUS];
+    for (size_t d = 1; d <= GPUS; d++)
+        missed += (double)placed_on(plan, d == GPUS ? cpu_device : cuda((unsigned)d)) - expected[d];
+    return fabs(missed) > (double)largest + GPUS;
 }
 
 /* The same set in another order gets the same plan. */
@@ -162,7 +195,8 @@ static void expect_stable(const struct vs_plan *plan, const struct test_model *m
 static void expect_every_plan(enum vs_plan_order order, uint64_t seed)
 {
     static const uint64_t memory[GPUS + 1] = {1 << 30, 2 << 30, 3u << 30, 1 << 30, 0};
-    double worst = 0;
+    double worsts[2] = {0}; /* without and with limits of donors */
+    int missed = 0;
     for (int round = 0; round < ROUNDS; round++) {
         struct test_model model = random_model(&seed, false);
         struct test_machine machine;
@@ -175,23 +209,35 @@ static void expect_every_plan(enum vs_plan_order order, uint64_t seed)
         struct vs_plan_wish wish = {.source = "test", .allocation = &allocation, .order = order, .compute = cuda(0)};
         struct vs_diags diags = {0};
         struct vs_plan plan;
+        bool filled;
         cr_assert_eq(vs_plan(model.tensors, model.count, &wish, &machine.machine, &plan, &diags), 0);
+        if (unlimited && order == VS_ORDER_SPREAD && is_missed(&plan, &model, expected, &filled)) {
+            cr_assert_gt(diags.count, 0, "round %d", round);
+            cr_assert(count_limits(&allocation) || !filled, "round %d", round);
+            missed += filled;
+        }
         vs_diags_free(&diags);
         expect_conserved(&plan, &model);
         if (unlimited)
-            expect_quotas(&plan, &model, expected, round);
+            expect_quotas(&plan, &model, &allocation, expected, round);
         if (unlimited && order == VS_ORDER_SPREAD) {
             uint64_t largest;
             double deviation = deviation_from_line(&plan, &model, &largest);
-            cr_assert_leq(deviation, 1.5 * (double)largest, "round %d", round);
-            worst = fmax(worst, deviation / (double)largest);
+            unsigned limits = count_limits(&allocation);
+            double *worst = &worsts[limits > 0];
+            cr_assert_leq(deviation, (1.5 + limits) * (double)largest, "round %d: %.3f, %u limits", round,
+                deviation / (double)largest, limits);
+            *worst = fmax(*worst, deviation / (double)largest);
         }
         expect_stable(&plan, &model, &wish, &machine.machine, &seed);
         vs_plan_free(&plan);
         free_model(&model);
     }
-    if (order == VS_ORDER_SPREAD)
-        cr_log_info("largest deviation: %.3f of the largest tensor", worst);
+    if (order != VS_ORDER_SPREAD)
+        return;
+    cr_expect_lt(missed, ROUNDS / 20);
+    cr_log_info(
+        "largest deviation: %.3f of the largest tensor, with limits %.3f; %d missed", worsts[0], worsts[1], missed);
 }
 
 Test(plan_property, spread_keeps_bytes_quotas_and_the_line)

@@ -92,6 +92,34 @@ Test(plan, listed_fills_the_devices_in_the_order_written)
     free_model(&model);
 }
 
+/* More is to leave than the model has: the donors are filled in the order of the policy all the same, not in that of
+ * their names. */
+Test(plan, virtual_vram_beyond_the_model_fills_the_donors_in_their_order)
+{
+    static const enum vs_plan_order orders[] = {VS_ORDER_SPREAD, VS_ORDER_LISTED};
+    struct test_machine machine;
+    make_machine(&machine, (const uint64_t[]){12 * GB, 12 * GB, 12 * GB, 0});
+    struct test_model model = blocks_model(22);
+    for (size_t i = 0; i < COUNT(orders); i++) {
+        struct vs_distorch allocation = vs_distorch_virtual(30);
+        struct vs_plan_wish wish = wish_for(&allocation);
+        wish.order = orders[i];
+        vs_distorch_lend(&allocation, cuda(2), 0x1p20 * 1000);
+        vs_distorch_lend(&allocation, cuda(1), INFINITY);
+        struct vs_plan plan = expect_plan(&model, &wish, &machine.machine, "");
+        cr_expect_eq(placed_on(&plan, cuda(2)), 1000 * MB);
+        cr_expect_eq(placed_on(&plan, cuda(1)), 1200 * MB);
+        vs_plan_free(&plan);
+        allocation = vs_distorch_virtual(60);
+        vs_distorch_lend(&allocation, cpu_device, 0x1p20 * 4800);
+        vs_distorch_lend(&allocation, cuda(1), INFINITY);
+        plan = expect_plan(&model, &wish, &machine.machine, "");
+        cr_expect_eq(placed_on(&plan, cpu_device), 2200 * MB);
+        vs_plan_free(&plan);
+    }
+    free_model(&model);
+}
+
 Test(plan, the_first_rule_that_matches_holds_and_counts_in_its_devices_share)
 {
     struct test_machine machine = two_gpus();
