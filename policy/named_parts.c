@@ -10,15 +10,21 @@ static bool is_checkpoint(const struct vs_model *model)
     return model->tensors == model->parts[VS_PART_DIFFUSION].items;
 }
 
+const struct vs_policy_section *vs_section_of_part(
+    const struct vs_policy *policy, const char *path, const struct vs_model *model, enum vs_part part)
+{
+    if (part != VS_PART_ANY && part != VS_PART_DIFFUSION && is_checkpoint(model))
+        return vs_policy_match_named(policy, path, part);
+    return vs_policy_match(policy, path, part);
+}
+
 size_t vs_named_parts(const struct vs_policy *policy, const char *path, const struct vs_model *model,
     struct vs_named_part named[VS_PART_COUNT])
 {
     size_t count = 0;
     for (int part = VS_PART_ANY + 1; part < VS_PART_COUNT; part++) {
-        const struct vs_policy_section *section = vs_policy_match(policy, path, (enum vs_part)part);
+        const struct vs_policy_section *section = vs_section_of_part(policy, path, model, (enum vs_part)part);
         if (!model->parts[part].count || !section)
-            continue;
-        if (section->part == VS_PART_ANY && part != VS_PART_DIFFUSION && is_checkpoint(model))
             continue;
         named[count++] = (struct vs_named_part){(enum vs_part)part, section, &model->parts[part]};
     }

@@ -18,6 +18,10 @@ struct vs_named_part {
     const struct vs_tensors *tensors; /* at least one */
 };
 
+/* The section that says how this part of the model at `path` is placed, or NULL. */
+const struct vs_policy_section *vs_section_of_part(
+    const struct vs_policy *policy, const char *path, const struct vs_model *model, enum vs_part part);
+
 /* The named parts of the model at `path`, in the order of enum vs_part. Returns how many; what is told refers to policy
  * and model. */
 size_t vs_named_parts(const struct vs_policy *policy, const char *path, const struct vs_model *model,

@@ -140,17 +140,30 @@ static bool match(const struct vs_globs *globs, const char *text)
     return false;
 }
 
-const struct vs_policy_section *vs_policy_match(const struct vs_policy *policy, const char *path, enum vs_part part)
+/* `only_named`: sections without `part` do not count. */
+static const struct vs_policy_section *find_section(
+    const struct vs_policy *policy, const char *path, enum vs_part part, bool only_named)
 {
     const char *slash = strrchr(path, '/');
     const char *name = slash ? slash + 1 : path;
     for (size_t i = 0; i < policy->section_count; i++) {
         const struct vs_policy_section *section = &policy->sections[i];
-        bool fits_part = part == VS_PART_ANY || section->part == VS_PART_ANY || section->part == part;
-        if (fits_part && match(&section->globs, name))
+        bool fits_any = part == VS_PART_ANY || (section->part == VS_PART_ANY && !only_named);
+        if ((fits_any || section->part == part) && match(&section->globs, name))
             return section;
     }
     return NULL;
+}
+
+const struct vs_policy_section *vs_policy_match(const struct vs_policy *policy, const char *path, enum vs_part part)
+{
+    return find_section(policy, path, part, false);
+}
+
+const struct vs_policy_section *vs_policy_match_named(
+    const struct vs_policy *policy, const char *path, enum vs_part part)
+{
+    return find_section(policy, path, part, true);
 }
 
 /* Virtual VRAM of a part of so many bytes, with the policy's donors; who computes does not lend. */

@@ -15,8 +15,8 @@
  *           - {match: "*norm*", on: compute}
  *         dtype: fp16                              # optional: else the file's own
  *
- * How to plan with it: for a model file, ask vs_policy_match for the section of each part that the file holds, and let
- * vs_section_wish say what the planner is to do for that part.
+ * How to plan with it: for a model file, ask vs_named_parts (named_parts.h) which parts it names by which sections, and
+ * let vs_section_wish say what the planner is to do for each.
  *
  * A policy that was read is never changed: any number of threads may ask it. It owns all that it points to.
  */
@@ -105,6 +105,9 @@ int vs_policy_parse(const char *name, const char *text, size_t bytes, struct vs_
 /* The first section for this part with a glob that fits the base name of `path`, or NULL. VS_PART_ANY asks for a
  * section of whatever part, to find out whether the file is of interest at all. */
 const struct vs_policy_section *vs_policy_match(const struct vs_policy *policy, const char *path, enum vs_part part);
+/* The same among sections that name the part. */
+const struct vs_policy_section *vs_policy_match_named(
+    const struct vs_policy *policy, const char *path, enum vs_part part);
 
 /* What a section wants of the planner. Refers to the policy and to itself: it is filled in place and not copied. */
 struct vs_section_wish {

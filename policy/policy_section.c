@@ -32,6 +32,15 @@ struct section_reading {
     bool is_whole; /* it is a mapping whose keys are all known */
 };
 
+/* Whether the earlier section takes what the globs of both fit. Without `part`, it leaves a checkpoint's other models
+ * than the diffusion model to those that name them. */
+static bool is_for_all_of(const struct vs_policy_section *earlier, const struct vs_policy_section *later)
+{
+    if (earlier->part == VS_PART_ANY)
+        return later->part == VS_PART_ANY || later->part == VS_PART_DIFFUSION;
+    return earlier->part == later->part;
+}
+
 /* The earlier section's glob that takes all that this one fits, or NULL. */
 static const char *covering_glob(
     struct vs_policy_reader *reader, const struct vs_policy_section *earlier, const char *glob)
@@ -48,7 +57,7 @@ static void warn_of_shadowed_section(const struct vs_schema *schema, const struc
     const struct vs_yaml_node *word = NULL;
     while (reading->match && (word = vs_next_glob(schema, reading->match, word))) {
         for (const struct vs_policy_section *earlier = policy->sections; earlier != reading->section; earlier++) {
-            if (earlier->part != VS_PART_ANY && earlier->part != reading->section->part)
+            if (!is_for_all_of(earlier, reading->section))
                 continue;
             const char *by = covering_glob(reading->reader, earlier, word->text);
             if (!by)

@@ -22,7 +22,9 @@ size_t vs_plan_named_parts(const struct vs_plan_request *request, const struct v
     const char *name = vs_plan_model_name(request, model);
     if (asked == VS_PART_COUNT)
         return vs_named_parts(policy, name, &model->model, named);
-    const struct vs_policy_section *section = vs_policy_match(policy, name, asked);
+    const struct vs_policy_section *section = vs_section_of_part(policy, name, &model->model, asked);
+    if (!section) /* a section that is for another part, or none: who asks for a part wants to see it all the same */
+        section = vs_policy_match(policy, name, asked);
     named[0] = (struct vs_named_part){asked, section, &model->model.parts[asked]};
     return section && named[0].tensors->count;
 }

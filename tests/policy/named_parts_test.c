@@ -60,6 +60,13 @@ Test(named_parts, of_a_checkpoint)
          "- {match: \"*\", part: diffusion, on: cpu}\n",
             "diffusion:5:4 text-encoder:3:8 vae:4:12 "},
         {"- {match: \"x*\", on: cpu}\n", ""},
+        /* A section without a part does not stand before those that name one. */
+        {"- {match: \"*\", virtual-vram: 50%}\n- {match: \"*\", part: text-encoder, on: cpu}\n"
+         "- {match: \"*\", part: vae, on: cpu}\n",
+            "diffusion:3:4 text-encoder:4:8 vae:5:12 "},
+        {"- {match: \"*\", part: any, virtual-vram: 50%}\n- {match: \"m*\", part: vae, on: cpu}\n"
+         "- {match: \"*\", part: vae, on: compute}\n",
+            "diffusion:3:4 vae:4:12 "},
     };
     for (size_t i = 0; i < COUNT(cases); i++)
         expect_parts(cases[i].models, CHECKPOINT, 40, cases[i].expected);
@@ -69,6 +76,8 @@ Test(named_parts, of_a_file_with_one_model)
 {
     expect_parts("- {match: \"*\", on: cpu}\n", TEXT_ENCODER, 8, "text-encoder:3:8 ");
     expect_parts("- {match: \"*\", part: text-encoder, on: cpu}\n", TEXT_ENCODER, 8, "text-encoder:3:8 ");
+    expect_parts("- {match: \"*\", on: cpu}\n- {match: \"*\", part: text-encoder, on: compute}\n", TEXT_ENCODER, 8,
+        "text-encoder:3:8 ");
     expect_parts("- {match: \"*\", part: diffusion, on: cpu}\n", TEXT_ENCODER, 8, "");
 }
 
