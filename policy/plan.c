@@ -129,6 +129,8 @@ static int make_plan(struct vs_planner *planner)
         if (vs_planner_guess_modules(planner))
             return -1;
     }
+    if (vs_planner_order_as_learned(planner))
+        return -1;
     if (plan->order == VS_ORDER_DISTORCH && planner->wish->allocation && vs_planner_measure_modules(planner))
         return -1;
     if (planner->wish->allocation && vs_planner_share_out(planner))

@@ -221,7 +221,7 @@ int vs_planner_order_execution(struct vs_planner *planner)
         execution[i] = (uint32_t)i;
     if (!planner->table)
         qsort_r(execution, planner->count, sizeof *execution, by_names, (void *)planner->tensors);
-    if (!planner->table && !planner->wish->learned_count)
+    if (!planner->table)
         return 0;
     uint64_t *key = calloc(planner->count + 1, sizeof *key);
     if (!key) {
@@ -229,14 +229,25 @@ int vs_planner_order_execution(struct vs_planner *planner)
         return -1;
     }
     struct keys keys = {planner->tensors, key};
-    for (size_t i = 0; planner->table && i < planner->count; i++)
+    for (size_t i = 0; i < planner->count; i++)
         key[i] = key_of(planner, i);
-    if (planner->table)
-        qsort_r(execution, planner->count, sizeof *execution, by_keys, &keys);
-    if (planner->wish->learned_count) {
-        apply_learned(planner, key);
-        qsort_r(execution, planner->count, sizeof *execution, by_keys, &keys);
+    qsort_r(execution, planner->count, sizeof *execution, by_keys, &keys);
+    free(key);
+    return 0;
+}
+
+int vs_planner_order_as_learned(struct vs_planner *planner)
+{
+    if (!planner->wish->learned_count)
+        return 0;
+    uint64_t *key = calloc(planner->count + 1, sizeof *key);
+    if (!key) {
+        vs_diag_out_of_memory(planner->diags);
+        return -1;
     }
+    struct keys keys = {planner->tensors, key};
+    apply_learned(planner, key);
+    qsort_r(planner->plan->execution, planner->count, sizeof *planner->plan->execution, by_keys, &keys);
     free(key);
     return 0;
 }

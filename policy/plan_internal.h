@@ -61,8 +61,10 @@ int vs_planner_sort_names(struct vs_planner *planner);
 int vs_planner_find_table(struct vs_planner *planner);
 int vs_planner_guess_modules(struct vs_planner *planner);
 
-/* plan_execution.c: plan->execution. */
+/* plan_execution.c: plan->execution, first by the table or by names (which is what modules are guessed from), then as a
+ * run has taught it. */
 int vs_planner_order_execution(struct vs_planner *planner);
+int vs_planner_order_as_learned(struct vs_planner *planner);
 
 /* plan_distorch.c: the sums that shares are made from. */
 int vs_planner_measure_modules(struct vs_planner *planner);

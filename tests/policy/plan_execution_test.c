@@ -115,3 +115,39 @@ Test(plan_execution, a_text_encoders_embeddings_stay_as_in_distorch2)
         free_model(&model);
     }
 }
+
+/* A run that reads all biases after all weights, backwards, teaches the order of execution and no other modules: what
+ * DisTorch does not know does not change where it puts them. */
+Test(plan_execution, distorch_has_the_modules_of_the_names_whatever_was_learned)
+{
+    static const char *const names[] = {"blocks.0.attn.scale", "blocks.0.attn.k.bias", "blocks.0.attn.k.weight",
+        "blocks.0.attn.q.bias", "blocks.0.attn.q.weight", "blocks.1.attn.k.bias", "blocks.1.attn.k.weight",
+        "blocks.1.attn.q.bias", "blocks.1.attn.q.weight", "blocks.2.attn.k.bias", "blocks.2.attn.k.weight",
+        "blocks.2.attn.q.bias", "blocks.2.attn.q.weight"};
+    static const char *const learned[] = {"blocks.2.attn.q.weight", "blocks.2.attn.k.weight", "blocks.1.attn.q.weight",
+        "blocks.1.attn.k.weight", "blocks.0.attn.q.weight", "blocks.0.attn.k.weight", "blocks.2.attn.k.bias",
+        "blocks.1.attn.q.bias", "blocks.0.attn.scale", "blocks.2.attn.q.bias", "blocks.1.attn.k.bias",
+        "blocks.0.attn.q.bias", "blocks.0.attn.k.bias"};
+    struct vs_plan_wish wish = {.order = VS_ORDER_DISTORCH, .learned = learned, .learned_count = COUNT(learned)};
+    struct test_model model = {0}, same = {0};
+    struct vs_plan plan = plan_names(&model, names, COUNT(names), &wish);
+    wish.learned_count = 0;
+    struct vs_plan unlearned = plan_names(&same, names, COUNT(names), &wish);
+    cr_assert_eq(plan.module_count, 6); /* without the one that contains others */
+    for (size_t m = 0; m < plan.module_count; m++)
+        cr_expect_eq(plan.modules[m].bytes, unlearned.modules[m].bytes);
+    for (size_t i = 0; i < COUNT(names); i++) {
+        const char *device = home_of(&plan, &model, names[i]);
+        char home[16];
+        strcpy(home, device);
+        cr_expect_str_eq(home, home_of(&unlearned, &same, names[i]), "%s", names[i]);
+    }
+    for (size_t k = 0; k < COUNT(learned); k++)
+        cr_expect_str_eq(model.tensors[plan.execution[k]].name, learned[k]);
+    cr_expect_gt(placed_on(&plan, cpu_device), 0);
+    cr_expect_gt(placed_on(&plan, cuda(0)), 100 * MB);
+    vs_plan_free(&plan);
+    vs_plan_free(&unlearned);
+    free_model(&model);
+    free_model(&same);
+}
