@@ -97,8 +97,9 @@ static void place_module(struct vs_plan_module *module, double bytes, struct quo
     module->reason = VS_REASON_ORPHAN;
 }
 
-/* Those that are not moved whatever their share. Returns the bytes of a text encoder's embeddings. */
-static double keep_modules(struct vs_planner *planner)
+/* Those that are not moved whatever their share. Returns the bytes of a text encoder's embeddings that no rule places:
+ * what rules place was taken off the share of the device that has it. */
+static double keep_modules(struct vs_planner *planner, const uint64_t *free_bytes)
 {
     struct vs_plan *plan = planner->plan;
     double head_bytes = 0;
@@ -107,7 +108,7 @@ static double keep_modules(struct vs_planner *planner)
         module->reason = VS_REASON_NONE;
         if (planner->wish->text_encoder && is_head(module)) {
             module->reason = VS_REASON_HEAD;
-            head_bytes += (double)module->bytes;
+            head_bytes += (double)free_bytes[m];
         } else if ((double)module->bytes < planner->module_bytes * tiny_part) {
             module->reason = VS_REASON_TINY;
         } else if (planner->table && !planner->table->modules[m].has_bias_attribute) {
@@ -132,7 +133,7 @@ int vs_planner_distorch(struct vs_planner *planner)
     }
     struct quotas quotas = {.count = plan->device_count};
     vs_planner_sort_devices(planner, quotas.order);
-    double head_bytes = keep_modules(planner);
+    double head_bytes = keep_modules(planner, free_bytes);
     for (size_t d = 0; d < plan->device_count; d++) {
         double left = planner->devices[d].asked_bytes - (double)planner->devices[d].pinned_bytes;
         if (d == 0)

@@ -116,6 +116,49 @@ Test(plan_execution, a_text_encoders_embeddings_stay_as_in_distorch2)
     }
 }
 
+/*
+ * 96 MB of embedding and 16 blocks of 32 MB; of cuda:0, 0.0156 of 24 GB are asked for, 383.4 MB. The embedding stays
+ * there and is taken off: 287.4 MB hold 8 blocks. Where a rule has it on cpu, 383.4 MB hold 11; where a rule has it on
+ * cuda:0, it is taken off once. What is no text encoder's is moved as any module.
+ */
+Test(plan_execution, a_text_encoders_embedding_is_taken_off_the_share_of_the_device_that_has_it)
+{
+    struct vs_plan_rule rules[] = {{.pattern = "*.token_embedding.*", .device = cpu_device},
+        {.pattern = "*.token_embedding.*", .on_compute = true}};
+    static const struct {
+        bool text_encoder;
+        int rule; /* -1: none */
+        uint64_t expected_mb[3];
+    } cases[] = {{true, -1, {96 + 8 * 32, 8 * 32, 0}}, {true, 0, {11 * 32, 5 * 32, 96}},
+        {true, 1, {96 + 8 * 32, 8 * 32, 0}}, {false, -1, {11 * 32, 96 + 5 * 32, 0}}, {false, 0, {11 * 32, 5 * 32, 96}}};
+    static const char string[] = "cuda:0,0.0156;cuda:1,0.5";
+    struct vs_source source = {.name = "string"};
+    struct vs_diags diags = {0};
+    struct vs_distorch allocation;
+    struct test_machine machine;
+    struct test_model model = {0};
+    make_machine(&machine, (const uint64_t[]){24 * GB, 24 * GB, 0});
+    cr_assert_eq(vs_distorch_read(string, strlen(string), vs_place_of_file(&source), false, &allocation, &diags), 0);
+    add_tensor(&model, 96 * MB, "text_model.embeddings.token_embedding.weight");
+    for (int i = 0; i < 16; i++)
+        add_tensor(&model, 32 * MB, "text_model.encoder.layers.%d.mlp.weight", i);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct vs_plan_wish wish = {.source = "p.yaml",
+            .compute = cuda(0),
+            .allocation = &allocation,
+            .order = VS_ORDER_DISTORCH,
+            .text_encoder = cases[i].text_encoder,
+            .rules = &rules[cases[i].rule > 0],
+            .rule_count = cases[i].rule >= 0};
+        struct vs_plan plan = expect_plan(&model, &wish, &machine.machine, "");
+        cr_expect_eq(placed_on(&plan, cuda(0)), cases[i].expected_mb[0] * MB, "case %zu", i);
+        cr_expect_eq(placed_on(&plan, cuda(1)), cases[i].expected_mb[1] * MB, "case %zu", i);
+        cr_expect_eq(placed_on(&plan, cpu_device), cases[i].expected_mb[2] * MB, "case %zu", i);
+        vs_plan_free(&plan);
+    }
+    free_model(&model);
+}
+
 /* A run that reads all biases after all weights, backwards, teaches the order of execution and no other modules: what
  * DisTorch does not know does not change where it puts them. */
 Test(plan_execution, distorch_has_the_modules_of_the_names_whatever_was_learned)
