@@ -44,7 +44,7 @@ struct vs_plan_tensor *vs_named_part_tensors(
     for (size_t i = 0; i < given->count; i++) {
         const struct vs_tensor *tensor = given->items[i];
         uint64_t bytes = vs_load_bytes(tensor, named->section->dtype);
-        tensors[i] = (struct vs_plan_tensor){tensor->name, tensor->shape, tensor->rank, bytes};
+        tensors[i] = (struct vs_plan_tensor){tensor->name, tensor->shape, tensor->rank, bytes, tensor->prefix_bytes};
         if (!__builtin_add_overflow(*total_bytes, bytes, total_bytes) && *total_bytes <= INT64_MAX)
             continue;
         const struct vs_source source = {.name = named->section->file};

@@ -58,7 +58,7 @@ static uint64_t place_pinned(struct vs_planner *planner)
         uint64_t bytes = planner->tensors[i].bytes;
         if (plan->places[i].reason != VS_REASON_NONE)
             continue;
-        rule = vs_rule_of(wish->rules, wish->rule_count, planner->tensors[i].name);
+        rule = vs_rule_of(wish->rules, wish->rule_count, planner->tensors[i].name, planner->tensors[i].prefix_bytes);
         if (rule < wish->rule_count) {
             if (!wish->rules[rule].on_compute)
                 device = vs_planner_device(planner, wish->rules[rule].device);

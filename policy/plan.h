@@ -29,7 +29,8 @@ struct vs_plan_tensor {
     const char *name; /* as in the file, prefixes of the part included; unique */
     const uint64_t *shape;
     size_t rank;
-    uint64_t bytes; /* as the program will load it; the sum over all tensors is to fit in 63 bits */
+    uint64_t bytes;      /* as the program will load it; the sum over all tensors is to fit in 63 bits */
+    size_t prefix_bytes; /* of the name: what tells the part in a checkpoint; rules are compared without it, too */
 };
 
 /* A line of `tensors:`: a glob on the tensor's name, and where those go. */

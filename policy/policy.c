@@ -208,10 +208,9 @@ void vs_section_wish(const struct vs_policy *policy, const struct vs_policy_sect
     }
 }
 
-size_t vs_rule_of(const struct vs_plan_rule *rules, size_t rule_count, const char *tensor_name)
+size_t vs_rule_of(const struct vs_plan_rule *rules, size_t rule_count, const char *tensor_name, size_t prefix_bytes)
 {
-    size_t i = 0, prefix_bytes;
-    vs_part_of_name(tensor_name, &prefix_bytes);
+    size_t i = 0;
     while (i < rule_count && !vs_glob_matches(rules[i].pattern, tensor_name) &&
            !(prefix_bytes && vs_glob_matches(rules[i].pattern, tensor_name + prefix_bytes)))
         i++;

@@ -124,9 +124,9 @@ struct vs_section_wish {
 void vs_section_wish(const struct vs_policy *policy, const struct vs_policy_section *section, enum vs_part part,
     uint64_t part_bytes, struct vs_device_id first_device, struct vs_section_wish *wish);
 
-/* The index of the first rule whose pattern fits the tensor's name, whole or without the prefix of its part
- * (`model.diffusion_model.`); else rule_count. */
-size_t vs_rule_of(const struct vs_plan_rule *rules, size_t rule_count, const char *tensor_name);
+/* The index of the first rule whose pattern fits the tensor's name, whole or without the prefix of its part (of so many
+ * bytes: `model.diffusion_model.`, struct vs_tensor); else rule_count. */
+size_t vs_rule_of(const struct vs_plan_rule *rules, size_t rule_count, const char *tensor_name, size_t prefix_bytes);
 
 void vs_policy_free(struct vs_policy *policy);
 

@@ -27,7 +27,7 @@ static void check_section(const struct vs_policy *policy, const struct vs_policy
     PROMISE(!section->virtual_vram.is_part || vs_amount_bytes(&section->virtual_vram, 1000) <= 1000);
     for (size_t i = 0; i < section->rule_count; i++)
         PROMISE(section->rules[i].pattern && section->rules[i].line);
-    PROMISE(vs_rule_of(section->rules, section->rule_count, "model.diffusion_model.a.norm") <= section->rule_count);
+    PROMISE(vs_rule_of(section->rules, section->rule_count, "model.diffusion_model.a.norm", 22) <= section->rule_count);
     bool shares = section->sharing == VS_SHARING_DISTORCH || section->sharing == VS_SHARING_VIRTUAL_VRAM;
     vs_section_wish(policy, section, VS_PART_DIFFUSION, 1000, (struct vs_device_id){VS_DEVICE_CUDA, 0}, &wish);
     PROMISE(!wish.wish.allocation == !shares && !wish.wish.on == (section->sharing != VS_SHARING_ON));

@@ -135,7 +135,7 @@ static bool read_back(struct model *model, uint64_t *seed)
     vs_diags_free(&diags);
     for (size_t i = 0; read && i < model->count; i++) {
         const struct vs_tensor *tensor = &model->file.tensors[i];
-        model->given[i] = (struct vs_plan_tensor){tensor->name, tensor->shape, tensor->rank, tensor->bytes};
+        model->given[i] = (struct vs_plan_tensor){tensor->name, tensor->shape, tensor->rank, tensor->bytes, 0};
     }
     return read;
 }

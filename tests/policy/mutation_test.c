@@ -97,7 +97,7 @@ static void check_policy(const struct vs_policy *policy)
             cr_assert(section->rules[k].pattern && section->rules[k].line);
         struct vs_section_wish wish;
         cr_assert_leq(
-            vs_rule_of(section->rules, section->rule_count, "model.blocks.1.mlp.weight"), section->rule_count);
+            vs_rule_of(section->rules, section->rule_count, "model.blocks.1.mlp.weight", 6), section->rule_count);
         vs_section_wish(policy, section, VS_PART_DIFFUSION, 1000, cuda(0), &wish);
         cr_assert(!wish.wish.allocation || wish.allocation.count <= VS_SHARES_MAX + 1);
     }

@@ -21,6 +21,11 @@ TestSuite(named_parts, .fini = expect_no_leaks);
     "{\"shared.weight\":{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[0,4]},"                                     \
     "\"encoder.block.0.layer.0.SelfAttention.k.weight\":{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[4,8]}}"
 
+/* AuraFlow's checkpoint: the prefix of its diffusion model is one by the other tensors only. */
+#define UNUSUAL_CHECKPOINT                                                                                             \
+    "{\"model.a.weight\":{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[0,4]},"                                    \
+    "\"vae.a.weight\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]}}"
+
 /* "part:line:bytes" of each named part. */
 static void expect_parts(const char *models, const char *json, uint64_t data_bytes, const char *expected)
 {
@@ -70,6 +75,36 @@ Test(named_parts, of_a_checkpoint)
     };
     for (size_t i = 0; i < COUNT(cases); i++)
         expect_parts(cases[i].models, CHECKPOINT, 40, cases[i].expected);
+}
+
+/* Rules see the names of all parts without their prefixes. */
+Test(named_parts, tensors_bring_their_prefixes)
+{
+    struct vs_policy policy =
+        expect_policy("version: 1\nmodels:\n- {match: \"*\", tensors: [{match: \"a.*\", on: cpu}]}\n"
+                      "- {match: \"*\", part: vae, tensors: [{match: \"a.*\", on: cpu}]}\n",
+            "");
+    static const struct {
+        const char *json;
+        uint64_t data_bytes;
+    } files[] = {{CHECKPOINT, 40}, {UNUSUAL_CHECKPOINT, 12}};
+    for (size_t f = 0; f < COUNT(files); f++) {
+        struct vs_header header = expect_header(files[f].json, files[f].data_bytes);
+        struct vs_model model;
+        struct vs_named_part named[VS_PART_COUNT];
+        struct vs_diags diags = {0};
+        uint64_t bytes;
+        cr_assert_eq(vs_model_init(&model, &header, &diags), 0);
+        cr_assert_eq(vs_named_parts(&policy, "m.safetensors", &model, named), 2);
+        for (size_t i = 0; i < 2; i++) {
+            struct vs_plan_tensor *tensors = vs_named_part_tensors(&named[i], &bytes, &diags);
+            const struct vs_policy_section *section = named[i].section;
+            cr_expect_eq(vs_rule_of(section->rules, 1, tensors->name, tensors->prefix_bytes), 0, "%s", tensors->name);
+            free(tensors);
+        }
+        vs_model_free(&model);
+    }
+    vs_policy_free(&policy);
 }
 
 Test(named_parts, of_a_file_with_one_model)

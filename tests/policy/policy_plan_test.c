@@ -23,7 +23,7 @@ static struct vs_device_name plan_blocks(
     struct vs_plan_tensor tensors[BLOCKS];
     for (unsigned i = 0; i < BLOCKS; i++) {
         snprintf(names[i], sizeof names[i], "model.diffusion_model.blocks.%u.weight", i);
-        tensors[i] = (struct vs_plan_tensor){names[i], shape, 2, GB};
+        tensors[i] = (struct vs_plan_tensor){names[i], shape, 2, GB, strlen("model.diffusion_model.")};
     }
     const struct vs_plan_machine_device devices[] = {
         {.id = cuda(0), .total_bytes = 24 * GB}, {.id = cuda(1), .total_bytes = 24 * GB}};

@@ -210,13 +210,16 @@ Test(policy, the_first_rule_that_fits_the_name_with_or_without_its_prefix_is_use
         "");
     static const struct {
         const char *name;
-        size_t rule; /* 4: none */
-    } cases[] = {{"model.diffusion_model.in.weight", 0}, {"in.weight", 0}, {"model.diffusion_model.norm.weight", 2},
-        {"norm.weight", 4}, {"model.diffusion_model.out.in.bias", 3}, {"x", 1}, {"xx", 4}, {"model.in", 4},
-        {"first_stage_model.in.weight", 0}, {"second.in.weight", 3}, {"other.in", 4}};
+        size_t prefix_bytes, rule; /* 4: none */
+    } cases[] = {{"model.diffusion_model.in.weight", 22, 0}, {"in.weight", 0, 0},
+        {"model.diffusion_model.norm.weight", 22, 2}, {"norm.weight", 0, 4},
+        {"model.diffusion_model.out.in.bias", 22, 3}, {"x", 0, 1}, {"xx", 0, 4}, {"model.in", 0, 4},
+        {"model.in.weight", 6, 0}, {"model.in.weight", 0, 3}, {"net.x", 4, 1}, {"first_stage_model.in.weight", 18, 0},
+        {"second.in.weight", 0, 3}, {"other.in", 0, 4}};
     for (size_t i = 0; i < COUNT(cases); i++)
-        cr_expect_eq(vs_rule_of(policy.sections[0].rules, policy.sections[0].rule_count, cases[i].name), cases[i].rule,
-            "%s", cases[i].name);
+        cr_expect_eq(
+            vs_rule_of(policy.sections[0].rules, policy.sections[0].rule_count, cases[i].name, cases[i].prefix_bytes),
+            cases[i].rule, "%s", cases[i].name);
     vs_policy_free(&policy);
 }
 
