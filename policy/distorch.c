@@ -320,6 +320,17 @@ static bool read_entries(struct reader *reader, size_t length)
     return any;
 }
 
+/* Who computes does not lend; an error is added. */
+static bool is_compute(struct reader *reader, struct part part, struct vs_device_id device)
+{
+    if (!reader->allocation->has_compute || !vs_device_equal(device, reader->allocation->compute))
+        return false;
+    vs_diag_add(reader->diags, VS_ERROR, place_of(reader, part.start), "`%s` is named as compute device and as donor",
+        vs_device_format(device).text);
+    vs_diag_hint(reader->diags, "take it out of the donors: what the compute device has is used anyway");
+    return true;
+}
+
 /* Reads what stands behind a `#`: `compute;virtual VRAM in gigabytes;donor,donor`, or the compute device alone. */
 static void read_virtual(struct reader *reader, size_t at, size_t length, bool has_entries)
 {
@@ -349,7 +360,8 @@ static void read_virtual(struct reader *reader, size_t at, size_t length, bool h
     while (at < length && reader->diags->error_count < errors_before + VS_SHARES_MAX) {
         struct part donor = next_part(reader->text, length, ',', &at);
         struct vs_distorch_share share = {.amount = INFINITY};
-        if ((donor.length || at <= length) && read_device(reader, donor, &share.device))
+        if ((donor.length || at <= length) && read_device(reader, donor, &share.device) &&
+            (has_entries || !is_compute(reader, donor, share.device)))
             add_share(reader, donor, share);
     }
     if (has_entries) /* the allocation wins */

@@ -228,6 +228,12 @@ static void ask_virtual(struct vs_planner *planner, double total)
     planner->devices[0].asked_bytes = rounded(planner, 0, total > needed ? total - needed : 0);
     for (size_t i = 0; i < allocation->count; i++) {
         size_t device = vs_planner_device(planner, allocation->shares[i].device);
+        if (!device) { /* of a string that leaves open who computes */
+            vs_diag_add(planner->diags, VS_WARNING, place_of(planner, planner->wish->line),
+                "`%s` computes, and lends nothing to itself", vs_device_format(allocation->shares[i].device).text);
+            vs_diag_hint(planner->diags, "take it out of the donors: what the compute device has is used anyway");
+            continue;
+        }
         const struct vs_plan_device *donor = &planner->plan->devices[device];
         double lends = donor->total_bytes ? (double)donor->total_bytes : INFINITY;
         if (allocation->shares[i].amount < lends)

@@ -208,6 +208,11 @@ Test(distorch_forms, a_wrong_combined_form_is_refused_at_its_place)
                               "    #cuda:0\n"
                               "     ^\n"
                               "  hint: write `#compute device;gigabytes;donors`, for example \"#cuda:0;4.0;cpu\"\n");
+    expect_refused("#cuda:0;4.0;cuda:0,cpu",
+        "string:1:13: error: `cuda:0` is named as compute device and as donor\n"
+        "    #cuda:0;4.0;cuda:0,cpu\n"
+        "                ^\n"
+        "  hint: take it out of the donors: what the compute device has is used anyway\n");
     expect_refused("#cuda:0;4gb;cpu,gpu,cpu",
         "string:1:9: error: `4gb` is no number of gigabytes\n"
         "    #cuda:0;4gb;cpu,gpu,cpu\n"

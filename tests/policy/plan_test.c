@@ -120,6 +120,25 @@ Test(plan, virtual_vram_beyond_the_model_fills_the_donors_in_their_order)
     free_model(&model);
 }
 
+/* A string that leaves open who computes may name it among the donors. */
+Test(plan, the_compute_device_lends_nothing_to_itself)
+{
+    static const enum vs_plan_order orders[] = {VS_ORDER_SPREAD, VS_ORDER_DISTORCH, VS_ORDER_LISTED};
+    struct test_machine machine = two_gpus();
+    struct test_model model = blocks_model(20);
+    struct vs_distorch allocation = bytes("#;1.0;cuda:0,cpu");
+    for (size_t i = 0; i < COUNT(orders); i++) {
+        struct vs_plan_wish wish = wish_for(&allocation);
+        wish.order = orders[i];
+        struct vs_plan plan = expect_plan(&model, &wish, with_devices(&machine),
+            "p.yaml:4: warning: `cuda:0` computes, and lends nothing to itself\n"
+            "  hint: take it out of the donors: what the compute device has is used anyway\n");
+        cr_expect_eq(placed_on(&plan, cpu_device), 1000 * MB, "order %zu", i);
+        vs_plan_free(&plan);
+    }
+    free_model(&model);
+}
+
 Test(plan, the_first_rule_that_matches_holds_and_counts_in_its_devices_share)
 {
     struct test_machine machine = two_gpus();
