@@ -65,7 +65,7 @@ static uint64_t place_pinned(struct vs_planner *planner)
             plan->places[i].rule = (uint32_t)rule;
             vs_planner_place(planner, i, device, VS_REASON_RULE);
         } else if (wish->on) {
-            device = vs_planner_device(planner, *wish->on);
+            device = vs_planner_device(planner, planner->on);
             vs_planner_place(planner, i, device, VS_REASON_ON);
         } else if (!wish->allocation) {
             vs_planner_place(planner, i, device, VS_REASON_STAYS);

@@ -50,6 +50,7 @@ struct vs_plan_wish {
     bool text_encoder;                    /* the part is one: DisTorch2 keeps its embeddings on the compute device */
     const struct vs_distorch *allocation; /* bytes, ratio, fraction, or virtual VRAM; NULL: all stays, rules apart */
     const struct vs_device_id *on;        /* or all of it goes here (then allocation is NULL) */
+    bool cpu_for_missing;                 /* where the machine lacks that device: to cpu, with a warning */
     enum vs_plan_order order;             /* DEFAULT: spread; what `distorch:` implies is the caller's to say */
     const struct vs_plan_rule *rules;     /* the first that matches holds */
     size_t rule_count;

@@ -31,16 +31,22 @@ static struct vs_place place_of(const struct vs_planner *planner, size_t line)
     return place;
 }
 
-static int refuse_missing(struct vs_planner *planner, struct vs_device_id id, size_t line)
+static void tell_missing(
+    struct vs_planner *planner, enum vs_severity severity, struct vs_device_id id, size_t line, const char *consequence)
 {
     struct vs_text names = {0};
     for (size_t i = 0; i < planner->machine->count; i++)
         if (!vs_device_equal(planner->machine->devices[i].id, cpu))
             vs_text_printf(&names, "%s, ", vs_device_format(planner->machine->devices[i].id).text);
-    vs_diag_add(planner->diags, VS_ERROR, place_of(planner, line), "`%s` is not there: the machine has %scpu",
-        vs_device_format(id).text, names.data ? names.data : "");
+    vs_diag_add(planner->diags, severity, place_of(planner, line), "`%s` is not there: the machine has %scpu%s",
+        vs_device_format(id).text, names.data ? names.data : "", consequence);
     vs_diag_hint(planner->diags, "name a device that the machine has");
     vs_text_free(&names);
+}
+
+static int refuse_missing(struct vs_planner *planner, struct vs_device_id id, size_t line)
+{
+    tell_missing(planner, VS_ERROR, id, line, "");
     return -1;
 }
 
@@ -105,6 +111,18 @@ static int add_named(struct vs_planner *planner, struct vs_device_id id, size_t 
     return -1;
 }
 
+/* The device that takes all of the model. */
+static int add_on(struct vs_planner *planner)
+{
+    const struct vs_plan_wish *wish = planner->wish;
+    planner->on = *wish->on;
+    if (wish->cpu_for_missing && !find_in_machine(planner->machine, *wish->on)) {
+        tell_missing(planner, VS_WARNING, *wish->on, wish->line, "; the text encoder goes to `cpu`");
+        planner->on = cpu;
+    }
+    return add_named(planner, planner->on, wish->line);
+}
+
 int vs_planner_find_devices(struct vs_planner *planner)
 {
     const struct vs_plan_wish *wish = planner->wish;
@@ -129,7 +147,7 @@ int vs_planner_find_devices(struct vs_planner *planner)
         if (share->amount < (double)planner->plan->devices[device].capacity_bytes)
             planner->plan->devices[device].capacity_bytes = (uint64_t)share->amount;
     }
-    if (wish->on && add_named(planner, *wish->on, wish->line))
+    if (wish->on && add_on(planner))
         return -1;
     for (size_t i = 0; i < wish->rule_count; i++)
         if (!wish->rules[i].on_compute && add_named(planner, wish->rules[i].device, wish->rules[i].line))

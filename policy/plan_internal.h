@@ -25,6 +25,7 @@ struct vs_planner {
     size_t count;
     const struct vs_plan_wish *wish;
     const struct vs_plan_machine *machine;
+    struct vs_device_id on; /* that of the wish, or what stands in for it; where the wish has one */
     struct vs_plan *plan;
     struct vs_source source;
     struct vs_diags *diags;

@@ -199,6 +199,7 @@ void vs_section_wish(const struct vs_policy *policy, const struct vs_policy_sect
     if (section->sharing == VS_SHARING_ON) {
         wish->on = section->on.is_compute ? compute : section->on.device;
         wish->wish.on = &wish->on;
+        wish->wish.cpu_for_missing = section->part == VS_PART_TEXT_ENCODER;
     } else if (section->sharing == VS_SHARING_DISTORCH) {
         wish->allocation = section->distorch;
         wish->wish.allocation = &wish->allocation;

@@ -391,6 +391,33 @@ Test(plan, a_device_that_the_machine_lacks_is_an_error_wherever_it_is_named)
     free_model(&model);
 }
 
+Test(plan, a_text_encoder_goes_to_cpu_where_its_device_is_missing)
+{
+    struct test_machine machine = two_gpus();
+    struct test_model model = blocks_model(10);
+    struct vs_device_id on = cuda(5);
+    struct vs_plan_wish wish = wish_for(NULL);
+    wish.on = &on;
+    expect_no_plan(&model, &wish, with_devices(&machine),
+        "p.yaml:4: error: `cuda:5` is not there: the machine has cuda:0, cuda:1, cpu");
+    wish.cpu_for_missing = true;
+    struct vs_plan plan = expect_plan(&model, &wish, with_devices(&machine),
+        "p.yaml:4: warning: `cuda:5` is not there: the machine has cuda:0, cuda:1, cpu; the text encoder goes to "
+        "`cpu`\n"
+        "  hint: name a device that the machine has\n");
+    cr_expect_eq(placed_on(&plan, cpu_device), 1000 * MB);
+    vs_plan_free(&plan);
+    on = cuda(1);
+    plan = expect_plan(&model, &wish, with_devices(&machine), "");
+    cr_expect_eq(placed_on(&plan, cuda(1)), 1000 * MB);
+    vs_plan_free(&plan);
+    struct vs_plan_rule rule = {.pattern = "*", .device = cuda(5), .line = 9};
+    wish.rules = &rule;
+    wish.rule_count = 1;
+    expect_no_plan(&model, &wish, with_devices(&machine), "p.yaml:9: error: `cuda:5` is not there");
+    free_model(&model);
+}
+
 Test(plan, the_reserve_stays_free_and_what_has_no_room_passes_on)
 {
     struct test_machine machine;

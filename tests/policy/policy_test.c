@@ -268,6 +268,19 @@ Test(policy, a_section_is_a_wish_to_the_planner)
     vs_policy_free(&policy);
 }
 
+Test(policy, a_missing_device_is_cpu_only_for_what_is_written_as_a_text_encoder)
+{
+    struct vs_policy policy = expect_policy("version: 1\nmodels:\n- {match: \"a*\", part: text-encoder, on: cuda:5}\n"
+                                            "- {match: \"b*\", on: cuda:5}\n- {match: \"c*\", part: vae, on: cuda:5}\n",
+        "");
+    struct vs_section_wish wish;
+    for (size_t i = 0; i < 3; i++) {
+        vs_section_wish(&policy, &policy.sections[i], VS_PART_TEXT_ENCODER, GB, cuda(0), &wish);
+        cr_expect_eq(wish.wish.cpu_for_missing, i == 0, "section %zu", i);
+    }
+    vs_policy_free(&policy);
+}
+
 /* Where the policy names no compute device: the allocation's, else the program's first; who computes does not lend. */
 Test(policy, the_programs_first_device_computes_where_nothing_names_another)
 {
