@@ -197,12 +197,11 @@ struct vs_plan_machine vs_machine_for_plan(
     for (size_t i = 0; i < count; i++) {
         const struct vs_machine_device *device = &machine->devices[i];
         bool is_compute = is_here && compute.ordinal == i;
-        uint64_t bytes = device->memory_bytes;
-        if (!is_compute && device->bar1_bytes && device->bar1_bytes < bytes)
-            bytes = device->bar1_bytes;
+        bool is_mapped_in_part = !is_compute && device->bar1_bytes < device->memory_bytes;
         devices[i] = (struct vs_plan_machine_device){
             .id = {VS_DEVICE_CUDA, (unsigned)i},
-            .total_bytes = bytes,
+            .total_bytes = device->memory_bytes,
+            .lendable_bytes = is_mapped_in_part ? device->bar1_bytes : 0,
             .unmappable = is_here && !vs_machine_can_map(machine, compute.ordinal, i),
         };
     }

@@ -94,7 +94,7 @@ bool vs_machine_can_map(const struct vs_machine *machine, size_t from, size_t to
 
 /*
  * The machine as a plan for this compute device sees it: `devices` has room for VS_MACHINE_DEVICES_MAX + 1. A device
- * that can be mapped in part only lends that part.
+ * that can be mapped in part lends that part only.
  */
 struct vs_plan_machine vs_machine_for_plan(
     const struct vs_machine *machine, struct vs_device_id compute, struct vs_plan_machine_device *devices);

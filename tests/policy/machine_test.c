@@ -166,7 +166,23 @@ Test(machine, a_plan_is_told_what_can_be_mapped)
     expect_for_plan("2x24gb-dma-only", 0, (double[]){24, -1, 64}); /* kernels have no way there */
     expect_for_plan("2x24gb-peer-lies", 0, (double[]){24, -1, 64});
     expect_for_plan("2x24gb-peer-faults", 0, (double[]){24, -1, 64});
-    expect_for_plan("2x24gb-small-bar1", 1, (double[]){0.25, 24, 64});
+    expect_for_plan("2x24gb-small-bar1", 1, (double[]){24, 24, 64});
+}
+
+/* What a device has, by which DisTorch's fractions go, is one thing, what of it can be lent another. */
+Test(machine, a_small_bar1_limits_what_is_lent_and_not_what_is_there)
+{
+    struct vs_diags diags = {0};
+    struct vs_machine machine;
+    struct vs_plan_machine_device devices[VS_MACHINE_DEVICES_MAX + 1];
+    cr_assert_eq(vs_machine_load("--machine", "2x24gb-small-bar1", MACHINES, &machine, &diags), 0);
+    vs_machine_for_plan(&machine, cuda(1), devices);
+    cr_expect_eq(vs_plan_lendable_bytes(&devices[0]), GB / 4);
+    cr_expect_eq(vs_plan_lendable_bytes(&devices[1]), 24 * GB, "nobody maps what the compute device has");
+    cr_expect_eq(vs_plan_lendable_bytes(&devices[2]), 64 * GB);
+    vs_machine_for_plan(&machine, cuda(0), devices);
+    cr_expect_eq(vs_plan_lendable_bytes(&devices[0]), 24 * GB);
+    cr_expect_eq(vs_plan_lendable_bytes(&devices[1]), GB / 4);
 }
 
 Test(machine, a_plan_is_told_of_one_way_peers_and_of_limits)
