@@ -142,6 +142,28 @@ Test(machine, a_card_belongs_to_the_class_of_its_memory)
     }
 }
 
+/* By their makers' data sheets: GeForce RTX 4060 (8 GB, 8 lanes), RTX 3060 and 4070 (12 GB), RTX 4060 Ti (16 GB, 8
+ * lanes), RTX 3090 and 4090 (24 GB) sit at PCI Express 4.0, the RTX 5090 (32 GB) at 5.0. */
+Test(machine, a_class_of_cards_sits_at_the_link_of_its_common_cards)
+{
+    static const struct {
+        const char *card, *link;
+    } cases[] = {
+        {"8gb", "pcie4-x8"},
+        {"12gb", "pcie4-x16"},
+        {"16gb", "pcie4-x8"},
+        {"24gb", "pcie4-x16"},
+        {"32gb", "pcie5-x16"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct vs_diags diags = {0};
+        const struct vs_card *card =
+            vs_read_card((struct vs_word){.text = cases[i].card, .length = strlen(cases[i].card)}, &diags);
+        cr_assert(card);
+        cr_expect_str_eq(card->link, cases[i].link, "%s", cases[i].card);
+    }
+}
+
 /* What the plan for one compute device is told of cuda:0, cuda:1, cpu: gigabytes, or -1 where it cannot be mapped. */
 static void expect_for_plan(const char *name, unsigned compute, const double gb[3])
 {
