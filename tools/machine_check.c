@@ -64,6 +64,7 @@ static bool is_there(const struct check *check, struct vs_device_id device, cons
 
 static void check_donor(const struct check *check, const struct vs_donor *donor)
 {
+    bool is_assumed = donor->device.family == VS_DEVICE_CPU && check->machine->host_is_assumed;
     uint64_t bytes = memory_of(check, donor->device), lendable_bytes = lendable_of(check, donor->device);
     if (!is_there(check, donor->device, "is to lend memory") || !donor->is_limited ||
         donor->limit_bytes <= lendable_bytes)
@@ -71,9 +72,10 @@ static void check_donor(const struct check *check, const struct vs_donor *donor)
     vs_diag_add(check->diags, VS_WARNING, vs_place_of_file(&check->source), "`%s` is to lend up to %s, and %s %s",
         vs_device_format(donor->device).text, size_text((double)donor->limit_bytes).text,
         lendable_bytes < bytes ? "can lend" : "has", size_text((double)lendable_bytes).text);
-    vs_diag_hint(check->diags, lendable_bytes < bytes
-                                   ? "other devices can map no more of it (`bar1` of the machine)"
-                                   : "it lends what it has; leave room there for what else runs on it");
+    vs_diag_hint(check->diags,
+        lendable_bytes < bytes ? "other devices can map no more of it (`bar1` of the machine)"
+        : is_assumed ? "so much is assumed of the host; 24gb+host:96gb, or `host:` in a file, tells the machine's own"
+                     : "it lends what it has; leave room there for what else runs on it");
 }
 
 static void check_reserve(const struct check *check)
@@ -134,7 +136,8 @@ static bool check_virtual(const struct check *check, const struct vs_policy_sect
         return false;
     vs_diag_add(check->diags, VS_WARNING, place, "%s of virtual VRAM are asked for, and the donors lend %s",
         size_text(asked_bytes).text, size_text(lends_bytes).text);
-    vs_diag_hint(check->diags, "`%s` keeps what it can of the rest: models of up to %s fit; ask for less, or name more donors",
+    vs_diag_hint(check->diags,
+        "`%s` keeps what it can of the rest: models of up to %s fit; ask for less, or name more donors",
         vs_device_format(check->compute).text, size_text(most_bytes).text);
     return true;
 }

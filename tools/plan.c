@@ -256,7 +256,7 @@ static int plan_models(const struct vs_plan_request *request, const struct argum
 
 static const struct argp_option options[] = {
     {"machine", KEY_MACHINE, "MACHINE", 0,
-        "The machine: memory of its GPUs (2x24gb, 8gb+24gb), or the name or path of a machine file", 0},
+        "The machine: memory of its GPUs, and of the host (2x24gb, 8gb+24gb+host:32gb), or the name or path of a machine file", 0},
     {"part", KEY_PART, "PART", 0, "Only this part of a file: diffusion, text-encoder, vae, other, any", 0},
     {"as", KEY_AS, "NAME", 0, "Plan the file as if it had this name (for `match' of the policy)", 0},
     {"dtype", KEY_DTYPE, "FORMAT", 0, "The number format in which the program will load the weights (bf16)", 0},

@@ -173,11 +173,12 @@ static json_t *tensors_of(const struct vs_plan_report *report, const struct vs_p
 json_t *vs_plan_json(const struct vs_plan_report *report, const struct vs_plan_json_wish *wish, size_t *matched)
 {
     bool lists_tensors = wish->all_tensors || wish->glob;
-    return json_pack("{s:o, s:o, s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o*}", "model", model_of(report), "policy",
-        policy_of(report), "machine", text_of(report->request->machine_text), "execution_order",
-        vs_plan_execution_source(report), "approximate", report->plan.approximate, "devices", devices_of(report),
-        "layer_types", layer_types_of(report), "unfit_bytes", bytes_of(report->plan.unfit_bytes), "idle_device",
-        report->has_idle_device ? device_name(report->idle_device) : json_null(), "forecast",
+    return json_pack("{s:o, s:o, s:o, s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o*}", "model", model_of(report),
+        "policy", policy_of(report), "machine", text_of(report->request->machine_text), "host_is_assumed",
+        report->request->machine_text ? json_boolean(report->request->machine.host_is_assumed) : json_null(),
+        "execution_order", vs_plan_execution_source(report), "approximate", report->plan.approximate, "devices",
+        devices_of(report), "layer_types", layer_types_of(report), "unfit_bytes", bytes_of(report->plan.unfit_bytes),
+        "idle_device", report->has_idle_device ? device_name(report->idle_device) : json_null(), "forecast",
         forecast_of(&report->forecast), "tensors", lists_tensors ? tensors_of(report, wish, matched) : NULL);
 }
 

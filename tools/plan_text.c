@@ -87,7 +87,9 @@ static void say_where_from(struct vs_paper *paper, const struct vs_plan_report *
     vs_text_free(&dtype);
     say_section(paper, report);
     if (request->machine_text)
-        vs_paper_write(paper, 2, "Machine: %s", vs_quote_string(request->machine_text).text);
+        vs_paper_write(paper, 2,
+            request->machine.host_is_assumed ? "Machine: %s (host %.0f GB assumed)" : "Machine: %s",
+            vs_quote_string(request->machine_text).text, gigabytes(request->machine.host_bytes));
     else
         vs_paper_write(paper, 2,
             "Machine: not described; every device is taken to have room for its share (`--machine 2x24gb` says what "

@@ -30,15 +30,21 @@ static struct vs_machine expect_machine(const char *yaml)
 Test(machine, short_forms_are_read_and_nonsense_is_none)
 {
     static const char *const bad[] = {"", "+", "24gb+", "+24gb", "2x", "x24gb", "0x24gb", "17x24gb", "2x24", "1mb",
-        "24gigs", "8gb,8gb", "100x1gb", "8gb++8gb", "9999999999999tb", "2x 24"};
+        "24gigs", "8gb,8gb", "100x1gb", "8gb++8gb", "9999999999999tb", "2x 24", "host:32gb", "8gb+host:", "8gb+host:0",
+        "8gb+host:much", "8gb+host:8gb+host:8gb", "8gb+2xhost:8gb", "8gb+host:9999999999tb"};
     struct vs_machine machine;
     cr_assert(vs_machine_parse_short("8gb+2x24GiB", &machine));
     cr_expect_eq(machine.device_count, 3);
     cr_expect_eq(machine.devices[0].memory_bytes, 8 * GB);
     cr_expect_eq(machine.devices[2].memory_bytes, 24 * GB);
-    cr_expect_eq(machine.host_bytes, 64 * GB);
+    cr_expect(machine.host_bytes == 64 * GB && machine.host_is_assumed);
     cr_expect(machine.peer_access[2][0] && !machine.peer_access[1][1]);
     cr_assert(vs_machine_parse_short("16x1gb", &machine));
+    cr_assert(vs_machine_parse_short("host:32gb+2x24gb", &machine));
+    cr_expect(machine.device_count == 2 && machine.peer_access[0][1]);
+    cr_expect(machine.host_bytes == 32 * GB && !machine.host_is_assumed);
+    cr_assert(vs_machine_parse_short("8gb+host:1.5gb", &machine));
+    cr_expect_eq(vs_machine_host_capacity(&machine), 3 * GB / 2);
     for (size_t i = 0; i < COUNT(bad); i++)
         cr_expect_not(vs_machine_parse_short(bad[i], &machine), "%s", bad[i]);
 }
@@ -69,7 +75,7 @@ Test(machine, a_mistyped_name_is_answered_with_the_nearest)
         const char *text, *said;
     } cases[] = {
         {"2x24gb-no-peers",
-            "--machine:1:1: error: `2x24gb-no-peers` is neither a short form such as 2x24gb or 8gb+24gb "
+            "--machine:1:1: error: `2x24gb-no-peers` is neither a short form such as 2x24gb or 8gb+24gb+host:32gb "
             "(at most 16 devices of at least 64mb), nor the name or the path of a machine file\n"
             "    2x24gb-no-peers\n    ^\n  hint: did you mean `2x24gb-no-peer`?\n"},
         {"my-machine", "hint: known by name: `1x12gb`, "},

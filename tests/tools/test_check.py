@@ -245,8 +245,13 @@ class Machine(ToolTest):
             self.said("1gb", self.section("virtual-vram: 1gb")),
         )
         self.assertIn(
-            "`cpu` is to lend up to 65gb, and has 64gb",
+            "`cpu` is to lend up to 65gb, and has 64gb\n  hint: so much is assumed of the host; 24gb+host:96gb",
             self.said("24gb", self.section("virtual-vram: 1gb", 'donors: "cpu:65gb"\n')),
+        )
+        self.assertEqual(self.said("24gb+host:65gb", self.section("virtual-vram: 1gb", 'donors: "cpu:65gb"\n')), "")
+        self.assertIn(
+            "`cpu` is to lend up to 65gb, and has 32gb\n  hint: it lends what it has",
+            self.said("24gb+host:32gb", self.section("virtual-vram: 1gb", 'donors: "cpu:65gb"\n')),
         )
         self.assertIn(
             "`cuda:1` is to lend up to 24.5gb, and has 24gb",

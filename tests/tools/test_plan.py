@@ -141,6 +141,17 @@ class Plan(ToolTest):
         run = self.plan("--virtual-vram", "1gb", TABLE, environment={"VRAMSPAN_VIRTUAL_VRAM": "8gb"})
         self.assertRegex(run.stdout, r"\ncpu +- +- +1\.00 ")
 
+    def test_the_hosts_memory_is_told_or_told_to_be_assumed(self):
+        self.write("open.yaml", "devices: [{memory: 24gb}]\n")
+        self.write("said.yaml", "devices: [{memory: 24gb}]\nhost: 32gb\n")
+        for machine, words, size in (("24gb", "24gb (host 64 GB assumed)", "64.00"), ("24gb+host:32gb", None, "32.00"),
+                                     ("./open.yaml", "./open.yaml (host 64 GB assumed)", "64.00"),
+                                     ("./said.yaml", None, "32.00"), ("host:4gb+12gb", None, "4.00")):
+            run = self.plan("--virtual-vram", "40%", "--machine", machine, ROOT / TABLE, cwd=self.folder)
+            self.assertIn(f"\nMachine: {words or machine}\n", run.stdout)
+            self.assertRegex(run.stdout, rf"\ncpu +{size} ")
+            self.assertEqual(run.returncode, int(size == "4.00"))
+
     def test_parts_of_a_checkpoint_are_planned_by_the_sections_that_name_them(self):
         write_safetensors(self.folder / "sd.safetensors", CHECKPOINT)
         policy = ('version: 1\nmodels:\n  - {match: "sd*", part: vae, on: cpu}\n'
