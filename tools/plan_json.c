@@ -3,6 +3,7 @@
  */
 #include "plan_json.h"
 
+#include "diag_json.h"
 #include "plan_text.h"
 
 #include <string.h>
@@ -182,7 +183,20 @@ json_t *vs_plan_json(const struct vs_plan_report *report, const struct vs_plan_j
         forecast_of(&report->forecast), "tensors", lists_tensors ? tensors_of(report, wish, matched) : NULL);
 }
 
-json_t *vs_plan_json_document(json_t *plans)
+int vs_plan_json_add_diagnostics(json_t *diagnostics, const char *model, const struct vs_diags *diags)
 {
-    return json_pack("{s:i, s:s, s:o}", "format", VS_PLAN_JSON_FORMAT, "vramspan", VS_VERSION, "plans", plans);
+    json_t *list = vs_diags_json(diags), *diagnostic;
+    size_t i;
+    int result = list ? 0 : -1;
+    json_array_foreach(list, i, diagnostic) result |= json_object_set_new(diagnostic, "model", text_of(model));
+    if (list)
+        result |= json_array_extend(diagnostics, list);
+    json_decref(list);
+    return result ? -1 : 0;
+}
+
+json_t *vs_plan_json_document(json_t *plans, json_t *diagnostics)
+{
+    return json_pack("{s:i, s:s, s:o, s:o}", "format", VS_PLAN_JSON_FORMAT, "vramspan", VS_VERSION, "plans", plans,
+        "diagnostics", diagnostics);
 }
