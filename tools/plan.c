@@ -290,7 +290,7 @@ int vs_command_plan(int argc, char **argv)
     };
     struct arguments arguments = {0};
     struct vs_diags diags = {0};
-    int status = VS_EXIT_ERRORS;
+    int status;
     vs_command_parse(&argp, argc, argv, 0, &arguments);
     struct vs_plan_request request = {.said = arguments.said};
     request.said.variable = vs_variable_of_process;
@@ -298,7 +298,9 @@ int vs_command_plan(int argc, char **argv)
     read_values(&arguments, &request, &diags);
     vs_settings_load(&request.said, &request.settings, &diags);
     vs_terminal_show_diagnostics(stderr, &diags);
-    if (!diags.error_count)
+    if (diags.error_count)
+        status = vs_settings_status(&diags);
+    else
         status =
             request.settings.has_policy ? plan_models(&request, &arguments, part) : vs_settings_complain_none("plan");
     vs_diags_free(&diags);

@@ -6,6 +6,7 @@
 #include "command.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* Keys of options without a short form, apart from those of the commands: argp takes keys beyond characters for that.
  */
@@ -46,6 +47,21 @@ const char *vs_variable_of_process(void *context, const char *name)
 {
     (void)context;
     return getenv(name);
+}
+
+/* As values of options are called as the source of a message; a file's name has something else in it. */
+static bool is_option(const char *source)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz-";
+    return !strncmp(source, "--", 2) && source[strspn(source, letters)] == '\0';
+}
+
+int vs_settings_status(const struct vs_diags *diags)
+{
+    for (size_t i = 0; i < diags->count; i++)
+        if (diags->items[i].severity == VS_ERROR && is_option(diags->items[i].file))
+            return VS_EXIT_USAGE;
+    return VS_EXIT_ERRORS;
 }
 
 int vs_settings_complain_none(const char *command)
