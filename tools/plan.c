@@ -302,7 +302,7 @@ int vs_command_plan(int argc, char **argv)
     };
     struct arguments arguments = {0};
     struct vs_diags diags = {0};
-    int status = VS_EXIT_ERRORS;
+    int status = VS_EXIT_OK;
     vs_command_parse(&argp, argc, argv, 0, &arguments);
     struct vs_plan_request request = {.said = arguments.said};
     request.said.variable = vs_variable_of_process;
@@ -314,7 +314,9 @@ int vs_command_plan(int argc, char **argv)
         .shows_tensors = word_of(&arguments, KEY_TENSORS) != NULL,
         .plans = word_of(&arguments, KEY_JSON) ? json_array() : NULL,
         .diagnostics = word_of(&arguments, KEY_JSON) ? json_array() : NULL};
-    if (!diags.error_count && !request.settings.has_policy) {
+    if (diags.error_count) {
+        status = vs_settings_status(&diags);
+    } else if (!request.settings.has_policy) {
         vs_settings_refuse_none("plan", &diags);
         status = VS_EXIT_USAGE;
     }

@@ -7,6 +7,7 @@
 #include "terminal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* Keys of options without a short form, apart from those of the commands: argp takes keys beyond characters for that.
  */
@@ -49,12 +50,26 @@ const char *vs_variable_of_process(void *context, const char *name)
     return getenv(name);
 }
 
+/* As values of options are called as the source of a message; a file's name has something else in it. */
+static bool is_option(const char *source)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz-";
+    return !strncmp(source, "--", 2) && source[strspn(source, letters)] == '\0';
+}
+
+int vs_settings_status(const struct vs_diags *diags)
+{
+    for (size_t i = 0; i < diags->count; i++)
+        if (diags->items[i].severity == VS_ERROR && is_option(diags->items[i].file))
+            return VS_EXIT_USAGE;
+    return VS_EXIT_ERRORS;
+}
+
 void vs_settings_refuse_none(const char *command, struct vs_diags *diags)
 {
     const struct vs_said said = {.variable = vs_variable_of_process};
-    char folder[4096];
+    char folder[4096], name[32];
     bool has_folder = vs_settings_folder(&said, folder, sizeof folder);
-    char name[32];
     snprintf(name, sizeof name, "vramspan %s", command);
     const struct vs_source source = {.name = name};
     vs_diag_add(diags, VS_ERROR, vs_place_of_file(&source),

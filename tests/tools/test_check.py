@@ -111,7 +111,7 @@ class Check(ToolTest):
         self.write("a.yaml", GOOD)
         for option in ("--devices=gpu:0", "--donors=cuda:0,cuda:0", "--compute-reserve=1.5gbit", "--on-error=stopp"):
             run = self.check("a.yaml", option)
-            self.assertEqual((run.returncode, run.stdout), (1, ""), option)
+            self.assertEqual((run.returncode, run.stdout), (2, ""), option)
             self.assertTrue(run.stderr.startswith(option.split("=")[0] + ":1:"), run.stderr)
 
     def test_json_says_the_same(self):
@@ -130,6 +130,32 @@ class Check(ToolTest):
         self.assertEqual(said, [line for line in text.stderr.splitlines() if re.match(r"\S+:\d+:\d+: ", line)])
         self.assertIn(f"  hint: {second['diagnostics'][0]['hint']}\n", text.stderr)
         self.assertEqual(json.loads(self.check("--json", "--werror", "a.yaml").stdout)[0]["ok"], False)
+
+    def test_json_is_a_document_whatever_fails(self):
+        """The sentences of the text form, with each policy."""
+        self.write("a.yaml", GOOD)
+        self.write("b.yaml", GOOD)
+        for words, policies in (
+            (["--machine", "3x", "a.yaml", "b.yaml"], ["a.yaml", "b.yaml"]),
+            (["--machine", "none.yaml", "--virtual-vram=8gb"], ["--virtual-vram=8gb"]),
+            (["none.yaml"], ["none.yaml"]),
+            (["--donors=gpu:0", "a.yaml"], ["a.yaml"]),
+        ):
+            text, run = self.check(*words), self.check("--json", *words)
+            self.assertEqual((run.returncode, run.stderr), (text.returncode, ""))
+            self.assertNotEqual(run.returncode, 0)
+            document = json.loads(run.stdout)
+            self.assertEqual([entry["policy"] for entry in document], policies)
+            for entry in document:
+                self.assertFalse(entry["ok"])
+                (said,) = entry["diagnostics"]
+                self.assertIn(f"error: {said['message']}\n", text.stderr)
+                self.assertEqual(text.stderr.count("error: "), 1)
+        run = self.check("--json")
+        self.assertEqual((run.returncode, run.stderr), (2, ""))
+        (entry,) = json.loads(run.stdout)
+        self.assertEqual((entry["policy"], entry["ok"]), (str(self.home / ".config/vramspan"), False))
+        self.assertIn("there is no policy", entry["diagnostics"][0]["message"])
 
     def on_terminal(self, **environment):
         """What a terminal gets for a policy with an error."""
@@ -347,7 +373,7 @@ class Machine(ToolTest):
     def test_a_machine_that_is_none(self):
         self.write("p.yaml", self.section("on: cpu"))
         run = self.vramspan("check", "p.yaml", "--machine", "2x24gbit")
-        self.assertEqual((run.returncode, run.stdout), (1, ""))
+        self.assertEqual((run.returncode, run.stdout), (2, ""))
         self.assertTrue(run.stderr.startswith("--machine:1:1: error: `2x24gbit` is neither"), run.stderr)
         self.write("m.yaml", "devices: [{memory: 24gb}, {memory: 24gb}]\npeer-access: none\n")
         run = self.vramspan("check", "p.yaml", "--machine", "m.yaml")
