@@ -37,7 +37,7 @@ static void show_table(struct vs_paper *paper, const struct vs_plan_report *repo
     const struct vs_forecast *forecast = &report->forecast;
     const bool is_step = !strcmp(turn_of(report), "step");
     const struct vs_column columns[COLUMNS] = {
-        {is_step ? "Each step" : "Each use", -22}, {"MB", 12}, {"GB/s", 8}, {"Seconds", 10}};
+        {is_step ? "Each step" : "Each use", -22, -19}, {"MB", 12, 10}, {"GB/s", 8, 0}, {"Seconds", 10, 9}};
     double longest = forecast->serial_seconds > 0 ? forecast->serial_seconds : forecast->copy_seconds;
     const struct vs_forecast_link *own = &forecast->compute_link;
     vs_paper_head(paper, columns, COLUMNS);

@@ -87,10 +87,16 @@ class Plan(ToolTest):
         self.assertEqual(re.sub(r"\x1b\[[0-9;]*m", "", coloured), piped)
 
     def test_a_narrow_terminal_is_not_overrun_and_a_wide_one_not_filled(self):
-        for columns, most in ((60, 60), (200, 80)):
-            lines = self.on_terminal(columns, NO_COLOR="1").splitlines()
-            self.assertEqual(max(map(len, lines)), most)
-            self.assertTrue(any("█" in line for line in lines))
+        for columns, most in ((40, 40), (49, 49), (54, 54), (60, 60), (200, 80)):
+            text = self.on_terminal(columns, NO_COLOR="1")
+            lines = text.splitlines()
+            self.assertEqual(max(map(len, lines)), most, text)
+            self.assertEqual(any("█" in line for line in lines), columns > 40)
+            # Figures are those of any width; only the rate of a link has no room.
+            self.assertRegex(text, r"\ncpu +- +- +8\.00 +36\.1% *\S*\n")
+            self.assertRegex(text, r"\nLinear +314 +22700\.10 +100\.0%")
+            rate = r"25\.0 +" if columns > 54 else ""
+            self.assertRegex(text, rf"\ncpu to cuda:0 +8215\.50 +{rate}0\.345")
 
     def test_bars_are_blocks_in_utf_8_and_hashes_elsewhere(self):
         blocks = self.plan("--virtual-vram", "50%", TABLE, environment={"LC_ALL": "C.UTF-8"}).stdout
