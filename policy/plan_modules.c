@@ -163,16 +163,16 @@ static const char *find_prefix(struct vs_planner *planner, const char *anchor)
 static int refuse_table(struct vs_planner *planner, const struct pieces *missing, const char *surplus)
 {
     struct vs_place place = vs_place_of_file(&planner->source);
-    const char *model = vs_quote_string(planner->wish->modules->model).text;
+    struct vs_quoted model = vs_quote_string(planner->wish->modules->model);
     if (surplus)
         vs_diag_add(planner->diags, VS_ERROR, place,
-            "the table of modules (`%s`) is not that of this model: it has no module for the tensor `%s`", model,
+            "the table of modules (`%s`) is not that of this model: it has no module for the tensor `%s`", model.text,
             vs_quote_string(surplus).text);
     else
         vs_diag_add(planner->diags, VS_ERROR, place,
             "the table of modules (`%s`) is not that of this model: the tensor `%.*s.%s` is missing or has another "
             "shape",
-            model, (int)missing->length[1], missing->text[1], missing->text[3]);
+            model.text, (int)missing->length[1], missing->text[1], missing->text[3]);
     vs_diag_hint(planner->diags, "export the table from the program that loads this file, or leave it out");
     return -1;
 }

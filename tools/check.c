@@ -95,18 +95,32 @@ static void say_ok(const struct arguments *arguments, const char *name, const st
             vs_device_format(idle).text);
 }
 
+/* Returns whether --machine names one, or was not given. */
+static bool read_machine(struct arguments *arguments, struct vs_diags *diags)
+{
+    return !arguments->machine_text ||
+           vs_machine_option("--machine", arguments->machine_text, &arguments->machine, diags) == 0;
+}
+
 /* Returns the exit status that this one asks for. */
-static int check(const struct arguments *arguments, const struct vs_said *said)
+static int check(struct arguments *arguments, const struct vs_said *said)
 {
     struct vs_settings settings;
     struct vs_diags diags = {0};
     struct vs_text name = {0};
     int status = VS_EXIT_OK;
-    if (vs_settings_load(said, &settings, &diags) == 0 && arguments->machine_text && settings.has_policy)
+    bool is_read = !arguments->json || read_machine(arguments, &diags);
+    is_read &= vs_settings_load(said, &settings, &diags) == 0;
+    if (is_read && arguments->machine_text && settings.has_policy)
         vs_machine_check(&settings, &arguments->machine, &diags);
     bool has_warnings = diags.count > 0 || diags.dropped > 0;
     if (diags.error_count || (has_warnings && arguments->warnings_are_errors))
-        status = VS_EXIT_ERRORS;
+        status = is_read ? VS_EXIT_ERRORS : vs_settings_status(&diags);
+    bool is_nothing = status == VS_EXIT_OK && !settings.has_policy;
+    if (is_nothing) {
+        vs_settings_refuse_none("check", &diags);
+        status = VS_EXIT_USAGE;
+    }
     name_of(said, &name);
     if (arguments->json)
         json_array_append_new(arguments->json,
@@ -114,25 +128,12 @@ static int check(const struct arguments *arguments, const struct vs_said *said)
                 (json_int_t)settings.policy.section_count, "diagnostics", vs_diags_json(&diags)));
     else
         vs_terminal_show_diagnostics(stderr, &diags);
-    if (status == VS_EXIT_OK && !settings.has_policy)
-        status = vs_settings_complain_none("check");
-    else if (status == VS_EXIT_OK && !arguments->json)
+    if (status == VS_EXIT_OK && !arguments->json)
         say_ok(arguments, name.data, &settings);
     vs_text_free(&name);
     vs_diags_free(&diags);
     vs_settings_free(&settings);
     return status;
-}
-
-/* Returns whether --machine names one, or was not given. */
-static bool read_machine(struct arguments *arguments)
-{
-    struct vs_diags diags = {0};
-    bool is_good = !arguments->machine_text ||
-                   vs_machine_option("--machine", arguments->machine_text, &arguments->machine, &diags) == 0;
-    vs_terminal_show_diagnostics(stderr, &diags);
-    vs_diags_free(&diags);
-    return is_good;
 }
 
 int vs_command_check(int argc, char **argv)
@@ -157,20 +158,28 @@ int vs_command_check(int argc, char **argv)
     };
     struct arguments arguments = {0};
     vs_command_parse(&argp, argc, argv, 0, &arguments);
-    if (!read_machine(&arguments))
-        return VS_EXIT_ERRORS;
-    struct vs_said said = arguments.said;
     int status = VS_EXIT_OK;
+    if (!arguments.json) { /* for people once, for programs with each policy */
+        struct vs_diags diags = {0};
+        if (!read_machine(&arguments, &diags))
+            status = vs_settings_status(&diags);
+        vs_terminal_show_diagnostics(stderr, &diags);
+        vs_diags_free(&diags);
+    }
+    if (status != VS_EXIT_OK)
+        return status;
+    struct vs_said said = arguments.said;
     if (!arguments.file_count) {
         said.variable = vs_variable_of_process;
         status = check(&arguments, &said);
     }
     for (size_t i = 0; i < arguments.file_count; i++) {
         said.options[VS_SETTING_POLICY] = arguments.files[i];
-        if (check(&arguments, &said) != VS_EXIT_OK)
-            status = VS_EXIT_ERRORS;
+        int one = check(&arguments, &said);
+        if (one > status)
+            status = one;
     }
-    if (arguments.json && status != VS_EXIT_USAGE) {
+    if (arguments.json) {
         json_dumpf(arguments.json, stdout, JSON_INDENT(2));
         putchar('\n');
     }

@@ -21,7 +21,13 @@ extern const struct argp vs_settings_argp;
 /* vs_said.variable of this process. */
 const char *vs_variable_of_process(void *context, const char *name);
 
-/* Says that no policy is given anywhere, and how to give one. Returns the exit status for that. */
+/* The exit status for the errors of a reading: VS_EXIT_USAGE where one is about the value of an option itself, else
+ * VS_EXIT_ERRORS. */
+int vs_settings_status(const struct vs_diags *diags);
+
+/* Adds the error that no policy is given anywhere, with how to give one; `command` says it ("plan"). */
+void vs_settings_refuse_none(const char *command, struct vs_diags *diags);
+/* The same on stderr, by itself. Returns the exit status for that. */
 int vs_settings_complain_none(const char *command);
 
 #endif
