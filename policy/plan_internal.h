@@ -50,6 +50,8 @@ int vs_planner_find_devices(struct vs_planner *planner);
 size_t vs_planner_device(const struct vs_planner *planner, struct vs_device_id id); /* must be there */
 /* What the allocation asks for, after donors that cannot lend, or not so much, have passed shares on. */
 int vs_planner_share_out(struct vs_planner *planner);
+
+/* plan_shares.c */
 /* What is left of the shares beside pinned tensors; sums up to the bytes that are not pinned. */
 void vs_planner_deduct_pinned(struct vs_planner *planner, uint64_t free_bytes);
 /* The devices' indices in DisTorch2's order: by name, `cpu` last. */
