@@ -158,6 +158,10 @@ int vs_plan(const struct vs_plan_tensor *tensors, size_t count, const struct vs_
     const struct vs_plan_machine *machine, struct vs_plan *plan, struct vs_diags *diags);
 void vs_plan_free(struct vs_plan *plan);
 
+/* Warns of each rule that takes no tensor: of the tensors and the wish that the plan was made from. */
+void vs_plan_check_rules(const struct vs_plan *plan, const struct vs_plan_tensor *tensors,
+    const struct vs_plan_wish *wish, struct vs_diags *diags);
+
 /* Appends a sentence (without full stop) that says why the tensor of this index is where it is. */
 void vs_plan_explain(const struct vs_plan *plan, const struct vs_plan_wish *wish, size_t tensor, struct vs_text *text);
 

@@ -205,6 +205,8 @@ static int make_plan(struct vs_plan_report *report, uint64_t part_bytes, struct 
     wish->learned_count = request->learned.count;
     int result = vs_plan(report->tensors, report->tensor_count, wish, &machine, &report->plan, diags);
     free(devices);
+    if (!result)
+        vs_plan_check_rules(&report->plan, report->tensors, wish, diags);
     return result;
 }
 

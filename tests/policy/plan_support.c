@@ -170,3 +170,40 @@ double deviation_from_line(const struct vs_plan *plan, const struct test_model *
     }
     return worst;
 }
+
+struct test_machine two_gpus(void)
+{
+    struct test_machine machine;
+    make_machine(&machine, (const uint64_t[]){24 * GB, 12 * GB, 0});
+    return machine;
+}
+
+const struct vs_plan_machine *with_devices(struct test_machine *machine)
+{
+    machine->machine.devices = machine->devices;
+    return &machine->machine;
+}
+
+struct test_model blocks_model(size_t count)
+{
+    struct test_model model = {0};
+    for (size_t i = 0; i < count; i++)
+        add_tensor(&model, 100 * MB, "blocks.%zu.weight", i);
+    return model;
+}
+
+struct vs_plan_wish wish_for(const struct vs_distorch *allocation)
+{
+    return (struct vs_plan_wish){.source = "p.yaml", .line = 4, .compute = cuda(0), .allocation = allocation};
+}
+
+struct vs_distorch read_allocation(const char *string)
+{
+    struct vs_source source = {.name = "string"};
+    struct vs_diags diags = {0};
+    struct vs_distorch allocation;
+    cr_assert_eq(vs_distorch_read(string, strlen(string), vs_place_of_file(&source), false, &allocation, &diags), 0,
+        "%s", string);
+    vs_diags_free(&diags);
+    return allocation;
+}

@@ -33,6 +33,15 @@ struct test_machine {
 };
 void make_machine(struct test_machine *machine, const uint64_t *gpu_bytes);
 
+/* Machines and wishes that many tests have: 24 and 12 GB; blocks of one matrix of 100 MB each; cuda:0 computes, by line
+ * 4 of p.yaml. */
+struct test_machine two_gpus(void);
+/* Points a machine that was copied at its own devices. */
+const struct vs_plan_machine *with_devices(struct test_machine *machine);
+struct test_model blocks_model(size_t count);
+struct vs_plan_wish wish_for(const struct vs_distorch *allocation);
+struct vs_distorch read_allocation(const char *string);
+
 /* Plans and expects no error; what is said must be `expected`. */
 struct vs_plan expect_plan(const struct test_model *model, const struct vs_plan_wish *wish,
     const struct vs_plan_machine *machine, const char *expected);

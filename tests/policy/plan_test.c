@@ -10,45 +10,6 @@
 
 TestSuite(plan, .fini = expect_no_leaks);
 
-static struct test_machine two_gpus(void)
-{
-    struct test_machine machine;
-    make_machine(&machine, (const uint64_t[]){24 * GB, 12 * GB, 0});
-    return machine;
-}
-
-/* Points a machine that was copied at its own devices. */
-static const struct vs_plan_machine *with_devices(struct test_machine *machine)
-{
-    machine->machine.devices = machine->devices;
-    return &machine->machine;
-}
-
-/* `count` blocks of one matrix of 100 MB each. */
-static struct test_model blocks_model(size_t count)
-{
-    struct test_model model = {0};
-    for (size_t i = 0; i < count; i++)
-        add_tensor(&model, 100 * MB, "blocks.%zu.weight", i);
-    return model;
-}
-
-static struct vs_plan_wish wish_for(const struct vs_distorch *allocation)
-{
-    return (struct vs_plan_wish){.source = "p.yaml", .line = 4, .compute = cuda(0), .allocation = allocation};
-}
-
-static struct vs_distorch bytes(const char *string)
-{
-    struct vs_source source = {.name = "string"};
-    struct vs_diags diags = {0};
-    struct vs_distorch allocation;
-    cr_assert_eq(vs_distorch_read(string, strlen(string), vs_place_of_file(&source), false, &allocation, &diags), 0,
-        "%s", string);
-    vs_diags_free(&diags);
-    return allocation;
-}
-
 static void expect_homes(const struct vs_plan *plan, const struct test_model *model, const char *letters)
 {
     for (size_t k = 0; k < model->count; k++) {
@@ -61,7 +22,7 @@ Test(plan, spread_sends_every_second_tensor_away_where_half_is_to_go)
 {
     struct test_machine machine = two_gpus();
     struct test_model model = blocks_model(8);
-    struct vs_distorch allocation = bytes("cuda:0,50%;cuda:1,25%;cpu,25%");
+    struct vs_distorch allocation = read_allocation("cuda:0,50%;cuda:1,25%;cpu,25%");
     struct vs_plan_wish wish = wish_for(&allocation);
     struct vs_plan plan = expect_plan(&model, &wish, with_devices(&machine), "");
     cr_expect_eq(plan.order, VS_ORDER_SPREAD);
@@ -77,7 +38,7 @@ Test(plan, listed_fills_the_devices_in_the_order_written)
 {
     struct test_machine machine = two_gpus();
     struct test_model model = blocks_model(10);
-    struct vs_distorch allocation = bytes("cuda:1,200mb;cuda:0,500mb;cpu,*");
+    struct vs_distorch allocation = read_allocation("cuda:1,200mb;cuda:0,500mb;cpu,*");
     struct vs_plan_wish wish = wish_for(&allocation);
     wish.order = VS_ORDER_LISTED;
     struct vs_plan plan = expect_plan(&model, &wish, with_devices(&machine), "");
@@ -126,7 +87,7 @@ Test(plan, the_compute_device_lends_nothing_to_itself)
     static const enum vs_plan_order orders[] = {VS_ORDER_SPREAD, VS_ORDER_DISTORCH, VS_ORDER_LISTED};
     struct test_machine machine = two_gpus();
     struct test_model model = blocks_model(20);
-    struct vs_distorch allocation = bytes("#;1.0;cuda:0,cpu");
+    struct vs_distorch allocation = read_allocation("#;1.0;cuda:0,cpu");
     for (size_t i = 0; i < COUNT(orders); i++) {
         struct vs_plan_wish wish = wish_for(&allocation);
         wish.order = orders[i];
@@ -137,171 +98,6 @@ Test(plan, the_compute_device_lends_nothing_to_itself)
         vs_plan_free(&plan);
     }
     free_model(&model);
-}
-
-Test(plan, the_first_rule_that_matches_holds_and_counts_in_its_devices_share)
-{
-    struct test_machine machine = two_gpus();
-    struct test_model model = blocks_model(10);
-    add_tensor(&model, 50 * MB, "final.norm.weight");
-    struct vs_distorch allocation = vs_distorch_virtual(550.0 / 1024);
-    struct vs_plan_rule rules[] = {{.pattern = "*norm*", .on_compute = true, .line = 7},
-        {.pattern = "blocks.[0-3].*", .device = cpu_device, .line = 8},
-        {.pattern = "blocks.3.*", .device = cuda(1), .line = 9}};
-    struct vs_plan_wish wish = wish_for(&allocation);
-    wish.rules = rules;
-    wish.rule_count = COUNT(rules);
-    vs_distorch_lend(&allocation, cpu_device, INFINITY);
-    struct vs_plan plan = expect_plan(&model, &wish, with_devices(&machine), "");
-    cr_expect_str_eq(home_of(&plan, &model, "final.norm.weight"), "cuda:0");
-    cr_expect_eq(reason_of(&plan, &model, "final.norm.weight"), VS_REASON_RULE);
-    cr_expect_str_eq(home_of(&plan, &model, "blocks.3.weight"), "cpu"); /* the second rule, not the third */
-    /* 550 MB are to leave and 400 have: 150 of the other six blocks' 600 do, one or two tensors. */
-    cr_expect(placed_on(&plan, cpu_device) == 500 * MB || placed_on(&plan, cpu_device) == 600 * MB);
-    struct vs_text text = {0};
-    vs_plan_explain(&plan, &wish, 3, &text);
-    cr_expect_str_eq(text.data, "cpu: the rule `blocks.[0-3].*` (p.yaml:8) puts it there");
-    vs_text_free(&text);
-    vs_plan_free(&plan);
-    free_model(&model);
-}
-
-/* 800 MB by rules where 500 were asked for: others give way, the last donor first. */
-Test(plan, rules_beyond_a_share_take_from_the_last_donor_first)
-{
-    struct test_machine machine = two_gpus();
-    struct test_model model = blocks_model(20);
-    struct vs_distorch allocation = bytes("cuda:0,500mb;cuda:1,500mb;cpu,1000mb");
-    struct vs_plan_rule rule = {.pattern = "blocks.[0-7].weight", .device = cuda(1)};
-    struct vs_plan_wish wish = wish_for(&allocation);
-    wish.rules = &rule;
-    wish.rule_count = 1;
-    struct vs_plan plan = expect_plan(&model, &wish, with_devices(&machine), "");
-    cr_expect_eq(placed_on(&plan, cuda(1)), 800 * MB);
-    cr_expect_eq(placed_on(&plan, cpu_device), 700 * MB);
-    cr_expect_eq(placed_on(&plan, cuda(0)), 500 * MB);
-    vs_plan_free(&plan);
-    free_model(&model);
-}
-
-Test(plan, small_tensors_stay_and_embeddings_leave_first)
-{
-    struct test_machine machine = two_gpus();
-    struct test_model model = blocks_model(10);
-    add_tensor(&model, VS_PLAN_SMALL_BYTES - 1, "blocks.0.small");
-    add_tensor(&model, VS_PLAN_SMALL_BYTES, "blocks.0.large");
-    add_tensor(&model, 100 * MB, "model.embed_tokens.weight");
-    struct vs_distorch allocation = bytes("cuda:0,*;cuda:1,100mb");
-    struct vs_plan_wish wish = wish_for(&allocation);
-    struct vs_plan plan = expect_plan(&model, &wish, with_devices(&machine), "");
-    cr_expect_eq(reason_of(&plan, &model, "blocks.0.small"), VS_REASON_SMALL);
-    cr_expect_eq(reason_of(&plan, &model, "blocks.0.large"), VS_REASON_SHARE);
-    cr_expect_eq(reason_of(&plan, &model, "model.embed_tokens.weight"), VS_REASON_EMBEDDING);
-    cr_expect_str_eq(home_of(&plan, &model, "model.embed_tokens.weight"), "cuda:1");
-    cr_expect_eq(placed_on(&plan, cuda(1)), 100 * MB);
-    vs_plan_free(&plan);
-    allocation = bytes("cpu,*");
-    plan = expect_plan(&model, &wish, with_devices(&machine), "");
-    cr_expect_eq(placed_on(&plan, cuda(0)), VS_PLAN_SMALL_BYTES - 1);
-    vs_plan_free(&plan);
-    free_model(&model);
-}
-
-/* An embedding that no share holds whole takes nothing from the shares, and does not go to a donor that lends less. */
-Test(plan, an_embedding_larger_than_every_share_leaves_them_to_the_others)
-{
-    static const struct {
-        uint64_t embedding_mb, asked_mb, lent_mb[2];
-    } cases[] = {{1039, 500, {0, 0}}, {1900, 1500, {1500, 0}}, {1039, 1200, {600, 600}}, {301, 300, {0, 0}}};
-    struct test_machine machine = two_gpus();
-    for (size_t i = 0; i < COUNT(cases); i++) {
-        struct test_model model = blocks_model(28);
-        add_tensor(&model, cases[i].embedding_mb * MB, "model.embed_tokens.weight");
-        struct vs_distorch allocation = vs_distorch_virtual((double)cases[i].asked_mb / 1024);
-        struct vs_plan_wish wish = wish_for(&allocation);
-        for (int d = 0; d < 2; d++) {
-            double lent = cases[i].lent_mb[d] ? (double)(cases[i].lent_mb[d] * MB) : INFINITY;
-            vs_distorch_lend(&allocation, d ? cpu_device : cuda(1), lent);
-        }
-        struct vs_plan plan = expect_plan(&model, &wish, with_devices(&machine), "");
-        cr_expect_str_eq(home_of(&plan, &model, "model.embed_tokens.weight"), "cuda:0");
-        cr_expect_eq(placed_on(&plan, cuda(1)) + placed_on(&plan, cpu_device), cases[i].asked_mb * MB, "case %zu", i);
-        vs_plan_free(&plan);
-        free_model(&model);
-    }
-}
-
-/* Two of 1000 MB and 1500 MB to leave: one does, and the 500 MB that it leaves over are the blocks'. With 1050 MB, what
- * is left over is less than a block. */
-Test(plan, what_embeddings_leave_over_is_the_others)
-{
-    struct test_machine machine = two_gpus();
-    struct test_model model = blocks_model(20);
-    add_tensor(&model, 1000 * MB, "a.wte.weight");
-    add_tensor(&model, 1000 * MB, "b.wte.weight");
-    for (uint64_t asked_mb = 1050; asked_mb <= 1500; asked_mb += 450) {
-        struct vs_distorch allocation = vs_distorch_virtual((double)asked_mb / 1024);
-        struct vs_plan_wish wish = wish_for(&allocation);
-        vs_distorch_lend(&allocation, cpu_device, INFINITY);
-        struct vs_plan plan = expect_plan(&model, &wish, with_devices(&machine), "");
-        cr_expect_eq(placed_on(&plan, cpu_device), (asked_mb == 1500 ? 1500 : 1000) * MB);
-        cr_expect((reason_of(&plan, &model, "a.wte.weight") == VS_REASON_EMBEDDING) !=
-                  (reason_of(&plan, &model, "b.wte.weight") == VS_REASON_EMBEDDING));
-        vs_plan_free(&plan);
-    }
-    free_model(&model);
-}
-
-/* Ten tensors of 100 MB, of which a donor of 90 MB can hold none. */
-Test(plan, shares_that_whole_tensors_miss_by_more_than_one_are_told)
-{
-    struct test_machine machine = two_gpus();
-    struct test_model model = blocks_model(10);
-    struct vs_distorch allocation = vs_distorch_virtual(180.0 / 1024);
-    struct vs_plan_wish wish = wish_for(&allocation);
-    vs_distorch_lend(&allocation, cuda(1), 0x1p20 * 90);
-    vs_distorch_lend(&allocation, cpu_device, 0x1p20 * 90);
-    struct vs_plan plan = expect_plan(&model, &wish, with_devices(&machine),
-        "p.yaml:4: warning: 180 MB of weights were to leave `cuda:0`, and 0 MB do: a tensor cannot be divided, and the "
-        "largest (`blocks.0.weight`) has 100 MB\n"
-        "  hint: let the donors take more, or place that tensor with a line under `tensors`\n");
-    vs_plan_free(&plan);
-    free_model(&model);
-}
-
-/* Flux: modulation weights are 6.1 GB that one row of activations passes. With 4 GB to leave, only they do; with 10 GB,
- * all of them, and the rest as evenly as one tensor allows. */
-Test(plan, weights_with_little_computation_leave_early_and_are_spread_among_themselves)
-{
-    struct test_machine machine = two_gpus();
-    struct vs_module_table table = load_table("flux_dev");
-    struct test_model model = model_of_table(&table, "", 2);
-    for (int gigabytes = 4; gigabytes <= 10; gigabytes += 6) {
-        struct vs_distorch allocation = vs_distorch_virtual(gigabytes);
-        struct vs_plan_wish wish = wish_for(&allocation);
-        vs_distorch_lend(&allocation, cpu_device, INFINITY);
-        struct vs_plan plan = expect_plan(&model, &wish, with_devices(&machine), "");
-        cr_expect_str_eq(plan.model, "flux_dev");
-        uint64_t rare = 0, away = 0, common = 0;
-        for (size_t i = 0; i < model.count; i++) {
-            const char *name = model.tensors[i].name;
-            bool modulation = strstr(name, "mod.lin.") || strstr(name, "modulation.") || strstr(name, "adaLN") ||
-                              strstr(name, "in_layer.") || strstr(name, "out_layer.");
-            bool left = plan.places[i].device != 0;
-            cr_expect(!left || modulation == (plan.places[i].reason == VS_REASON_RARE), "%s", name);
-            rare += modulation && model.tensors[i].bytes >= VS_PLAN_SMALL_BYTES ? model.tensors[i].bytes : 0;
-            away += modulation && left ? model.tensors[i].bytes : 0;
-            common += !modulation && left ? model.tensors[i].bytes : 0;
-        }
-        cr_expect_lt((double)llabs((long long)(away + common - (uint64_t)gigabytes * GB)), 132.2 * MB);
-        if (gigabytes == 4)
-            cr_expect_eq(common, 0);
-        else
-            cr_expect_eq(away, rare);
-        vs_plan_free(&plan);
-    }
-    free_model(&model);
-    vs_module_table_free(&table);
 }
 
 Test(plan, on_puts_all_of_it_there_but_what_rules_place)
@@ -334,7 +130,7 @@ Test(plan, a_donor_that_cannot_be_mapped_passes_its_share_to_the_next_one_and_at
         make_machine(&machine, (const uint64_t[]){24 * GB, 24 * GB, 24 * GB, 0});
         machine.devices[1].unmappable = true;
         struct test_model model = blocks_model(10);
-        struct vs_distorch allocation = bytes("cuda:0,500mb;cuda:1,300mb;cuda:2,200mb");
+        struct vs_distorch allocation = read_allocation("cuda:0,500mb;cuda:1,300mb;cuda:2,200mb");
         struct vs_plan_wish wish = wish_for(&allocation);
         wish.order = orders[i];
         struct vs_plan plan = expect_plan(&model, &wish, &machine.machine,
@@ -358,7 +154,7 @@ Test(plan, nowhere_to_pass_to_and_a_named_device_that_cannot_be_had_are_errors)
 {
     struct test_machine machine = two_gpus();
     struct test_model model = blocks_model(10);
-    struct vs_distorch allocation = bytes("cuda:0,500mb;cuda:1,*");
+    struct vs_distorch allocation = read_allocation("cuda:0,500mb;cuda:1,*");
     struct vs_plan_wish wish = wish_for(&allocation);
     machine.devices[1].unmappable = true;
     machine.devices[machine.machine.count++] = (struct vs_plan_machine_device){.id = cpu_device, .unmappable = true};
@@ -382,7 +178,7 @@ Test(plan, a_device_that_the_machine_lacks_is_an_error_wherever_it_is_named)
     static const char there[] = "is not there: the machine has cuda:0, cuda:1, cpu";
     struct test_machine machine = two_gpus();
     struct test_model model = blocks_model(10);
-    struct vs_distorch allocation = bytes("cuda:0,500mb;cuda:2,*");
+    struct vs_distorch allocation = read_allocation("cuda:0,500mb;cuda:2,*");
     struct vs_plan_wish wish = wish_for(&allocation);
     expect_no_plan(&model, &wish, with_devices(&machine), there);
     wish = wish_for(NULL);
@@ -424,7 +220,7 @@ Test(plan, a_device_that_lends_in_part_is_as_large_as_it_is)
     struct test_machine machine;
     make_machine(&machine, (const uint64_t[]){10 * GB, 10 * GB, 0});
     struct test_model model = blocks_model(50); /* 5000 MB */
-    struct vs_distorch allocation = bytes("cuda:0,0.1;cuda:1,0.25");
+    struct vs_distorch allocation = read_allocation("cuda:0,0.1;cuda:1,0.25");
     struct vs_plan_wish wish = wish_for(&allocation);
     machine.devices[1].lendable_bytes = GB;
     struct vs_plan plan = expect_plan(&model, &wish, &machine.machine,
@@ -488,7 +284,7 @@ Test(plan, a_fraction_needs_the_devices_memory)
 {
     struct test_machine machine = two_gpus();
     struct test_model model = blocks_model(10);
-    struct vs_distorch allocation = bytes("cuda:0,0.01;cpu,0.5");
+    struct vs_distorch allocation = read_allocation("cuda:0,0.01;cpu,0.5");
     struct vs_plan_wish wish = wish_for(&allocation);
     expect_no_plan(&model, &wish, with_devices(&machine), "a fraction of the memory of `cpu` is asked for");
     machine.devices[machine.machine.count++] =
@@ -505,7 +301,7 @@ Test(plan, an_empty_model_is_planned)
     struct test_machine machine = two_gpus();
     for (size_t i = 0; i < COUNT(orders); i++) {
         struct test_model model = {0};
-        struct vs_distorch allocation = bytes("cuda:0,50%;cpu,50%");
+        struct vs_distorch allocation = read_allocation("cuda:0,50%;cpu,50%");
         struct vs_plan_wish wish = wish_for(&allocation);
         wish.order = orders[i];
         struct vs_plan plan = expect_plan(&model, &wish, with_devices(&machine), "");
