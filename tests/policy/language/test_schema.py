@@ -69,6 +69,25 @@ def objections(document):
     return [f"{'/'.join(map(str, error.absolute_path))}: {error.message}" for error in VALIDATOR.iter_errors(document)]
 
 
+# Each key of the language once, each value a word.
+EVERY_KEY = """
+version: 1
+compute: cuda:0
+compute-reserve: 1gb
+donors: cuda:1
+on-error: stop
+models:
+  - match: "a*"
+    part: vae
+    virtual-vram: 1gb
+    order: listed
+    dtype: fp16
+    tensors: [{match: "a*", on: cuda:1}]
+  - {match: "b*", distorch: "cpu,*"}
+  - {match: "c*", on: cuda:1}
+"""
+
+
 class Schema(unittest.TestCase):
     def test_is_a_schema(self):
         jsonschema.Draft7Validator.check_schema(SCHEMA)
@@ -100,7 +119,7 @@ class Schema(unittest.TestCase):
         self.assertGreater(refused, 50)
 
     def test_accepts_whatever_the_parser_accepts(self):
-        """Policies with some of their text replaced by text of others."""
+        """Every word behind every key once; then policies with some of their text replaced by text of others."""
         rng = random.Random(int(os.environ.get("SCHEMA_SEED", "5")))
         seeds, words, values = [], set(), {}
         for folder in ("good", "warned", "bad"):
@@ -114,9 +133,16 @@ class Schema(unittest.TestCase):
         # What YAML takes for something else than text, and what sizes and names may look like.
         words += ["~", "null", "true", "0", "-1", "1.5", "1e3", "0x10", "0o7", ".inf", "yes", "8 gb", "8 GiB", "08gb",
                   "1.gb", "1.5b", "100%", "100.1%", "5 %", "[]", "{}", "\"\"", "cuda:1:8gb", "cpu :8gb", "\"cpu: 8 gb\"",
-                  "\"cpu:8gb \"", "cuda:256", "cuda:007", "compute", "a/b", "a b", "\"a\\tb\"", "12_000", "2026-01-01"]
+                  "\"cpu:8gb \"", "\"cpu \"", "\" cpu\"",
+                  "\"cuda:1 \"", "\"\\tcuda:1\"", "\"\\ncuda:1\\n: 8gb\\n\"", "\" 8gb\"", "\"8gb \"", "\" 40%\"", "cuda:256", "cuda:007", "compute", "a/b", "a b", "\"a\\tb\"", "12_000", "2026-01-01"]
         with tempfile.TemporaryDirectory() as folder:
             paths = []
+            for pair in re.finditer(rf"[a-z-]+: +(?P<value>{WORD})", EVERY_KEY):
+                begin, end = pair.span("value")
+                for word in words:
+                    paths.append(pathlib.Path(folder, f"once-{len(paths)}.yaml"))
+                    paths[-1].write_text(EVERY_KEY[:begin] + word + EVERY_KEY[end:])
+            once = len(paths)
             for i in range(MUTANTS):
                 text = rng.choice(seeds)
                 for _ in range(rng.randint(1, 3)):
@@ -132,8 +158,10 @@ class Schema(unittest.TestCase):
                 paths.append(pathlib.Path(folder, f"{i}.yaml"))
                 paths[-1].write_text(text)
             accepted = [path for path, verdict in zip(paths, verdicts(paths)) if verdict]
-            self.assertGreater(len(accepted), MUTANTS // 10)
-            self.assertGreater(MUTANTS - len(accepted), MUTANTS // 4)
+            by_chance = sum(not path.name.startswith("once-") for path in accepted)
+            self.assertGreater(len(accepted) - by_chance, once // 50)
+            self.assertGreater(by_chance, MUTANTS // 10)
+            self.assertGreater(MUTANTS - by_chance, MUTANTS // 4)
             for path in accepted:
                 text = path.read_text()
                 self.assertEqual(objections(load(text)), [], text)
