@@ -4,6 +4,7 @@
 #include "values.h"
 
 #include "suggest.h"
+#include "text.h"
 
 #include <string.h>
 
@@ -142,8 +143,35 @@ static size_t limit_of(struct vs_word word)
     return at;
 }
 
+/* Several devices in one word, as the other place has them: an error is added. In a file commas stand within the word,
+ * where VRAMSPAN_DONORS was cut at them; `;` is what DisTorch2's strings have. */
+static bool is_list(struct vs_word word, struct vs_diags *diags)
+{
+    struct vs_text names = {0};
+    bool has_comma = false;
+    for (size_t at = 0, end; at <= word.length; at = end + 1) {
+        for (end = at; end < word.length && word.text[end] != ',' && word.text[end] != ';'; end++)
+            ;
+        has_comma |= end < word.length && word.text[end] == ',';
+        struct vs_word part = vs_word_part((struct vs_word){.text = word.text, .length = word.length}, at, end);
+        if ((!at && end == word.length) || !vs_device_family_known(part.text, part.length)) {
+            vs_text_free(&names);
+            return false;
+        }
+        vs_text_printf(&names, "%s%s", at ? ", " : "", shown(part).text);
+    }
+    vs_diag_add(diags, VS_ERROR, word.place, "`%s` are several devices in one word", shown(word).text);
+    vs_diag_hint(diags,
+        has_comma ? "write a list: `donors: [%s]`" : "put commas between them: `%s` (in a file: `donors: [%s]`)",
+        names.data ? names.data : "", names.data ? names.data : "");
+    vs_text_free(&names);
+    return true;
+}
+
 bool vs_read_donor(struct vs_word word, struct vs_donor *donor, struct vs_diags *diags)
 {
+    if (is_list(word, diags))
+        return false;
     struct vs_donor read = {0};
     size_t limit = limit_of(word);
     struct vs_word name = vs_word_part(word, 0, limit == word.length ? limit : limit - 1);
