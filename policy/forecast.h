@@ -64,7 +64,7 @@ struct vs_forecast {
     const struct vs_card *card; /* whose figures were used, for time or link; or NULL */
     double operations;          /* of a step, attention included; 0: not known */
     double attention_operations;
-    double compute_seconds;     /* 0: not known */
+    double compute_seconds; /* 0: not known */
     enum vs_figure_source compute_source;
     double serial_seconds;     /* copy, then compute; 0: not known, as the next */
     double overlapped_seconds; /* the least: copies and computing side by side */

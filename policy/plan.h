@@ -44,8 +44,9 @@ struct vs_plan_rule {
 enum vs_plan_order { VS_ORDER_DEFAULT, VS_ORDER_SPREAD, VS_ORDER_DISTORCH, VS_ORDER_LISTED };
 
 struct vs_plan_wish {
-    const char *source; /* the policy's name in messages, or "command line" */
-    size_t line;        /* of the section; 0: none */
+    const char *source;              /* the policy's name in messages, or "command line" */
+    size_t line;                     /* of the section; 0: none */
+    size_t share_line, share_column; /* what messages about its shares point at; 0: its line */
     struct vs_device_id compute;
     bool text_encoder;                    /* the part is one: DisTorch2 keeps its embeddings on the compute device */
     const struct vs_distorch *allocation; /* bytes, ratio, fraction, or virtual VRAM; NULL: all stays, rules apart */
@@ -56,6 +57,7 @@ struct vs_plan_wish {
     size_t rule_count;
     uint64_t compute_reserve_bytes;        /* of the compute device, kept free of weights (not by the order distorch) */
     const struct vs_module_table *modules; /* of a file that the user named; NULL: those that are built in */
+    const char *modules_source;            /* who named it, in messages ("--modules"); NULL: as source */
     const char *const *learned;            /* tensors' names in their order of use, as a run has taught; may be NULL */
     size_t learned_count;
 };

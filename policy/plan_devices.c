@@ -25,9 +25,9 @@ static const struct vs_plan_machine_device *find_in_machine(
 
 static struct vs_place place_of(const struct vs_planner *planner, size_t line)
 {
-    struct vs_place place = vs_place_of_file(&planner->source);
-    place.line = line;
-    return place;
+    const struct vs_plan_wish *wish = planner->wish;
+    bool is_share = line == wish->line && wish->share_line;
+    return (struct vs_place){&planner->source, is_share ? wish->share_line : line, is_share ? wish->share_column : 0};
 }
 
 static void tell_missing(

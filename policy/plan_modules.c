@@ -162,7 +162,9 @@ static const char *find_prefix(struct vs_planner *planner, const char *anchor)
 
 static int refuse_table(struct vs_planner *planner, const struct pieces *missing, const char *surplus)
 {
-    struct vs_place place = vs_place_of_file(&planner->source);
+    const char *by = planner->wish->modules_source;
+    const struct vs_source source = {.name = by ? by : planner->source.name};
+    struct vs_place place = vs_place_of_file(&source);
     struct vs_quoted model = vs_quote_string(planner->wish->modules->model);
     if (surplus)
         vs_diag_add(planner->diags, VS_ERROR, place,

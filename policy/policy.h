@@ -67,6 +67,7 @@ struct vs_policy_section {
     struct vs_amount virtual_vram; /* for VS_SHARING_VIRTUAL_VRAM */
     struct vs_distorch distorch;   /* for VS_SHARING_DISTORCH */
     struct vs_target on;           /* for VS_SHARING_ON */
+    struct vs_said_at sharing_at;  /* the value of the one that holds */
     enum vs_plan_order order;      /* as written, else what follows from `distorch`, else spread; never DEFAULT */
     struct vs_plan_rule *rules;    /* of `tensors`: one for each glob of each line; patterns are owned */
     size_t rule_count;
@@ -81,8 +82,10 @@ struct vs_policy {
     size_t file_count;
     bool has_compute;
     struct vs_device_id compute; /* valid where has_compute; a CUDA device */
+    struct vs_said_at compute_at;
     bool has_compute_reserve;
     uint64_t compute_reserve_bytes; /* that a plan keeps free of weights on the compute device */
+    struct vs_said_at compute_reserve_at;
     bool has_donors;
     struct vs_donor donors[VS_DONORS_MAX]; /* in order, each device once, never `compute`; cpu if nothing is said */
     size_t donor_count;

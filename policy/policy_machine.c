@@ -119,6 +119,7 @@ static void read_compute(const struct vs_schema *schema, const struct vs_yaml_no
             return;
     policy->has_compute = true;
     policy->compute = compute;
+    policy->compute_at = vs_said_at(vs_yaml_text_place(schema->tree, node));
     for (size_t i = 0; i < policy->section_count; i++)
         if (!vs_check_compute(policy, &policy->sections[i], vs_yaml_text_place(schema->tree, node), schema->diags))
             return;
@@ -136,6 +137,7 @@ static void read_reserve(const struct vs_schema *schema, const struct vs_yaml_no
         return;
     reader->policy->has_compute_reserve = true;
     reader->policy->compute_reserve_bytes = bytes;
+    reader->policy->compute_reserve_at = vs_said_at(vs_yaml_text_place(schema->tree, node));
 }
 
 /* Reads one donor behind those in the list. */

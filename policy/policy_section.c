@@ -110,8 +110,10 @@ static void read_virtual_vram(const struct vs_schema *schema, const struct vs_ya
     const struct vs_yaml_node *word = vs_schema_word(schema, value, "a size or a percentage",
         "say how much of the model the donors take: `virtual-vram: 14gb` or `virtual-vram: 60%`");
     claim_sharing(schema, reading, VS_SHARING_VIRTUAL_VRAM);
-    if (word)
-        vs_read_amount(vs_schema_text(schema, word), &reading->section->virtual_vram, schema->diags);
+    if (!word)
+        return;
+    reading->section->sharing_at = vs_said_at(vs_yaml_text_place(schema->tree, word));
+    vs_read_amount(vs_schema_text(schema, word), &reading->section->virtual_vram, schema->diags);
 }
 
 static void read_distorch(const struct vs_schema *schema, const struct vs_yaml_node *value, void *target)
@@ -122,6 +124,7 @@ static void read_distorch(const struct vs_schema *schema, const struct vs_yaml_n
     if (!word)
         return;
     struct vs_place place = vs_yaml_text_place(schema->tree, word);
+    reading->section->sharing_at = vs_said_at(place);
     if (!vs_distorch_read(word->text, word->length, place, word->exact, &reading->section->distorch, schema->diags))
         vs_check_compute(reading->reader->policy, reading->section, place, schema->diags);
 }
@@ -253,8 +256,10 @@ static void finish_section(
     struct vs_policy_section *section = reading->section;
     const struct vs_yaml_node *on = reading->on ? vs_schema_word(schema, reading->on, "a device name", ON_HINT) : NULL;
     bool cpu_for_unknown = on && section->part == VS_PART_TEXT_ENCODER && vs_yaml_is_text(on);
-    if (on)
+    if (on) {
+        section->sharing_at = vs_said_at(vs_yaml_text_place(schema->tree, on));
         vs_read_target(vs_schema_text(schema, on), cpu_for_unknown, &section->on, schema->diags);
+    }
     if (section->order == VS_ORDER_DEFAULT)
         section->order = section->sharing == VS_SHARING_DISTORCH ? VS_ORDER_DISTORCH : VS_ORDER_SPREAD;
     if (reading->order && section->sharing == VS_SHARING_ON) {

@@ -91,8 +91,10 @@ static void read_machine(const struct vs_said *said, struct vs_settings *setting
     struct vs_setting_source value;
     vs_read_seen_and_donors(said, settings, diags);
     if (vs_setting_get(said, VS_SETTING_COMPUTE_RESERVE, &value) &&
-        vs_read_size(value.word, &policy->compute_reserve_bytes, diags))
+        vs_read_size(value.word, &policy->compute_reserve_bytes, diags)) {
         policy->has_compute_reserve = true;
+        policy->compute_reserve_at = vs_said_at(value.word.place);
+    }
     if (vs_setting_get(said, VS_SETTING_ON_ERROR, &value) && vs_read_on_error(value.word, &policy->on_error, diags))
         policy->has_on_error = true;
 }
@@ -153,6 +155,7 @@ static void read_allocation(const struct vs_said *said, struct vs_settings *sett
     settings->has_policy = true;
     section->sharing = is_virtual ? VS_SHARING_VIRTUAL_VRAM : VS_SHARING_DISTORCH;
     section->order = is_virtual ? VS_ORDER_SPREAD : VS_ORDER_DISTORCH;
+    section->sharing_at = vs_said_at(value.word.place);
     if (is_virtual) {
         vs_read_amount(value.word, &section->virtual_vram, diags);
         return;
@@ -162,6 +165,7 @@ static void read_allocation(const struct vs_said *said, struct vs_settings *sett
     if (section->distorch.has_compute && !policy->has_compute) {
         policy->has_compute = true;
         policy->compute = section->distorch.compute;
+        policy->compute_at = section->sharing_at;
     }
 }
 

@@ -54,8 +54,9 @@ struct vs_settings {
     bool has_policy;         /* else nothing is asked for, and the policy is empty but for its machine */
     struct vs_policy policy; /* with everything that was said above it worked in */
     struct vs_device_id devices[VS_DONORS_MAX]; /* that the program sees, in its order; CUDA devices, each once */
-    size_t device_count;                        /* 0: nothing is said: all that the user's own environment leaves */
-    bool hides_donors;                          /* donors were said outside of files: the program does not see them */
+    struct vs_said_at device_at[VS_DONORS_MAX];
+    size_t device_count; /* 0: nothing is said: all that the user's own environment leaves */
+    bool hides_donors;   /* donors were said outside of files: the program does not see them */
 };
 
 /* Whether anything is said that a run would have to follow, or the user's own folder is there. Looks at the folder

@@ -51,6 +51,7 @@ static void read_devices(const struct vs_said *said, struct vs_settings *setting
             vs_diag_hint(diags, "%s", i < settings->device_count ? twice_hint : hint);
             continue;
         }
+        settings->device_at[settings->device_count] = vs_said_at(part.place);
         settings->devices[settings->device_count++] = device;
     }
 }
@@ -190,6 +191,7 @@ static void choose_compute(const struct vs_said *said, struct vs_settings *setti
     }
     policy->has_compute = true;
     policy->compute = settings->devices[0];
+    policy->compute_at = settings->device_at[0];
 }
 
 static bool sees(const struct vs_settings *settings, struct vs_device_id device)

@@ -172,7 +172,7 @@ bool vs_read_donor(struct vs_word word, struct vs_donor *donor, struct vs_diags 
 {
     if (is_list(word, diags))
         return false;
-    struct vs_donor read = {0};
+    struct vs_donor read = {.at = vs_said_at(word.place)};
     size_t limit = limit_of(word);
     struct vs_word name = vs_word_part(word, 0, limit == word.length ? limit : limit - 1);
     if (name.length && name.length == word.length && word.text[word.length - 1] == ':')

@@ -29,9 +29,20 @@ struct vs_target {
     struct vs_device_id device; /* unless is_compute */
 };
 
+/* Where a value was said, for messages when its text is gone: a file of the policy, an option, a variable. */
+struct vs_said_at {
+    const char *name; /* lives as long as the policy; NULL: nowhere */
+    size_t line, column;
+};
+static inline struct vs_said_at vs_said_at(struct vs_place place)
+{
+    return (struct vs_said_at){place.source ? place.source->name : NULL, place.line, place.column};
+}
+
 /* A device that lends memory. */
 struct vs_donor {
     struct vs_device_id device;
+    struct vs_said_at at;
     bool is_limited;
     uint64_t limit_bytes; /* the most that it lends, where is_limited */
 };

@@ -26,13 +26,9 @@ _vramspan_machines() {
     done
 }
 
-# Candidates that begin with $cur: words (one or several lines each), or folders and files with one of these endings
-# (none: all files). Not compgen -W: it expands its words, which executes what the user has typed.
+# Candidates that begin with $cur: words, or folders and files with one of these endings (none: all files).
 _vramspan_words() {
-    local word
-    while IFS= read -r word; do
-        [[ -z $word || $word != "$cur"* ]] || COMPREPLY+=("$word")
-    done < <(printf '%s\n' "$@" | sort -u)
+    mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -W "$*" -- "$cur" | sort -u)
 }
 _vramspan_files() {
     local ending
@@ -124,8 +120,6 @@ _vramspan_program() {
 
 _vramspan() {
     local cur words=() command= at=1 option= program= real strip
-    # shellcheck disable=SC2088 # as the user typed it
-    [[ $1 != '~/'* ]] || set -- "$HOME/${1#'~/'}" "${@:2}"
     _vramspan_join
     COMPREPLY=()
     cur=${words[-1]}

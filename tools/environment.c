@@ -8,18 +8,13 @@
 
 void vs_environment_change(struct vs_environment *environment, const char *name, char *value)
 {
-    struct vs_environment_change *changes =
-        realloc(environment->changes, (environment->count + 1) * sizeof *environment->changes);
-    char *copy = strdup(name);
-    if (changes)
-        environment->changes = changes;
-    if (!changes || !copy) {
+    if (environment->count == VS_ENVIRONMENT_MAX) {
         environment->failed = true;
-        free(copy);
         free(value);
         return;
     }
-    environment->changes[environment->count++] = (struct vs_environment_change){copy, value};
+    environment->changes[environment->count].name = name;
+    environment->changes[environment->count++].value = value;
 }
 
 int vs_environment_apply(const struct vs_environment *environment)
@@ -55,8 +50,6 @@ void vs_environment_show(const struct vs_environment *environment, char *const *
     for (size_t i = 0; i < environment->count; i++)
         if (!environment->changes[i].value && getenv(environment->changes[i].name))
             vs_text_printf(text, " -u %s", environment->changes[i].name);
-    if (argv[0][0] == '-') /* an option, else */
-        vs_text_printf(text, " --");
     for (size_t i = 0; i < environment->count; i++) {
         if (!environment->changes[i].value)
             continue;
@@ -64,8 +57,6 @@ void vs_environment_show(const struct vs_environment *environment, char *const *
         show_word(text, environment->changes[i].value);
     }
     vs_text_printf(text, " \\\n   ");
-    if (strchr(argv[0], '=')) /* a variable to env(1), else */
-        vs_text_printf(text, " sh -c 'exec \"$@\"' sh");
     for (; *argv; argv++) {
         vs_text_append(text, " ", 1);
         show_word(text, *argv);
@@ -75,10 +66,7 @@ void vs_environment_show(const struct vs_environment *environment, char *const *
 
 void vs_environment_free(struct vs_environment *environment)
 {
-    for (size_t i = 0; i < environment->count; i++) {
-        free(environment->changes[i].name);
+    for (size_t i = 0; i < environment->count; i++)
         free(environment->changes[i].value);
-    }
-    free(environment->changes);
     *environment = (struct vs_environment){0};
 }

@@ -50,12 +50,21 @@ static uint64_t lendable_of(const struct check *check, struct vs_device_id devic
     return 0;
 }
 
-static bool is_there(const struct check *check, struct vs_device_id device, const char *what)
+/* A value's place. `source` is made for it, and has to live as long; where nothing is known of it, the policy is meant.
+ */
+static struct vs_place place_of(const struct check *check, struct vs_said_at at, struct vs_source *source)
 {
+    *source = (struct vs_source){.name = at.name ? at.name : check->source.name};
+    return (struct vs_place){source, at.line, at.column};
+}
+
+static bool is_there(const struct check *check, struct vs_device_id device, struct vs_said_at at, const char *what)
+{
+    struct vs_source source;
     if (memory_of(check, device))
         return true;
     int count = check->machine->device_count;
-    vs_diag_add(check->diags, VS_ERROR, vs_place_of_file(&check->source), "`%s` %s, and the machine has no such device",
+    vs_diag_add(check->diags, VS_ERROR, place_of(check, at, &source), "`%s` %s, and the machine has no such device",
         vs_device_format(device).text, what);
     vs_diag_hint(
         check->diags, count == 1 ? "it has `cuda:0` and `cpu`" : "it has `cuda:0` to `cuda:%d`, and `cpu`", count - 1);
@@ -65,11 +74,12 @@ static bool is_there(const struct check *check, struct vs_device_id device, cons
 static void check_donor(const struct check *check, const struct vs_donor *donor)
 {
     bool is_assumed = donor->device.family == VS_DEVICE_CPU && check->machine->host_is_assumed;
+    struct vs_source source;
     uint64_t bytes = memory_of(check, donor->device), lendable_bytes = lendable_of(check, donor->device);
-    if (!is_there(check, donor->device, "is to lend memory") || !donor->is_limited ||
+    if (!is_there(check, donor->device, donor->at, "is to lend memory") || !donor->is_limited ||
         donor->limit_bytes <= lendable_bytes)
         return;
-    vs_diag_add(check->diags, VS_WARNING, vs_place_of_file(&check->source), "`%s` is to lend up to %s, and %s %s",
+    vs_diag_add(check->diags, VS_WARNING, place_of(check, donor->at, &source), "`%s` is to lend up to %s, and %s %s",
         vs_device_format(donor->device).text, size_text((double)donor->limit_bytes).text,
         lendable_bytes < bytes ? "can lend" : "has", size_text((double)lendable_bytes).text);
     vs_diag_hint(check->diags,
@@ -81,11 +91,12 @@ static void check_donor(const struct check *check, const struct vs_donor *donor)
 static void check_reserve(const struct check *check)
 {
     const struct vs_policy *policy = check->policy;
+    struct vs_source source;
     uint64_t bytes = memory_of(check, check->compute);
     bool is_said = policy->has_compute_reserve; /* else it is what is kept where nothing is said */
     if (!bytes || policy->compute_reserve_bytes < bytes)
         return;
-    vs_diag_add(check->diags, is_said ? VS_ERROR : VS_WARNING, vs_place_of_file(&check->source),
+    vs_diag_add(check->diags, is_said ? VS_ERROR : VS_WARNING, place_of(check, policy->compute_reserve_at, &source),
         "%s of %s leaves nothing of `%s`, which has %s, to weights",
         is_said ? "`compute-reserve`" : "the usual `compute-reserve`",
         size_text((double)policy->compute_reserve_bytes).text, vs_device_format(check->compute).text,
@@ -121,8 +132,8 @@ static uint64_t bytes_spoken_of(const struct check *check, const struct vs_polic
 static bool check_virtual(const struct check *check, const struct vs_policy_section *section, double most_bytes)
 {
     const struct vs_policy *policy = check->policy;
-    const struct vs_source source = {.name = section->file};
-    struct vs_place place = {.source = &source, .line = section->line};
+    struct vs_source source;
+    struct vs_place place = place_of(check, section->sharing_at, &source);
     double lends_bytes = 0, asked_bytes = (double)section->virtual_vram.size.bytes;
     if (section->sharing != VS_SHARING_VIRTUAL_VRAM || section->virtual_vram.is_part)
         return false;
@@ -146,8 +157,8 @@ static bool check_virtual(const struct check *check, const struct vs_policy_sect
 static void check_shares(const struct check *check, const struct vs_policy_section *section)
 {
     const struct vs_distorch *distorch = &section->distorch;
-    const struct vs_source source = {.name = section->file};
-    struct vs_place place = {.source = &source, .line = section->line};
+    struct vs_source source;
+    struct vs_place place = place_of(check, section->sharing_at, &source);
     if (section->sharing != VS_SHARING_DISTORCH || section->order != VS_ORDER_DISTORCH ||
         distorch->form != VS_DISTORCH_BYTES)
         return;
@@ -192,8 +203,8 @@ static double unfit_bytes_of(const struct vs_plan *plan)
 static void check_room(const struct check *check, const struct vs_policy_section *section, const struct vs_plan *plan,
     const struct vs_distorch *allocation)
 {
-    const struct vs_source source = {.name = section->file};
-    struct vs_place place = {.source = &source, .line = section->line};
+    struct vs_source source;
+    struct vs_place place = place_of(check, section->sharing_at, &source);
     double most_bytes = most_bytes_of(check, plan, allocation), bytes = (double)plan->total_bytes;
     if (check_virtual(check, section, most_bytes) || plan->order == VS_ORDER_DISTORCH || unfit_bytes_of(plan) < 1)
         return;
@@ -212,6 +223,7 @@ static void check_section(const struct check *check, const struct vs_policy_sect
     struct vs_plan plan;
     check_shares(check, section);
     vs_section_wish(check->policy, section, section->part, bytes, check->compute, &wish);
+    vs_wish_point_at_share(section, &wish.wish);
     if (vs_plan(&tensor, 1, &wish.wish, &check->for_plan, &plan, check->diags))
         return;
     if (wish.wish.allocation)
@@ -224,20 +236,58 @@ static struct vs_device_id compute_of(const struct vs_settings *settings)
     return settings->policy.has_compute ? settings->policy.compute : vs_settings_first_device(settings);
 }
 
+void vs_wish_point_at_share(const struct vs_policy_section *section, struct vs_plan_wish *wish)
+{
+    if (!wish->line) /* of an option, which is pointed at as a whole */
+        return;
+    for (size_t i = 0; i < section->rule_count; i++)
+        if (section->rules[i].line == section->line) /* all in one line: it is not known which of them is meant */
+            return;
+    wish->share_line = section->sharing_at.line;
+    wish->share_column = section->sharing_at.column;
+}
+
+static void check_compute_and_seen(const struct check *check, const struct vs_settings *settings)
+{
+    const struct vs_policy *policy = &settings->policy;
+    struct vs_said_at first_at = settings->device_count ? settings->device_at[0] : (struct vs_said_at){0};
+    is_there(check, check->compute, policy->has_compute ? policy->compute_at : first_at, "is to compute");
+    for (size_t i = 0; i < settings->device_count; i++)
+        if (!vs_device_equal(settings->devices[i], check->compute))
+            is_there(check, settings->devices[i], settings->device_at[i], "is to be seen by the program");
+}
+
+static struct check check_of(
+    const struct vs_settings *settings, const struct vs_machine *machine, struct vs_diags *diags)
+{
+    const char *name = settings->policy.name;
+    return (struct check){.policy = &settings->policy,
+        .machine = machine,
+        .compute = compute_of(settings),
+        .source = {.name = name ? name : "the policy"},
+        .diags = diags};
+}
+
+int vs_machine_check_devices(
+    const struct vs_settings *settings, const struct vs_machine *machine, struct vs_diags *diags)
+{
+    const struct vs_policy *policy = &settings->policy;
+    size_t errors_before = diags->error_count;
+    struct check check = check_of(settings, machine, diags);
+    check.for_plan = vs_machine_for_plan(machine, check.compute, check.devices);
+    check_compute_and_seen(&check, settings);
+    for (size_t i = 0; policy->has_donors && i < policy->donor_count; i++)
+        is_there(&check, policy->donors[i].device, policy->donors[i].at, "is to lend memory");
+    return diags->error_count == errors_before ? 0 : -1;
+}
+
 void vs_machine_check(const struct vs_settings *settings, const struct vs_machine *machine, struct vs_diags *diags)
 {
     const struct vs_policy *policy = &settings->policy;
-    struct check check = {.policy = policy,
-        .machine = machine,
-        .compute = compute_of(settings),
-        .source = {.name = policy->name ? policy->name : "the policy"},
-        .diags = diags};
+    struct check check = check_of(settings, machine, diags);
     size_t errors_before = diags->error_count;
     check.for_plan = vs_machine_for_plan(machine, check.compute, check.devices);
-    is_there(&check, check.compute, "is to compute");
-    for (size_t i = 0; i < settings->device_count; i++)
-        if (!vs_device_equal(settings->devices[i], check.compute))
-            is_there(&check, settings->devices[i], "is to be seen by the program");
+    check_compute_and_seen(&check, settings);
     for (size_t i = 0; policy->has_donors && i < policy->donor_count; i++)
         check_donor(&check, &policy->donors[i]);
     check_reserve(&check);

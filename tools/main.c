@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static const struct {
     const char *name;
@@ -80,15 +79,13 @@ static error_t read_option(int key, char *argument, struct argp_state *state)
     return 0;
 }
 
-/* What was printed may not have arrived, on a full disk, say: then nothing is right, whatever the command thinks. As
- * the process ends, because argp ends it itself after --help. */
-static void check_output(int status, void *unused)
+/* What was printed may not have arrived, on a full disk, say: then nothing is right, whatever the command thinks. */
+static int finish(int status)
 {
-    (void)unused;
     if (status != VS_EXIT_OK || (fflush(stdout) == 0 && !ferror(stdout)))
-        return;
+        return status;
     fprintf(stderr, "vramspan: cannot write to standard output: %m\n");
-    _exit(VS_EXIT_ERRORS);
+    return VS_EXIT_ERRORS;
 }
 
 int main(int argc, char **argv)
@@ -102,11 +99,9 @@ int main(int argc, char **argv)
     static char name[] = "vramspan";
     struct chosen chosen = {0};
     argv[0] = name;
-    if (on_exit(check_output, NULL))
-        return VS_EXIT_ERRORS;
     vs_command_parse(&argp, argc, argv, ARGP_IN_ORDER, &chosen);
     if (strcmp(chosen.argv[0], "help") != 0)
-        return run_command(chosen.argv[0], chosen.argc, chosen.argv);
+        return finish(run_command(chosen.argv[0], chosen.argc, chosen.argv));
     if (chosen.argc > 1)
         return help(chosen.argc, chosen.argv);
     char option[] = "--help", *instead[] = {name, option, NULL};

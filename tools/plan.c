@@ -4,6 +4,7 @@
 #include "command.h"
 
 #include "../policy/number.h"
+#include "machine_check.h"
 #include "machine_option.h"
 #include "plan_json.h"
 #include "plan_text.h"
@@ -319,6 +320,8 @@ int vs_command_plan(int argc, char **argv)
     } else if (!request.settings.has_policy) {
         vs_settings_refuse_none("plan", &diags);
         status = VS_EXIT_USAGE;
+    } else if (request.machine_text && vs_machine_check_devices(&request.settings, &request.machine, &diags)) {
+        status = VS_EXIT_ERRORS;
     }
     tell(&output, NULL, &diags);
     if (!diags.error_count)

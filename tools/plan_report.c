@@ -195,12 +195,15 @@ static int make_plan(struct vs_plan_report *report, uint64_t part_bytes, struct 
     struct vs_plan_wish *wish = &report->wish.wish;
     if (!vs_plan_section_is_of_file(&report->section))
         wish->line = 0;
+    vs_wish_point_at_share(&report->section, wish);
     struct vs_plan_machine machine =
         request->machine_text ? vs_machine_for_plan(&request->machine, wish->compute, devices) : any_machine(devices);
-    if (request->has_modules)
+    if (request->has_modules) {
         wish->modules = &request->modules;
-    else if (report->model->is_table)
+        wish->modules_source = "--modules";
+    } else if (report->model->is_table) {
         wish->modules = &report->model->table;
+    }
     wish->learned = request->learned.names;
     wish->learned_count = request->learned.count;
     int result = vs_plan(report->tensors, report->tensor_count, wish, &machine, &report->plan, diags);

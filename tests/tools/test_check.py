@@ -223,24 +223,43 @@ class Machine(ToolTest):
 
     def test_devices_that_are_not_there(self):
         text = self.said("2x24gb", self.section("on: cuda:2"), status=1)
-        self.assertIn("p.yaml:3: error: `cuda:2` is not there: the machine has cuda:0, cuda:1, cpu\n", text)
-        for machine in ("compute: cuda:5\n", "donors: [cuda:5, cpu]\n"):
+        self.assertIn("p.yaml:3:28: error: `cuda:2` is not there: the machine has cuda:0, cuda:1, cpu\n", text)
+        for machine, place in (("compute: cuda:5\n", "2:10"), ("donors: [cpu, cuda:5]\n", "2:15")):
             text = self.said("2x24gb", self.section("virtual-vram: 1gb", machine), status=1)
             self.assertRegex(
                 text,
-                r"^p.yaml: error: `cuda:5` is to (compute|lend memory), and the machine has no such "
+                rf"^p.yaml:{place}: error: `cuda:5` is to (compute|lend memory), and the machine has no such "
                 r"device\n  hint: it has `cuda:0` to `cuda:1`, and `cpu`\n$",
             )
         text = self.said("24gb", self.section("virtual-vram: 1gb"), "--devices=cuda:0,cuda:1", status=1)
         self.assertIn(
-            "`cuda:1` is to be seen by the program, and the machine has no such device\n  hint: it has `cuda:0` and",
+            "--devices:1:8: error: `cuda:1` is to be seen by the program, and the machine has no such device\n  hint: it has `cuda:0` and",
             text,
         )
         for section in ('distorch: "cuda:0,1gb;cuda:7,*"', 'tensors: [{match: "*", on: cuda:7}]'):
             self.assertIn("error: `cuda:7` is not there", self.said("2x24gb", self.section(section), status=1))
 
+    def test_what_is_wrong_is_pointed_at_where_it_is_said(self):
+        """In a folder the file counts, outside of files the option or the variable, and its part."""
+        self.write("folder/a.yaml", "version: 1\ncompute-reserve: 1gb\ndonors:\n  - cpu\n  - cuda:4\n")
+        self.write("folder/b.yaml", self.section("on: cpu"))
+        self.assertIn("folder/a.yaml:5:5: error: `cuda:4` is to", self.vramspan("check", "folder", "--machine", "8gb").stderr)
+        self.assertIn(
+            "--donors:1:5: error: `cuda:2` is to lend",
+            self.said("24gb", self.section("on: cpu"), "--donors=cpu,cuda:2", status=1),
+        )
+        self.assertIn(
+            "--compute-reserve:1:1: error: `compute-reserve` of 30gb leaves nothing",
+            self.said("24gb", self.section("on: cpu", "compute-reserve: 1gb\n"), "--compute-reserve=30gb", status=1),
+        )
+        said = {"VRAMSPAN_VIRTUAL_VRAM": "1gb", "VRAMSPAN_DEVICES": "cuda:1"}
+        run = self.vramspan("check", "--machine", "24gb", environment=said)
+        self.assertTrue(run.stderr.startswith("VRAMSPAN_DEVICES:1:1: error: `cuda:1` is to compute, and"), run.stderr)
+        spread = 'version: 1\nmodels:\n  - match: "a*"\n    order: spread\n    distorch: "cuda:0,1gb;cuda:1,25gb;cpu,*"\n'
+        self.assertIn("p.yaml:5:16: warning: `cuda:1` has room for 24576 MB", self.said("2x24gb", spread))
+
     def test_shares_that_cannot_be_mapped_pass_on(self):
-        words = "p.yaml:3: warning: `cuda:1` cannot lend memory: `cuda:0` cannot map it; its share passes to `cpu`\n"
+        words = "p.yaml:3:35: warning: `cuda:1` cannot lend memory: `cuda:0` cannot map it; its share passes to `cpu`\n"
         for machine in ("2x24gb-no-peer", "2x24gb-peer-lies"):
             for section in (
                 'distorch: "cuda:0,1gb;cuda:1,1gb;cpu,*"',
@@ -251,7 +270,7 @@ class Machine(ToolTest):
             ):
                 self.assertEqual(self.said(machine, self.section(section)), words)
         virtual = self.section("virtual-vram: 8gb", "donors: [cuda:1, cpu]\n")
-        self.assertEqual(self.said("2x24gb-no-peer", virtual), words.replace(":3:", ":4:"))
+        self.assertEqual(self.said("2x24gb-no-peer", virtual), words.replace(":3:35:", ":4:38:"))
         self.assertEqual(self.said("2x24gb", virtual), "")
 
     def test_what_is_named_and_cannot_be_mapped_is_an_error(self):
@@ -263,15 +282,15 @@ class Machine(ToolTest):
 
     def test_sizes_beyond_the_memory_there_is(self):
         self.assertIn(
-            "`compute-reserve` of 24gb leaves nothing of `cuda:0`, which has 24gb",
+            "p.yaml:2:18: error: `compute-reserve` of 24gb leaves nothing of `cuda:0`, which has 24gb",
             self.said("24gb", self.section("virtual-vram: 1gb", "compute-reserve: 24gb\n"), status=1),
         )
         self.assertIn(
-            "warning: the usual `compute-reserve` of 1.5gb leaves nothing of `cuda:0`, which has 1gb",
+            "p.yaml: warning: the usual `compute-reserve` of 1.5gb leaves nothing of `cuda:0`, which has 1gb",
             self.said("1gb", self.section("virtual-vram: 1gb")),
         )
         self.assertIn(
-            "`cpu` is to lend up to 65gb, and has 64gb\n  hint: so much is assumed of the host; 24gb+host:96gb",
+            "p.yaml:2:10: warning: `cpu` is to lend up to 65gb, and has 64gb\n  hint: so much is assumed of the host; 24gb+host:96gb",
             self.said("24gb", self.section("virtual-vram: 1gb", 'donors: "cpu:65gb"\n')),
         )
         self.assertEqual(self.said("24gb+host:65gb", self.section("virtual-vram: 1gb", 'donors: "cpu:65gb"\n')), "")
@@ -284,11 +303,11 @@ class Machine(ToolTest):
             self.said("2x24gb", self.section("virtual-vram: 1gb", 'donors: "cuda:1:24.5gb"\n')),
         )
         self.assertIn(
-            "p.yaml:3: warning: 65gb of virtual VRAM are asked for, and the donors lend 64gb\n",
+            "p.yaml:3:38: warning: 65gb of virtual VRAM are asked for, and the donors lend 64gb\n",
             self.said("24gb", self.section("virtual-vram: 65gb")),
         )
         self.assertIn(
-            "`cuda:1` is to lend up to 1gb, and can lend 256mb\n  hint: other devices can map no more of it",
+            "p.yaml:2:11: warning: `cuda:1` is to lend up to 1gb, and can lend 256mb\n  hint: other devices can map no more of it",
             self.said("2x24gb-small-bar1", self.section("virtual-vram: 1gb", 'donors: ["cuda:1:1gb", cpu]\n')),
         )
         self.assertIn(
@@ -310,9 +329,9 @@ class Machine(ToolTest):
             (  # 8 GB less 1.5 GB, and what is lent
                 "8gb",
                 self.section("virtual-vram: 20gb", 'donors: "cpu:4gb"\n'),
-                "p.yaml:4: warning: `cuda:0` has room for 6656 MB of weights, not for 16384 MB: for 9728 MB there is no "
+                "p.yaml:4:38: warning: `cuda:0` has room for 6656 MB of weights, not for 16384 MB: for 9728 MB there is no "
                 "room\n"
-                "p.yaml:4: warning: 20gb of virtual VRAM are asked for, and the donors lend 4gb\n"
+                "p.yaml:4:38: warning: 20gb of virtual VRAM are asked for, and the donors lend 4gb\n"
                 "  hint: `cuda:0` keeps what it can of the rest: models of up to 10.5gb fit; ask for less, or name more "
                 "donors\n",
                 10.5,
@@ -320,7 +339,7 @@ class Machine(ToolTest):
             (  # `cpu` takes what passes on, though it is no donor
                 "2x24gb",
                 self.section("virtual-vram: 20gb", 'donors: "cuda:1:4gb"\n'),
-                "p.yaml:4: warning: 20gb of virtual VRAM are asked for, and the donors lend 4gb\n"
+                "p.yaml:4:38: warning: 20gb of virtual VRAM are asked for, and the donors lend 4gb\n"
                 "  hint: `cuda:0` keeps what it can of the rest: models of up to 90.5gb fit; ask for less, or name more "
                 "donors\n",
                 90.5,
@@ -328,10 +347,10 @@ class Machine(ToolTest):
             (
                 "2x24gb",
                 self.section('distorch: "cuda:0,60gb;cuda:1,60gb;cpu,*", order: spread'),
-                "p.yaml:3: warning: `cuda:0` has room for 23040 MB of weights, not for 61440 MB: 38400 MB pass to `cpu`\n"
-                "p.yaml:3: warning: `cuda:1` has room for 24576 MB of weights, not for 61440 MB: 26112 MB pass to `cpu`, "
+                "p.yaml:3:35: warning: `cuda:0` has room for 23040 MB of weights, not for 61440 MB: 38400 MB pass to `cpu`\n"
+                "p.yaml:3:35: warning: `cuda:1` has room for 24576 MB of weights, not for 61440 MB: 26112 MB pass to `cpu`, "
                 "and for 10752 MB there is no room\n"
-                "p.yaml:3: warning: a model for which all of this counts has 121gb and does not fit: models of up to "
+                "p.yaml:3:35: warning: a model for which all of this counts has 121gb and does not fit: models of up to "
                 "110.5gb do\n"
                 "  hint: name more donors, or let them lend more\n",
                 110.5,

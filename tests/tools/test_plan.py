@@ -158,6 +158,16 @@ class Plan(ToolTest):
             self.assertRegex(run.stdout, rf"\ncpu +{size} ")
             self.assertEqual(run.returncode, int(size == "4.00"))
 
+    def test_what_is_wrong_is_said_of_the_option_that_says_it(self):
+        for words, said in (
+            (["--virtual-vram", "8gb", "--devices", "cuda:1", "--machine", "24gb"], "--devices:1:1: error: `cuda:1` is to compute"),
+            (["--virtual-vram", "8gb", "--donors", "cpu,cuda:1", "--machine", "24gb"], "--donors:1:5: error: `cuda:1` is to lend"),
+            (["--virtual-vram", "8gb", "--modules", "examples/models/t5xxl.json"], "--modules: error: the table of modules (`t5xxl`)"),
+            (["--distorch", "cuda:0,1gb;cuda:2,*", "--machine", "24gb"], "--distorch: error: `cuda:2` is not there")):
+            run = self.plan(*words, TABLE)
+            self.assertEqual((run.returncode, run.stdout), (1, ""))
+            self.assertTrue(run.stderr.startswith(said), run.stderr)
+
     def test_parts_of_a_checkpoint_are_planned_by_the_sections_that_name_them(self):
         write_safetensors(self.folder / "sd.safetensors", CHECKPOINT)
         policy = ('version: 1\nmodels:\n  - {match: "sd*", part: vae, on: cpu}\n'
