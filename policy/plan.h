@@ -144,6 +144,7 @@ struct vs_plan {
     size_t module_count;
     uint64_t total_bytes; /* without those that are not loaded */
     uint64_t unfit_bytes;
+    uint64_t short_bytes; /* of virtual VRAM, for want of donors that lend it */
     enum vs_plan_order order;
     const char *model;            /* the module table that was recognised, or NULL */
     bool approximate;             /* order distorch without a table: module order unknown */

@@ -5,6 +5,7 @@
 #include "plan_internal.h"
 
 #include "number.h"
+#include "size.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -127,7 +128,7 @@ int vs_planner_find_devices(struct vs_planner *planner)
     if (add_device(planner, wish->compute, wish->line) < 0)
         return -1;
     struct vs_plan_device *compute = &planner->plan->devices[0];
-    if (compute->total_bytes)
+    if (compute->total_bytes && planner->plan->order != VS_ORDER_DISTORCH) /* which knows no reserve */
         compute->capacity_bytes =
             compute->total_bytes > wish->compute_reserve_bytes ? compute->total_bytes - wish->compute_reserve_bytes : 0;
     planner->devices[0].unmappable = false;
@@ -212,7 +213,7 @@ static int ask_fractions(struct vs_planner *planner)
 static void ask_virtual(struct vs_planner *planner, double total)
 {
     const struct vs_distorch *allocation = planner->wish->allocation;
-    double needed = ldexp(allocation->virtual_gb, 30);
+    double needed = ldexp(allocation->virtual_gb, 30), asked = needed < total ? needed : total;
     if (planner->plan->order != VS_ORDER_DISTORCH && needed > total) /* DisTorch2 asks its donors for more than all */
         needed = total;
     planner->devices[0].asked_bytes = rounded(planner, 0, total > needed ? total - needed : 0);
@@ -229,8 +230,23 @@ static void ask_virtual(struct vs_planner *planner, double total)
             lends = allocation->shares[i].amount;
         double bytes = needed < lends ? needed : lends;
         needed -= bytes;
+        asked -= bytes;
         planner->devices[device].asked_bytes = rounded(planner, device, bytes);
     }
+    planner->plan->short_bytes = asked >= 0x1p20 ? (uint64_t)asked : 0;
+}
+
+static void warn_of_short_donors(const struct vs_planner *planner, double total)
+{
+    double asked = ldexp(planner->wish->allocation->virtual_gb, 30), missing = (double)planner->plan->short_bytes;
+    asked = asked < total ? asked : total;
+    if (missing == 0)
+        return;
+    vs_diag_add(planner->diags, VS_WARNING, place_of(planner, planner->wish->line),
+        "%s of virtual VRAM are asked for, and the donors lend %s", vs_size_text(asked).text,
+        vs_size_text(asked - missing).text);
+    vs_diag_hint(planner->diags, "`%s` keeps what it can of the rest; ask for less, or name more donors",
+        vs_device_format(planner->wish->compute).text);
 }
 
 /* --- Who takes what another cannot -------------------------------------------------------------------------------- */
@@ -307,12 +323,22 @@ static void pass_on_excess(struct vs_planner *planner, size_t from)
         vs_text_printf(&heirs, "%s%.0f MB pass to `%s`", heirs.length ? ", " : "", ceil(ldexp(passed, -20)),
             vs_device_format(devices[heir].id).text);
     } while (heir != 0 && device->asked_bytes > capacity);
-    if (device->asked_bytes > capacity)
+    bool is_left = device->asked_bytes > capacity;
+    bool is_reserved = from == 0 && planner->wish->compute_reserve_bytes > 0;
+    char reserve[64] = "";
+    if (is_reserved)
+        snprintf(reserve, sizeof reserve, " (`compute-reserve` keeps %.0f MB free)",
+            ldexp((double)planner->wish->compute_reserve_bytes, -20));
+    if (is_left)
         vs_text_printf(&heirs, "%sfor %.0f MB there is no room", heirs.length ? ", and " : "",
             ceil(ldexp(device->asked_bytes - capacity, -20)));
     vs_diag_add(planner->diags, VS_WARNING, place_of(planner, planner->wish->line),
-        "`%s` has room for %.0f MB of weights, not for %.0f MB: %s", vs_device_format(devices[from].id).text,
-        ldexp(capacity, -20), ldexp(asked, -20), heirs.data ? heirs.data : "the rest passes on");
+        "`%s` has room for %.0f MB of weights%s, not for %.0f MB: %s", vs_device_format(devices[from].id).text,
+        ldexp(capacity, -20), reserve, ldexp(asked, -20), heirs.data ? heirs.data : "the rest passes on");
+    vs_diag_hint(planner->diags, "%s",
+        is_left       ? "name more donors, or let them lend more"
+        : is_reserved ? "let more leave it, or lower `compute-reserve`, if passing on is not meant"
+                      : "ask less of it, if passing on is not meant");
     vs_text_free(&heirs);
 }
 
@@ -363,5 +389,6 @@ int vs_planner_share_out(struct vs_planner *planner)
         return -1;
     for (size_t i = 0; !distorch && i < planner->plan->device_count; i++)
         pass_on_excess(planner, i);
+    warn_of_short_donors(planner, total);
     return 0;
 }

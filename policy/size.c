@@ -3,6 +3,8 @@
  */
 #include "size.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { FRACTION_DIGITS = 18 };         /* kept behind the point: 10^18 times the largest unit fits in 128 bits */
@@ -146,4 +148,12 @@ uint64_t vs_amount_bytes(const struct vs_amount *amount, uint64_t whole_bytes)
 const char *vs_size_error_text(enum vs_size_error error)
 {
     return error_texts[error];
+}
+
+struct vs_size_text vs_size_text(double bytes)
+{
+    struct vs_size_text size;
+    bool is_large = bytes >= 0x1p30;
+    snprintf(size.text, sizeof size.text, "%.4g%s", ldexp(bytes, is_large ? -30 : -20), is_large ? "gb" : "mb");
+    return size;
 }

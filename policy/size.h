@@ -49,4 +49,10 @@ uint64_t vs_amount_bytes(const struct vs_amount *amount, uint64_t whole_bytes);
 /* What the error means, as the end of "`12x` is no size: ...". */
 const char *vs_size_error_text(enum vs_size_error error);
 
+/* Bytes as people write them in a policy, to four digits: `1.5gb`. */
+struct vs_size_text {
+    char text[32];
+};
+struct vs_size_text vs_size_text(double bytes);
+
 #endif

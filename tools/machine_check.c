@@ -4,23 +4,11 @@
  */
 #include "machine_check.h"
 
+#include "../policy/size.h"
+
 #include <math.h>
-#include <stdio.h>
 
 #define GIB ((uint64_t)1 << 30) /* a model where only its parts are spoken of; what is there for who takes the rest */
-
-struct size_text {
-    char text[32];
-};
-
-/* As people write it in a policy, to four digits. */
-static struct size_text size_text(double bytes)
-{
-    struct size_text size;
-    bool is_large = bytes >= 0x1p30;
-    snprintf(size.text, sizeof size.text, "%.4g%s", ldexp(bytes, is_large ? -30 : -20), is_large ? "gb" : "mb");
-    return size;
-}
 
 struct check {
     const struct vs_policy *policy;
@@ -80,8 +68,8 @@ static void check_donor(const struct check *check, const struct vs_donor *donor)
         donor->limit_bytes <= lendable_bytes)
         return;
     vs_diag_add(check->diags, VS_WARNING, place_of(check, donor->at, &source), "`%s` is to lend up to %s, and %s %s",
-        vs_device_format(donor->device).text, size_text((double)donor->limit_bytes).text,
-        lendable_bytes < bytes ? "can lend" : "has", size_text((double)lendable_bytes).text);
+        vs_device_format(donor->device).text, vs_size_text((double)donor->limit_bytes).text,
+        lendable_bytes < bytes ? "can lend" : "has", vs_size_text((double)lendable_bytes).text);
     vs_diag_hint(check->diags,
         lendable_bytes < bytes ? "other devices can map no more of it (`bar1` of the machine)"
         : is_assumed ? "so much is assumed of the host; 24gb+host:96gb, or `host:` in a file, tells the machine's own"
@@ -99,8 +87,8 @@ static void check_reserve(const struct check *check)
     vs_diag_add(check->diags, is_said ? VS_ERROR : VS_WARNING, place_of(check, policy->compute_reserve_at, &source),
         "%s of %s leaves nothing of `%s`, which has %s, to weights",
         is_said ? "`compute-reserve`" : "the usual `compute-reserve`",
-        size_text((double)policy->compute_reserve_bytes).text, vs_device_format(check->compute).text,
-        size_text((double)bytes).text);
+        vs_size_text((double)policy->compute_reserve_bytes).text, vs_device_format(check->compute).text,
+        vs_size_text((double)bytes).text);
     vs_diag_hint(check->diags, is_said ? "1.5gb is enough for most models" : "say how much is to stay free there");
 }
 
@@ -110,6 +98,8 @@ static uint64_t bytes_spoken_of(const struct check *check, const struct vs_polic
     double bytes = 0;
     if (section->sharing == VS_SHARING_VIRTUAL_VRAM && !section->virtual_vram.is_part)
         return section->virtual_vram.size.bytes;
+    if (section->sharing == VS_SHARING_VIRTUAL_VRAM) /* of a model that nobody knows: small enough to be lent */
+        return 1 << 20;
     if (section->sharing != VS_SHARING_DISTORCH)
         return GIB;
     const struct vs_distorch *distorch = &section->distorch;
@@ -127,32 +117,6 @@ static uint64_t bytes_spoken_of(const struct check *check, const struct vs_polic
     return bytes < 0x1p60 ? (uint64_t)bytes : (uint64_t)1 << 60; /* as far as a plan counts */
 }
 
-/* Virtual VRAM that the donors cannot lend. A share that cannot be mapped passes to cpu, whatever it was. `most_bytes`
- * is the largest model that there is room for. Returns whether something was said. */
-static bool check_virtual(const struct check *check, const struct vs_policy_section *section, double most_bytes)
-{
-    const struct vs_policy *policy = check->policy;
-    struct vs_source source;
-    struct vs_place place = place_of(check, section->sharing_at, &source);
-    double lends_bytes = 0, asked_bytes = (double)section->virtual_vram.size.bytes;
-    if (section->sharing != VS_SHARING_VIRTUAL_VRAM || section->virtual_vram.is_part)
-        return false;
-    for (size_t i = 0; i < policy->donor_count; i++) {
-        uint64_t bytes = lendable_of(check, policy->donors[i].device);
-        if (policy->donors[i].is_limited && policy->donors[i].limit_bytes < bytes)
-            bytes = policy->donors[i].limit_bytes;
-        lends_bytes += (double)bytes;
-    }
-    if (asked_bytes <= lends_bytes)
-        return false;
-    vs_diag_add(check->diags, VS_WARNING, place, "%s of virtual VRAM are asked for, and the donors lend %s",
-        size_text(asked_bytes).text, size_text(lends_bytes).text);
-    vs_diag_hint(check->diags,
-        "`%s` keeps what it can of the rest: models of up to %s fit; ask for less, or name more donors",
-        vs_device_format(check->compute).text, size_text(most_bytes).text);
-    return true;
-}
-
 /* DisTorch's own order passes nothing on: what a device cannot hold does not fit. */
 static void check_shares(const struct check *check, const struct vs_policy_section *section)
 {
@@ -168,8 +132,8 @@ static void check_shares(const struct check *check, const struct vs_policy_secti
         if (!bytes || distorch->shares[i].amount <= (double)bytes)
             continue;
         vs_diag_add(check->diags, VS_WARNING, place, "`%s` is to take %s, and %s %s", vs_device_format(device).text,
-            size_text(distorch->shares[i].amount).text, bytes < memory_of(check, device) ? "can lend" : "has",
-            size_text((double)bytes).text);
+            vs_size_text(distorch->shares[i].amount).text, bytes < memory_of(check, device) ? "can lend" : "has",
+            vs_size_text((double)bytes).text);
         vs_diag_hint(check->diags, "a model that is large enough to fill it will not fit; ask for less");
     }
 }
@@ -206,11 +170,15 @@ static void check_room(const struct check *check, const struct vs_policy_section
     struct vs_source source;
     struct vs_place place = place_of(check, section->sharing_at, &source);
     double most_bytes = most_bytes_of(check, plan, allocation), bytes = (double)plan->total_bytes;
-    if (check_virtual(check, section, most_bytes) || plan->order == VS_ORDER_DISTORCH || unfit_bytes_of(plan) < 1)
+    if (plan->short_bytes) /* the planner's last word, to which its hint did not know this */
+        vs_diag_hint(check->diags,
+            "`%s` keeps what it can of the rest: models of up to %s fit; ask for less, or name more donors",
+            vs_device_format(check->compute).text, vs_size_text(most_bytes).text);
+    if (plan->short_bytes || plan->order == VS_ORDER_DISTORCH || unfit_bytes_of(plan) < 1)
         return;
     vs_diag_add(check->diags, VS_WARNING, place,
-        "a model for which all of this counts has %s and does not fit: models of up to %s do", size_text(bytes).text,
-        size_text(most_bytes).text);
+        "a model for which all of this counts has %s and does not fit: models of up to %s do", vs_size_text(bytes).text,
+        vs_size_text(most_bytes).text);
     vs_diag_hint(check->diags, "name more donors, or let them lend more");
 }
 

@@ -224,7 +224,8 @@ Test(plan, a_device_that_lends_in_part_is_as_large_as_it_is)
     struct vs_plan_wish wish = wish_for(&allocation);
     machine.devices[1].lendable_bytes = GB;
     struct vs_plan plan = expect_plan(&model, &wish, &machine.machine,
-        "p.yaml:4: warning: `cuda:1` has room for 1024 MB of weights, not for 2560 MB: 1536 MB pass to `cpu`\n");
+        "p.yaml:4: warning: `cuda:1` has room for 1024 MB of weights, not for 2560 MB: 1536 MB pass to `cpu`\n"
+        "  hint: ask less of it, if passing on is not meant\n");
     cr_expect_eq(plan.devices[1].total_bytes, 10 * GB);
     cr_expect_eq(plan.devices[1].capacity_bytes, GB);
     cr_expect_eq(placed_on(&plan, cuda(1)), 1000 * MB);
@@ -244,12 +245,64 @@ Test(plan, the_reserve_stays_free_and_what_has_no_room_passes_on)
     vs_distorch_lend(&allocation, cuda(1), 0x1p20 * 800);
     vs_distorch_lend(&allocation, cpu_device, INFINITY);
     struct vs_plan plan = expect_plan(&model, &wish, &machine.machine,
-        "p.yaml:4: warning: `cuda:0` has room for 1536 MB of weights, not for 3976 MB: 2440 MB pass to `cpu`\n");
+        "p.yaml:4: warning: `cuda:0` has room for 1536 MB of weights (`compute-reserve` keeps 512 MB free), not for "
+        "3976 "
+        "MB: 2440 MB pass to `cpu`\n"
+        "  hint: let more leave it, or lower `compute-reserve`, if passing on is not meant\n");
     cr_expect_eq(plan.unfit_bytes, 0);
     cr_expect_eq(placed_on(&plan, cuda(0)), 1500 * MB);
     cr_expect_eq(placed_on(&plan, cuda(1)), 800 * MB);
     cr_expect_eq(placed_on(&plan, cpu_device), 2700 * MB);
     vs_plan_free(&plan);
+    free_model(&model);
+}
+
+/* DisTorch2 knows no reserve: of 2 GB, all may be given to weights. */
+Test(plan, the_order_distorch_keeps_nothing_free)
+{
+    struct test_machine machine;
+    make_machine(&machine, (const uint64_t[]){2 * GB, 0});
+    struct test_model model = blocks_model(30);
+    struct vs_distorch allocation = read_allocation("cuda:0,2000mb;cpu,*");
+    struct vs_plan_wish wish = wish_for(&allocation);
+    wish.compute_reserve_bytes = 512 * MB;
+    wish.order = VS_ORDER_DISTORCH;
+    struct vs_plan plan = expect_plan(&model, &wish, &machine.machine, "");
+    cr_expect_eq(plan.unfit_bytes, 0);
+    cr_expect_eq(plan.devices[0].capacity_bytes, 2 * GB);
+    cr_expect_geq(placed_on(&plan, cuda(0)), 1900 * MB);
+    vs_plan_free(&plan);
+    free_model(&model);
+}
+
+Test(plan, donors_that_lend_less_than_is_asked_for_are_told)
+{
+    static const enum vs_plan_order orders[] = {VS_ORDER_SPREAD, VS_ORDER_DISTORCH, VS_ORDER_LISTED};
+    struct test_machine machine = two_gpus();
+    struct test_model model = blocks_model(30); /* 3000 MB */
+    for (size_t i = 0; i < COUNT(orders); i++) {
+        for (int gigabytes = 2; gigabytes <= 20; gigabytes += 18) { /* of 20, the whole model counts: 2.93 */
+            struct vs_distorch allocation = vs_distorch_virtual(gigabytes);
+            struct vs_plan_wish wish = wish_for(&allocation);
+            wish.order = orders[i];
+            vs_distorch_lend(&allocation, cuda(1), 0x1p20 * 500);
+            vs_distorch_lend(&allocation, cpu_device, 0x1p20 * 700);
+            struct vs_plan plan = expect_plan(&model, &wish, with_devices(&machine),
+                gigabytes == 2
+                    ? "p.yaml:4: warning: 2gb of virtual VRAM are asked for, and the donors lend 1.172gb\n"
+                      "  hint: `cuda:0` keeps what it can of the rest; ask for less, or name more donors\n"
+                    : "p.yaml:4: warning: 2.93gb of virtual VRAM are asked for, and the donors lend 1.172gb\n"
+                      "  hint: `cuda:0` keeps what it can of the rest; ask for less, or name more donors\n");
+            cr_expect_eq(plan.short_bytes, ((gigabytes == 2 ? 2048 : 3000) - 1200) * MB);
+            vs_plan_free(&plan);
+        }
+        struct vs_distorch enough = vs_distorch_virtual(20);
+        struct vs_plan_wish wish = wish_for(&enough);
+        wish.order = orders[i];
+        vs_distorch_lend(&enough, cuda(1), 0x1p20 * 3000);
+        struct vs_plan plan = expect_plan(&model, &wish, with_devices(&machine), "");
+        vs_plan_free(&plan);
+    }
     free_model(&model);
 }
 
