@@ -329,8 +329,9 @@ class Machine(ToolTest):
             (  # 8 GB less 1.5 GB, and what is lent
                 "8gb",
                 self.section("virtual-vram: 20gb", 'donors: "cpu:4gb"\n'),
-                "p.yaml:4:38: warning: `cuda:0` has room for 6656 MB of weights, not for 16384 MB: for 9728 MB there is no "
-                "room\n"
+                "p.yaml:4:38: warning: `cuda:0` has room for 6656 MB of weights (`compute-reserve` keeps 1536 MB free), "
+                "not for 16384 MB: for 9728 MB there is no room\n"
+                "  hint: name more donors, or let them lend more\n"
                 "p.yaml:4:38: warning: 20gb of virtual VRAM are asked for, and the donors lend 4gb\n"
                 "  hint: `cuda:0` keeps what it can of the rest: models of up to 10.5gb fit; ask for less, or name more "
                 "donors\n",
@@ -347,9 +348,12 @@ class Machine(ToolTest):
             (
                 "2x24gb",
                 self.section('distorch: "cuda:0,60gb;cuda:1,60gb;cpu,*", order: spread'),
-                "p.yaml:3:35: warning: `cuda:0` has room for 23040 MB of weights, not for 61440 MB: 38400 MB pass to `cpu`\n"
+                "p.yaml:3:35: warning: `cuda:0` has room for 23040 MB of weights (`compute-reserve` keeps 1536 MB free), "
+                "not for 61440 MB: 38400 MB pass to `cpu`\n"
+                "  hint: let more leave it, or lower `compute-reserve`, if passing on is not meant\n"
                 "p.yaml:3:35: warning: `cuda:1` has room for 24576 MB of weights, not for 61440 MB: 26112 MB pass to `cpu`, "
                 "and for 10752 MB there is no room\n"
+                "  hint: name more donors, or let them lend more\n"
                 "p.yaml:3:35: warning: a model for which all of this counts has 121gb and does not fit: models of up to "
                 "110.5gb do\n"
                 "  hint: name more donors, or let them lend more\n",
