@@ -234,7 +234,8 @@ static void drop_container(struct vs_planner *planner, size_t end)
         plan->places[plan->execution[k - 1]].module = VS_PLAN_NO_MODULE;
 }
 
-/* The order of execution by names has a module's own tensors side by side, and those of modules within it behind them. */
+/* The order of execution by names has a module's own tensors side by side, and those of modules within it behind them.
+ */
 int vs_planner_guess_modules(struct vs_planner *planner)
 {
     struct vs_plan *plan = planner->plan;

@@ -1,6 +1,6 @@
 /*
- * Shares once they are given: the order in which DisTorch2 goes through the devices, what still fits on one, and what is
- * left of each share beside tensors that were placed by name. See plan_internal.h.
+ * Shares once they are given: the order in which DisTorch2 goes through the devices, what still fits on one, and what
+ * is left of each share beside tensors that were placed by name. See plan_internal.h.
  */
 #include "plan_internal.h"
 
