@@ -302,8 +302,7 @@ static bool read_entries(struct reader *reader, size_t length)
     size_t errors_before = reader->diags->error_count;
     bool any = false;
     find_form(reader, length);
-    /* An error may keep an entry out of the list; counting errors keeps a hostile string from filling memory or time.
-     */
+    /* Counting errors keeps a hostile string, of which entries miss the list, from filling memory or time. */
     for (size_t at = 0; at < length && reader->diags->error_count < errors_before + VS_SHARES_MAX;) {
         struct part entry = next_part(reader->text, length, ';', &at);
         if (!entry.length) /* as after the last `;`, which people leave there */
