@@ -10,16 +10,16 @@ void vs_environment_change(struct vs_environment *environment, const char *name,
 {
     struct vs_environment_change *changes =
         realloc(environment->changes, (environment->count + 1) * sizeof *environment->changes);
-    char *copy = strdup(name);
     if (changes)
         environment->changes = changes;
-    if (!changes || !copy) {
+    struct vs_environment_change *change = changes ? &changes[environment->count] : NULL;
+    if (!change || !(change->name = strdup(name))) {
         environment->failed = true;
-        free(copy);
         free(value);
         return;
     }
-    environment->changes[environment->count++] = (struct vs_environment_change){copy, value};
+    change->value = value;
+    environment->count++;
 }
 
 int vs_environment_apply(const struct vs_environment *environment)
