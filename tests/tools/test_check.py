@@ -110,7 +110,7 @@ class Check(ToolTest):
         self.write("a.yaml", GOOD)
         for option in ("--devices=gpu:0", "--donors=cuda:0,cuda:0", "--compute-reserve=1.5gbit", "--on-error=stopp"):
             run = self.check("a.yaml", option)
-            self.assertEqual((run.returncode, run.stdout), (1, ""), option)
+            self.assertEqual((run.returncode, run.stdout), (2, ""), option)
             self.assertTrue(run.stderr.startswith(option.split("=")[0] + ":1:"), run.stderr)
 
     def test_json_says_the_same(self):
@@ -295,7 +295,7 @@ class Machine(ToolTest):
     def test_a_machine_that_is_none(self):
         self.write("p.yaml", self.section("on: cpu"))
         run = self.vramspan("check", "p.yaml", "--machine", "2x24gbit")
-        self.assertEqual((run.returncode, run.stdout), (1, ""))
+        self.assertEqual((run.returncode, run.stdout), (2, ""))
         self.assertTrue(run.stderr.startswith("--machine:1:1: error: `2x24gbit` is neither"), run.stderr)
         self.write("m.yaml", "devices: [{memory: 24gb}, {memory: 24gb}]\npeer-access: none\n")
         run = self.vramspan("check", "p.yaml", "--machine", "m.yaml")

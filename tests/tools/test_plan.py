@@ -189,7 +189,7 @@ class Plan(ToolTest):
     def test_every_mistake_of_the_command_line_is_told_at_once(self):
         run = self.plan("--virtual-vram", "8gbb", "--dtype", "bf61", "--card", "25gb", "--link", "pcie4x16",
                         "--compute-ms", "-1", "--part", "vea", "--machine", "2x24", TABLE)
-        self.assertEqual((run.returncode, run.stdout), (1, ""))
+        self.assertEqual((run.returncode, run.stdout), (2, ""))
         for option, hint in (("--virtual-vram", ""), ("--dtype", "did you mean `bf16`?"),
                              ("--card", "did you mean `24gb`?"), ("--link", "did you mean `pcie4-x16`?"),
                              ("--compute-ms", "--compute-ms 660"), ("--part", "did you mean `vae`?"),
