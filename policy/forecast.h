@@ -6,10 +6,10 @@
  * - Each weight that is not on the compute device is copied there once a step; look-up tables, of which few rows are
  *   read, are read where they are.
  * - Copies of different donors run side by side, each at the rate of the slower end's link; together they are limited
- * by the compute device's own. Nothing else uses the links.
- * - A step is one forward pass at the size that the module table was made for (its `rows`), batch 1. Products count two
- *   operations for each element and row, and attention what the
- *   table says, or VS_FORECAST_ATTENTION of these products.
+ *   by the compute device's own. Nothing else uses the links.
+ * - A step is one forward pass at the size that the module table was made for (its `rows`), batch 1; with CFG above 1 a
+ *   program computes twice that. Products count two operations for each element and row, and attention what the table
+ *   says, or VS_FORECAST_ATTENTION of these products.
  *
  * Pure arithmetic. Times are in seconds, rates in bytes (operations) a second.
  */

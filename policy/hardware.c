@@ -22,7 +22,7 @@ static const struct vs_link links[] = {
 /* Of each size of memory the cards that are common today: the 24 GB class is of 2022, the 32 GB class of 2025. */
 static const struct vs_card cards[] = {
     {"8gb", 8 * GB, 35e12, "pcie4-x8"},
-    {"12gb", 12 * GB, 48e12, "pcie3-x16"},
+    {"12gb", 12 * GB, 48e12, "pcie4-x16"},
     {"16gb", 16 * GB, 60e12, "pcie4-x8"},
     {"24gb", 24 * GB, 150e12, "pcie4-x16"},
     {"32gb", 32 * GB, 200e12, "pcie5-x16"},

@@ -49,13 +49,29 @@ bool vs_machine_read_number(const char *text, size_t length, unsigned *number)
     return true;
 }
 
-/* One term of a short form: `24gb`, `2x24gb`. */
+/* The host's memory in a short form, said once: `host:32gb`. */
+static bool read_host(struct vs_machine *machine, const char *size_text, size_t length)
+{
+    struct vs_size size;
+    size_t offset;
+    if (!machine->host_is_assumed || vs_size_parse(size_text, length, &size, &offset) != VS_SIZE_OK || !size.bytes ||
+        size.bytes >= UINT64_C(1) << 56)
+        return false;
+    machine->host_bytes = size.bytes;
+    machine->host_is_assumed = false;
+    return true;
+}
+
+/* One term of a short form: `24gb`, `2x24gb`, `host:32gb`. */
 static bool add_term(struct vs_machine *machine, const char *term, size_t length)
 {
+    static const char host[] = "host:";
     const char *times = memchr(term, 'x', length);
     unsigned count = 1;
     size_t offset;
     struct vs_size size;
+    if (!strncmp(term, host, sizeof host - 1))
+        return read_host(machine, term + sizeof host - 1, length - (sizeof host - 1));
     if (times) {
         size_t digits = (size_t)(times - term);
         if (!vs_machine_read_number(term, digits, &count))
@@ -76,7 +92,7 @@ static bool add_term(struct vs_machine *machine, const char *term, size_t length
 
 bool vs_machine_parse_short(const char *text, struct vs_machine *machine)
 {
-    *machine = (struct vs_machine){.host_bytes = VS_MACHINE_HOST_BYTES};
+    *machine = (struct vs_machine){.host_bytes = VS_MACHINE_HOST_BYTES, .host_is_assumed = true};
     for (const char *term = text;; term++) {
         size_t length = strcspn(term, "+");
         if (!add_term(machine, term, length))
@@ -86,7 +102,7 @@ bool vs_machine_parse_short(const char *text, struct vs_machine *machine)
             break;
     }
     vs_machine_connect_all(machine);
-    return true;
+    return machine->device_count > 0;
 }
 
 static int load_file(const char *path, struct vs_machine *machine, struct vs_diags *diags)
@@ -125,7 +141,8 @@ static int refuse(const char *origin, const char *text, const char *folder, stru
     struct vs_text list = {0};
     const char *meant = list_names(folder, text, &files, &list);
     vs_diag_add(diags, VS_ERROR, vs_place_at(&source, 0),
-        "`%s` is neither a short form such as 2x24gb or 8gb+24gb (at most %d devices of at least 64mb), nor the name "
+        "`%s` is neither a short form such as 2x24gb or 8gb+24gb+host:32gb (at most %d devices of at least 64mb), nor "
+        "the name "
         "or "
         "the path of a machine file",
         vs_quote_string(text).text, VS_MACHINE_DEVICES_MAX);
@@ -197,12 +214,11 @@ struct vs_plan_machine vs_machine_for_plan(
     for (size_t i = 0; i < count; i++) {
         const struct vs_machine_device *device = &machine->devices[i];
         bool is_compute = is_here && compute.ordinal == i;
-        uint64_t bytes = device->memory_bytes;
-        if (!is_compute && device->bar1_bytes && device->bar1_bytes < bytes)
-            bytes = device->bar1_bytes;
+        bool is_mapped_in_part = !is_compute && device->bar1_bytes < device->memory_bytes;
         devices[i] = (struct vs_plan_machine_device){
             .id = {VS_DEVICE_CUDA, (unsigned)i},
-            .total_bytes = bytes,
+            .total_bytes = device->memory_bytes,
+            .lendable_bytes = is_mapped_in_part ? device->bar1_bytes : 0,
             .unmappable = is_here && !vs_machine_can_map(machine, compute.ordinal, i),
         };
     }

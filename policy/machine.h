@@ -2,7 +2,7 @@
  * The description of a machine: what it has of GPUs, of memory, and of ways between them. By it a plan can be made for
  * a machine that is not at hand, and the simulated CUDA of the tests can pretend to be one.
  *
- * A description is a short form (`2x24gb`, `8gb+24gb`), or a file:
+ * A description is a short form (`2x24gb`, `8gb+24gb`, `24gb+host:32gb`), or a file:
  *
  *     host: 64gb                      # memory of the machine itself
  *     host-limit: 32gb                # of the program's control group; absent: none
@@ -60,6 +60,7 @@ enum vs_peer_kernels {
 
 struct vs_machine {
     uint64_t host_bytes;
+    bool host_is_assumed; /* nothing says how much it is */
     int device_count;
     struct vs_machine_device devices[VS_MACHINE_DEVICES_MAX];         /* cuda:0, cuda:1, ... */
     bool peer_access[VS_MACHINE_DEVICES_MAX][VS_MACHINE_DEVICES_MAX]; /* [from][to]: `from` may use memory of `to` */
@@ -94,7 +95,7 @@ bool vs_machine_can_map(const struct vs_machine *machine, size_t from, size_t to
 
 /*
  * The machine as a plan for this compute device sees it: `devices` has room for VS_MACHINE_DEVICES_MAX + 1. A device
- * that can be mapped in part only lends that part.
+ * that can be mapped in part lends that part only.
  */
 struct vs_plan_machine vs_machine_for_plan(
     const struct vs_machine *machine, struct vs_device_id compute, struct vs_plan_machine_device *devices);

@@ -184,7 +184,9 @@ static void read_devices(const struct vs_schema *schema, const struct vs_yaml_no
 
 static void read_host(const struct vs_schema *schema, const struct vs_yaml_node *value, void *target)
 {
-    read_size(schema, value, &((struct reader *)target)->machine->host_bytes);
+    struct vs_machine *machine = ((struct reader *)target)->machine;
+    read_size(schema, value, &machine->host_bytes);
+    machine->host_is_assumed = false;
 }
 
 static void read_host_limit(const struct vs_schema *schema, const struct vs_yaml_node *value, void *target)
@@ -292,7 +294,7 @@ int vs_machine_parse(
     size_t errors_before = diags->error_count, first = diags->count;
     struct vs_yaml_tree tree;
     struct reader reader = {.machine = machine};
-    *machine = (struct vs_machine){.host_bytes = VS_MACHINE_HOST_BYTES};
+    *machine = (struct vs_machine){.host_bytes = VS_MACHINE_HOST_BYTES, .host_is_assumed = true};
     if (vs_yaml_read(name, text, bytes, &tree, diags))
         return -1;
     struct vs_schema schema = {.tree = &tree, .diags = diags};

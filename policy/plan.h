@@ -60,15 +60,23 @@ struct vs_plan_wish {
 
 struct vs_plan_machine_device {
     struct vs_device_id id;
-    uint64_t total_bytes; /* 0: not known, and taken as enough for everything */
-    bool unmappable;      /* the compute device cannot map its memory: it takes no homes */
-    const char *why;      /* ... for messages: "no peer access"; NULL: not known */
+    uint64_t total_bytes;    /* 0: not known, and taken as enough for everything */
+    uint64_t lendable_bytes; /* of those, the most that the compute device can map; 0: all */
+    bool unmappable;         /* the compute device cannot map its memory: it takes no homes */
+    const char *why;         /* ... for messages: "no peer access"; NULL: not known */
 };
 
 struct vs_plan_machine {
     const struct vs_plan_machine_device *devices; /* without `cpu`, it is taken to be there, its memory not known */
     size_t count;
 };
+
+/* The most that a device has for homes; UINT64_MAX: not known. */
+static inline uint64_t vs_plan_lendable_bytes(const struct vs_plan_machine_device *device)
+{
+    uint64_t bytes = device->lendable_bytes ? device->lendable_bytes : device->total_bytes;
+    return bytes ? bytes : UINT64_MAX;
+}
 
 /* --- What is answered --------------------------------------------------------------------------------------------- */
 
@@ -102,7 +110,7 @@ struct vs_plan_place {
 struct vs_plan_device {
     struct vs_device_id id;
     uint64_t total_bytes;    /* of the machine; 0: not known */
-    uint64_t capacity_bytes; /* most that the plan may put there: total, less the reserve, or what a donor lends */
+    uint64_t capacity_bytes; /* most that the plan may put there: total, less the reserve, or what a donor can lend */
     uint64_t quota_bytes;    /* what the policy asks for, after shares were passed on */
     uint64_t placed_bytes;
     uint64_t unfit_bytes; /* of those, beyond the capacity */

@@ -68,9 +68,8 @@ static int add_device(struct vs_planner *planner, struct vs_device_id id, size_t
         vs_diag_hint(planner->diags, "name the devices that matter; `cpu` takes the rest");
         return -1;
     }
-    uint64_t capacity_bytes = found->total_bytes ? found->total_bytes : UINT64_MAX;
-    plan->devices[plan->device_count] =
-        (struct vs_plan_device){.id = id, .total_bytes = found->total_bytes, .capacity_bytes = capacity_bytes};
+    plan->devices[plan->device_count] = (struct vs_plan_device){
+        .id = id, .total_bytes = found->total_bytes, .capacity_bytes = vs_plan_lendable_bytes(found)};
     planner->devices[plan->device_count] =
         (struct vs_planner_device){.lends_bytes = INFINITY, .unmappable = found->unmappable, .why = found->why};
     return (int)plan->device_count++;
@@ -226,8 +225,7 @@ static void ask_virtual(struct vs_planner *planner, double total)
     planner->devices[0].asked_bytes = rounded(planner, 0, total > needed ? total - needed : 0);
     for (size_t i = 0; i < allocation->count; i++) {
         size_t device = vs_planner_device(planner, allocation->shares[i].device);
-        const struct vs_plan_device *donor = &planner->plan->devices[device];
-        double lends = donor->total_bytes ? (double)donor->total_bytes : INFINITY;
+        double lends = (double)vs_plan_lendable_bytes(find_in_machine(planner->machine, allocation->shares[i].device));
         if (allocation->shares[i].amount < lends)
             lends = allocation->shares[i].amount;
         double bytes = needed < lends ? needed : lends;
@@ -292,28 +290,31 @@ static int pass_on_unmappable(struct vs_planner *planner)
  * has room for stays where it was, and will not fit. */
 static void pass_on_excess(struct vs_planner *planner, size_t from)
 {
-    struct vs_plan *plan = planner->plan;
+    const struct vs_plan_device *devices = planner->plan->devices;
     struct vs_planner_device *device = &planner->devices[from];
-    double capacity = (double)plan->devices[from].capacity_bytes;
+    const double capacity = (double)devices[from].capacity_bytes, asked = device->asked_bytes;
+    struct vs_text heirs = {0};
     size_t heir = from;
-    if (device->asked_bytes <= capacity)
+    if (asked <= capacity)
         return;
-    vs_diag_add(planner->diags, VS_WARNING, place_of(planner, planner->wish->line),
-        "`%s` has room for %.0f MB of weights, not for %.0f MB: the rest passes on",
-        vs_device_format(plan->devices[from].id).text, ldexp(capacity, -20), ldexp(device->asked_bytes, -20));
-    while (device->asked_bytes > capacity && (heir = find_heir(planner, heir, true))) {
-        double room = (double)plan->devices[heir].capacity_bytes - planner->devices[heir].asked_bytes;
-        double excess = device->asked_bytes - capacity;
-        double passed = excess < room ? excess : room;
+    do {
+        heir = find_heir(planner, heir, true);
+        double room = heir == from ? 0 : (double)devices[heir].capacity_bytes - planner->devices[heir].asked_bytes;
+        double excess = device->asked_bytes - capacity, passed = excess < room ? excess : room;
+        if (passed <= 0)
+            continue;
         planner->devices[heir].asked_bytes += passed;
         device->asked_bytes -= passed;
-    }
-    double room = (double)plan->devices[0].capacity_bytes - planner->devices[0].asked_bytes;
-    double excess = device->asked_bytes - capacity;
-    if (from == 0 || excess <= 0 || room <= 0)
-        return;
-    planner->devices[0].asked_bytes += excess < room ? excess : room;
-    device->asked_bytes -= excess < room ? excess : room;
+        vs_text_printf(&heirs, "%s%.0f MB pass to `%s`", heirs.length ? ", " : "", ceil(ldexp(passed, -20)),
+            vs_device_format(devices[heir].id).text);
+    } while (heir != 0 && device->asked_bytes > capacity);
+    if (device->asked_bytes > capacity)
+        vs_text_printf(&heirs, "%sfor %.0f MB there is no room", heirs.length ? ", and " : "",
+            ceil(ldexp(device->asked_bytes - capacity, -20)));
+    vs_diag_add(planner->diags, VS_WARNING, place_of(planner, planner->wish->line),
+        "`%s` has room for %.0f MB of weights, not for %.0f MB: %s", vs_device_format(devices[from].id).text,
+        ldexp(capacity, -20), ldexp(asked, -20), heirs.data ? heirs.data : "the rest passes on");
+    vs_text_free(&heirs);
 }
 
 /* --- Together ----------------------------------------------------------------------------------------------------- */

@@ -95,22 +95,32 @@ static void say_ok(const struct arguments *arguments, const char *name, const st
             vs_device_format(idle).text);
 }
 
+/* Returns whether --machine names one, or was not given. */
+static bool read_machine(struct arguments *arguments, struct vs_diags *diags)
+{
+    return !arguments->machine_text ||
+           vs_machine_option("--machine", arguments->machine_text, &arguments->machine, diags) == 0;
+}
+
 /* Returns the exit status that this one asks for. */
-static int check(const struct arguments *arguments, const struct vs_said *said)
+static int check(struct arguments *arguments, const struct vs_said *said)
 {
     struct vs_settings settings;
     struct vs_diags diags = {0};
     struct vs_text name = {0};
     int status = VS_EXIT_OK;
-    bool is_read = vs_settings_load(said, &settings, &diags) == 0;
+    bool is_read = !arguments->json || read_machine(arguments, &diags);
+    is_read &= vs_settings_load(said, &settings, &diags) == 0;
     if (is_read && arguments->machine_text && settings.has_policy)
         vs_machine_check(&settings, &arguments->machine, &diags);
     bool has_warnings = diags.count > 0 || diags.dropped > 0;
     if (diags.error_count || (has_warnings && arguments->warnings_are_errors))
         status = is_read ? VS_EXIT_ERRORS : vs_settings_status(&diags);
     bool is_nothing = status == VS_EXIT_OK && !settings.has_policy;
-    if (is_nothing)
+    if (is_nothing) {
+        vs_settings_refuse_none("check", &diags);
         status = VS_EXIT_USAGE;
+    }
     name_of(said, &name);
     if (arguments->json)
         json_array_append_new(arguments->json,
@@ -118,25 +128,11 @@ static int check(const struct arguments *arguments, const struct vs_said *said)
                 (json_int_t)settings.policy.section_count, "diagnostics", vs_diags_json(&diags)));
     else
         vs_terminal_show_diagnostics(stderr, &diags);
-    if (is_nothing)
-        vs_settings_complain_none("check");
-    else if (status == VS_EXIT_OK && !arguments->json)
+    if (status == VS_EXIT_OK && !arguments->json)
         say_ok(arguments, name.data, &settings);
     vs_text_free(&name);
     vs_diags_free(&diags);
     vs_settings_free(&settings);
-    return status;
-}
-
-/* Returns the exit status that a --machine which is none asks for. */
-static int read_machine(struct arguments *arguments)
-{
-    struct vs_diags diags = {0};
-    int status = VS_EXIT_OK;
-    if (arguments->machine_text && vs_machine_option("--machine", arguments->machine_text, &arguments->machine, &diags))
-        status = vs_settings_status(&diags);
-    vs_terminal_show_diagnostics(stderr, &diags);
-    vs_diags_free(&diags);
     return status;
 }
 
@@ -162,7 +158,14 @@ int vs_command_check(int argc, char **argv)
     };
     struct arguments arguments = {0};
     vs_command_parse(&argp, argc, argv, 0, &arguments);
-    int status = read_machine(&arguments);
+    int status = VS_EXIT_OK;
+    if (!arguments.json) { /* for people once, for programs with each policy */
+        struct vs_diags diags = {0};
+        if (!read_machine(&arguments, &diags))
+            status = vs_settings_status(&diags);
+        vs_terminal_show_diagnostics(stderr, &diags);
+        vs_diags_free(&diags);
+    }
     if (status != VS_EXIT_OK)
         return status;
     struct vs_said said = arguments.said;

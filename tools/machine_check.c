@@ -41,6 +41,15 @@ static uint64_t memory_of(const struct check *check, struct vs_device_id device)
     return 0;
 }
 
+/* The most that the device can lend, for messages too: a small BAR1 shows only a part of it. */
+static uint64_t lendable_of(const struct check *check, struct vs_device_id device)
+{
+    for (size_t i = 0; i < check->for_plan.count; i++)
+        if (vs_device_equal(check->for_plan.devices[i].id, device))
+            return vs_plan_lendable_bytes(&check->for_plan.devices[i]);
+    return 0;
+}
+
 static bool is_there(const struct check *check, struct vs_device_id device, const char *what)
 {
     if (memory_of(check, device))
@@ -55,13 +64,18 @@ static bool is_there(const struct check *check, struct vs_device_id device, cons
 
 static void check_donor(const struct check *check, const struct vs_donor *donor)
 {
-    uint64_t bytes = memory_of(check, donor->device);
-    if (!is_there(check, donor->device, "is to lend memory") || !donor->is_limited || donor->limit_bytes <= bytes)
+    bool is_assumed = donor->device.family == VS_DEVICE_CPU && check->machine->host_is_assumed;
+    uint64_t bytes = memory_of(check, donor->device), lendable_bytes = lendable_of(check, donor->device);
+    if (!is_there(check, donor->device, "is to lend memory") || !donor->is_limited ||
+        donor->limit_bytes <= lendable_bytes)
         return;
-    vs_diag_add(check->diags, VS_WARNING, vs_place_of_file(&check->source), "`%s` is to lend up to %s, and has %s",
+    vs_diag_add(check->diags, VS_WARNING, vs_place_of_file(&check->source), "`%s` is to lend up to %s, and %s %s",
         vs_device_format(donor->device).text, size_text((double)donor->limit_bytes).text,
-        size_text((double)bytes).text);
-    vs_diag_hint(check->diags, "it lends what it has; leave room there for what else runs on it");
+        lendable_bytes < bytes ? "can lend" : "has", size_text((double)lendable_bytes).text);
+    vs_diag_hint(check->diags,
+        lendable_bytes < bytes ? "other devices can map no more of it (`bar1` of the machine)"
+        : is_assumed ? "so much is assumed of the host; 24gb+host:96gb, or `host:` in a file, tells the machine's own"
+                     : "it lends what it has; leave room there for what else runs on it");
 }
 
 static void check_reserve(const struct check *check)
@@ -102,27 +116,30 @@ static uint64_t bytes_spoken_of(const struct check *check, const struct vs_polic
     return bytes < 0x1p60 ? (uint64_t)bytes : (uint64_t)1 << 60; /* as far as a plan counts */
 }
 
-/* Virtual VRAM that the donors cannot lend. A share that cannot be mapped passes to cpu, whatever it was. */
-static void check_virtual(const struct check *check, const struct vs_policy_section *section)
+/* Virtual VRAM that the donors cannot lend. A share that cannot be mapped passes to cpu, whatever it was. `most_bytes`
+ * is the largest model that there is room for. Returns whether something was said. */
+static bool check_virtual(const struct check *check, const struct vs_policy_section *section, double most_bytes)
 {
     const struct vs_policy *policy = check->policy;
     const struct vs_source source = {.name = section->file};
     struct vs_place place = {.source = &source, .line = section->line};
     double lends_bytes = 0, asked_bytes = (double)section->virtual_vram.size.bytes;
     if (section->sharing != VS_SHARING_VIRTUAL_VRAM || section->virtual_vram.is_part)
-        return;
+        return false;
     for (size_t i = 0; i < policy->donor_count; i++) {
-        uint64_t bytes = memory_of(check, policy->donors[i].device);
+        uint64_t bytes = lendable_of(check, policy->donors[i].device);
         if (policy->donors[i].is_limited && policy->donors[i].limit_bytes < bytes)
             bytes = policy->donors[i].limit_bytes;
         lends_bytes += (double)bytes;
     }
     if (asked_bytes <= lends_bytes)
-        return;
+        return false;
     vs_diag_add(check->diags, VS_WARNING, place, "%s of virtual VRAM are asked for, and the donors lend %s",
         size_text(asked_bytes).text, size_text(lends_bytes).text);
-    vs_diag_hint(check->diags, "the rest of a large model stays on `%s`; ask for less, or name more donors",
-        vs_device_format(check->compute).text);
+    vs_diag_hint(check->diags,
+        "`%s` keeps what it can of the rest: models of up to %s fit; ask for less, or name more donors",
+        vs_device_format(check->compute).text, size_text(most_bytes).text);
+    return true;
 }
 
 /* DisTorch's own order passes nothing on: what a device cannot hold does not fit. */
@@ -135,14 +152,55 @@ static void check_shares(const struct check *check, const struct vs_policy_secti
         distorch->form != VS_DISTORCH_BYTES)
         return;
     for (size_t i = 0; i < distorch->count; i++) {
-        uint64_t bytes = memory_of(check, distorch->shares[i].device);
+        struct vs_device_id device = distorch->shares[i].device;
+        uint64_t bytes = lendable_of(check, device);
         if (!bytes || distorch->shares[i].amount <= (double)bytes)
             continue;
-        vs_diag_add(check->diags, VS_WARNING, place, "`%s` is to take %s, and has %s",
-            vs_device_format(distorch->shares[i].device).text, size_text(distorch->shares[i].amount).text,
+        vs_diag_add(check->diags, VS_WARNING, place, "`%s` is to take %s, and %s %s", vs_device_format(device).text,
+            size_text(distorch->shares[i].amount).text, bytes < memory_of(check, device) ? "can lend" : "has",
             size_text((double)bytes).text);
         vs_diag_hint(check->diags, "a model that is large enough to fill it will not fit; ask for less");
     }
+}
+
+/* The largest model that there is room for: on the compute device, on those that have shares, and on `cpu`, which takes
+ * what these pass on. */
+static double most_bytes_of(const struct check *check, const struct vs_plan *plan, const struct vs_distorch *allocation)
+{
+    const struct vs_device_id cpu = {.family = VS_DEVICE_CPU};
+    double bytes = (double)plan->devices[0].capacity_bytes;
+    bool is_passed_to_cpu = plan->order != VS_ORDER_DISTORCH;
+    for (size_t d = 1; d < plan->device_count; d++)
+        for (size_t i = 0; i < allocation->count; i++)
+            if (vs_device_equal(allocation->shares[i].device, plan->devices[d].id)) {
+                bytes += plan->devices[d].dropped ? 0 : (double)plan->devices[d].capacity_bytes;
+                is_passed_to_cpu &= !vs_device_equal(plan->devices[d].id, cpu);
+            }
+    return bytes + (is_passed_to_cpu ? (double)lendable_of(check, cpu) : 0);
+}
+
+/* What shares ask for beyond what their devices hold once everything was passed on. */
+static double unfit_bytes_of(const struct vs_plan *plan)
+{
+    double bytes = 0;
+    for (size_t d = 0; d < plan->device_count; d++)
+        if (plan->devices[d].quota_bytes > plan->devices[d].capacity_bytes)
+            bytes += (double)(plan->devices[d].quota_bytes - plan->devices[d].capacity_bytes);
+    return bytes;
+}
+
+static void check_room(const struct check *check, const struct vs_policy_section *section, const struct vs_plan *plan,
+    const struct vs_distorch *allocation)
+{
+    const struct vs_source source = {.name = section->file};
+    struct vs_place place = {.source = &source, .line = section->line};
+    double most_bytes = most_bytes_of(check, plan, allocation), bytes = (double)plan->total_bytes;
+    if (check_virtual(check, section, most_bytes) || plan->order == VS_ORDER_DISTORCH || unfit_bytes_of(plan) < 1)
+        return;
+    vs_diag_add(check->diags, VS_WARNING, place,
+        "a model for which all of this counts has %s and does not fit: models of up to %s do", size_text(bytes).text,
+        size_text(most_bytes).text);
+    vs_diag_hint(check->diags, "name more donors, or let them lend more");
 }
 
 static void check_section(const struct check *check, const struct vs_policy_section *section)
@@ -152,11 +210,13 @@ static void check_section(const struct check *check, const struct vs_policy_sect
     const struct vs_plan_tensor tensor = {.name = "linear.weight", .shape = shape, .rank = 2, .bytes = bytes};
     struct vs_section_wish wish;
     struct vs_plan plan;
-    check_virtual(check, section);
     check_shares(check, section);
     vs_section_wish(check->policy, section, section->part, bytes, check->compute, &wish);
-    if (!vs_plan(&tensor, 1, &wish.wish, &check->for_plan, &plan, check->diags))
-        vs_plan_free(&plan);
+    if (vs_plan(&tensor, 1, &wish.wish, &check->for_plan, &plan, check->diags))
+        return;
+    if (wish.wish.allocation)
+        check_room(check, section, &plan, wish.wish.allocation);
+    vs_plan_free(&plan);
 }
 
 static struct vs_device_id compute_of(const struct vs_settings *settings)

@@ -65,13 +65,48 @@ void vs_paper_write(struct vs_paper *paper, int indent, const char *format, ...)
     free(sentence);
 }
 
-static int add_cell(struct vs_paper *paper, const struct vs_column *column, const char *cell, bool first)
+static bool is_too_wide(const struct vs_paper *paper, const struct vs_column *columns, size_t count)
 {
-    int width = abs(column->width), shown = (int)vs_utf8_count(cell, strlen(cell)), blanks = width - shown;
-    blanks = blanks > 0 ? blanks : 0;
-    vs_text_printf(&paper->text, "%s%*s%s%*s", first ? "" : " ", column->width > 0 ? blanks : 0, "", cell,
-        column->width > 0 ? 0 : blanks, "");
+    int width = (int)count - 1;
+    for (size_t i = 0; i < count; i++)
+        width += abs(columns[i].width);
+    return width > paper->terminal.columns;
+}
+
+/* The bytes of the first so many characters. */
+static int bytes_of(const char *cell, int characters)
+{
+    size_t length = strlen(cell), bytes = 0;
+    while (characters-- > 0 && bytes < length) {
+        size_t next = vs_utf8_sequence(cell + bytes, length - bytes);
+        bytes += next ? next : 1;
+    }
+    return (int)bytes;
+}
+
+static int add_cell(struct vs_paper *paper, int column, const char *cell, bool first)
+{
+    int width = abs(column), shown = (int)vs_utf8_count(cell, strlen(cell));
+    if (column < 0 && shown > width)
+        shown = width;
+    int blanks = width > shown ? width - shown : 0;
+    vs_text_printf(&paper->text, "%s%*s%.*s%*s", first ? "" : " ", column > 0 ? blanks : 0, "", bytes_of(cell, shown),
+        cell, column > 0 ? 0 : blanks, "");
     return (first ? 0 : 1) + shown + blanks;
+}
+
+/* Returns the columns that are used. */
+static int add_cells(struct vs_paper *paper, const struct vs_column *columns, const char *const *cells, size_t count)
+{
+    bool is_narrow = is_too_wide(paper, columns, count);
+    int used = 0;
+    for (size_t i = 0; i < count; i++) {
+        int width = is_narrow ? columns[i].narrow_width : columns[i].width;
+        const char *cell = cells ? cells[i] : columns[i].title;
+        if (width)
+            used += add_cell(paper, width, cell ? cell : "", i == 0);
+    }
+    return used;
 }
 
 /* Takes away the blanks that a last column on the left may end in. */
@@ -86,8 +121,7 @@ static void end_line(struct vs_paper *paper)
 void vs_paper_head(struct vs_paper *paper, const struct vs_column *columns, size_t count)
 {
     vs_text_printf(&paper->text, "%s", paper->terminal.bold);
-    for (size_t i = 0; i < count; i++)
-        add_cell(paper, &columns[i], columns[i].title, i == 0);
+    add_cells(paper, columns, NULL, count);
     vs_text_printf(&paper->text, "%s\n", paper->terminal.plain);
     for (int i = 0; i < paper->terminal.columns; i++)
         vs_text_printf(&paper->text, "-");
@@ -112,9 +146,7 @@ void vs_paper_row(struct vs_paper *paper, const struct vs_column *columns, const
     double value, double whole)
 {
     enum { GAP = 2 };
-    int used = 0;
-    for (size_t i = 0; i < count; i++)
-        used += add_cell(paper, &columns[i], cells[i] ? cells[i] : "", i == 0);
+    int used = add_cells(paper, columns, cells, count);
     if (whole > 0 && value > 0) {
         vs_text_printf(&paper->text, "%*s", GAP, "");
         add_bar(paper, paper->terminal.columns - used - GAP, value / whole);

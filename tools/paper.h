@@ -22,12 +22,14 @@ struct vs_paper vs_paper_for(FILE *stream);
 /* Formats one or more sentences and wraps them; lines after the first are indented by `indent` columns. */
 void vs_paper_write(struct vs_paper *paper, int indent, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* A column of a table: its width, negative to keep to the left, as printf has it. */
+/* A column of a table: its width, negative to keep to the left, as printf has it, and its width where the whole table
+ * is wider than the terminal: cells that are kept to the left are cut to it; 0 leaves the column out. */
 struct vs_column {
     const char *title;
-    int width;
+    int width, narrow_width;
 };
-/* The titles of columns, and a line under them. */
+/* The titles of columns, and a line under them. Tables whose narrow columns take 40 fit every terminal from there on.
+ */
 void vs_paper_head(struct vs_paper *paper, const struct vs_column *columns, size_t count);
 /* One row; cells that are NULL stay empty. A bar follows, of the part that `value` is of `whole` (0: none). */
 void vs_paper_row(struct vs_paper *paper, const struct vs_column *columns, const char *const *cells, size_t count,

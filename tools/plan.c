@@ -141,7 +141,17 @@ struct output {
     size_t matched; /* tensors that the glob fits */
     bool shows_tensors;
     json_t *plans; /* NULL: text */
+    json_t *diagnostics;
 };
+
+/* What was said of a model, or of what all share (NULL). */
+static void tell(struct output *output, const char *model, const struct vs_diags *diags)
+{
+    if (!output->plans)
+        vs_terminal_show_diagnostics(stderr, diags);
+    else if (vs_plan_json_add_diagnostics(output->diagnostics, model, diags))
+        output->paper.write_error = ENOMEM;
+}
 
 static void show(struct output *output, const struct vs_plan_report *report, struct vs_diags *diags)
 {
@@ -216,7 +226,7 @@ static int plan_model(const struct vs_plan_request *request, const char *path, e
 static int finish_output(struct output *output)
 {
     if (output->plans) {
-        json_t *document = vs_plan_json_document(output->plans);
+        json_t *document = vs_plan_json_document(output->plans, output->diagnostics);
         errno = ENOMEM;
         if (!document || json_dumpf(document, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12)) ||
             putchar('\n') == EOF || fflush(stdout))
@@ -229,34 +239,36 @@ static int finish_output(struct output *output)
     return -1;
 }
 
-static int plan_models(const struct vs_plan_request *request, const struct arguments *arguments, enum vs_part asked)
+static int plan_models(
+    const struct vs_plan_request *request, const struct arguments *arguments, enum vs_part asked, struct output *output)
 {
     int status = VS_EXIT_OK;
-    struct output output = {.paper = vs_paper_for(stdout),
-        .glob = word_of(arguments, KEY_EXPLAIN),
-        .shows_tensors = word_of(arguments, KEY_TENSORS) != NULL,
-        .plans = word_of(arguments, KEY_JSON) ? json_array() : NULL};
     for (size_t i = 0; i < arguments->model_count; i++) {
         struct vs_diags diags = {0};
-        int model_status = plan_model(request, arguments->models[i], asked, &output, &diags);
-        if (vs_paper_flush(&output.paper)) /* before what stderr says of it */
+        int model_status = plan_model(request, arguments->models[i], asked, output, &diags);
+        if (vs_paper_flush(&output->paper)) /* before what stderr says of it */
             vs_diag_out_of_memory(&diags);
-        vs_terminal_show_diagnostics(stderr, &diags);
+        tell(output, arguments->models[i], &diags);
         if (model_status != VS_EXIT_OK || diags.error_count)
             status = VS_EXIT_ERRORS;
         vs_diags_free(&diags);
     }
-    if (output.glob && !output.matched) {
-        vs_command_complain(
-            "plan", "see the names with --tensors", "no tensor's name fits `%s`", vs_quote_string(output.glob).text);
+    if (output->glob && !output->matched) {
+        struct vs_diags diags = {0};
+        vs_refuse(&diags, "vramspan plan", "see the names with --tensors", "no tensor's name fits `%s`",
+            vs_quote_string(output->glob).text);
+        tell(output, NULL, &diags);
+        vs_diags_free(&diags);
         status = VS_EXIT_ERRORS;
     }
-    return finish_output(&output) ? VS_EXIT_ERRORS : status;
+    return status;
 }
 
 static const struct argp_option options[] = {
     {"machine", KEY_MACHINE, "MACHINE", 0,
-        "The machine: memory of its GPUs (2x24gb, 8gb+24gb), or the name or path of a machine file", 0},
+        "The machine: memory of its GPUs, and of the host (2x24gb, 8gb+24gb+host:32gb), or the name or path of a "
+        "machine file",
+        0},
     {"part", KEY_PART, "PART", 0, "Only this part of a file: diffusion, text-encoder, vae, other, any", 0},
     {"as", KEY_AS, "NAME", 0, "Plan the file as if it had this name (for `match' of the policy)", 0},
     {"dtype", KEY_DTYPE, "FORMAT", 0, "The number format in which the program will load the weights (bf16)", 0},
@@ -290,19 +302,29 @@ int vs_command_plan(int argc, char **argv)
     };
     struct arguments arguments = {0};
     struct vs_diags diags = {0};
-    int status;
+    int status = VS_EXIT_OK;
     vs_command_parse(&argp, argc, argv, 0, &arguments);
     struct vs_plan_request request = {.said = arguments.said};
     request.said.variable = vs_variable_of_process;
     enum vs_part part = read_part(&arguments, &diags);
     read_values(&arguments, &request, &diags);
     vs_settings_load(&request.said, &request.settings, &diags);
-    vs_terminal_show_diagnostics(stderr, &diags);
-    if (diags.error_count)
+    struct output output = {.paper = vs_paper_for(stdout),
+        .glob = word_of(&arguments, KEY_EXPLAIN),
+        .shows_tensors = word_of(&arguments, KEY_TENSORS) != NULL,
+        .plans = word_of(&arguments, KEY_JSON) ? json_array() : NULL,
+        .diagnostics = word_of(&arguments, KEY_JSON) ? json_array() : NULL};
+    if (diags.error_count) {
         status = vs_settings_status(&diags);
-    else
-        status =
-            request.settings.has_policy ? plan_models(&request, &arguments, part) : vs_settings_complain_none("plan");
+    } else if (!request.settings.has_policy) {
+        vs_settings_refuse_none("plan", &diags);
+        status = VS_EXIT_USAGE;
+    }
+    tell(&output, NULL, &diags);
+    if (!diags.error_count)
+        status = plan_models(&request, &arguments, part, &output);
+    if (finish_output(&output))
+        status = VS_EXIT_ERRORS;
     vs_diags_free(&diags);
     free_request(&request);
     return status;

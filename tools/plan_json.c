@@ -3,6 +3,7 @@
  */
 #include "plan_json.h"
 
+#include "diag_json.h"
 #include "plan_text.h"
 
 #include <string.h>
@@ -173,15 +174,29 @@ static json_t *tensors_of(const struct vs_plan_report *report, const struct vs_p
 json_t *vs_plan_json(const struct vs_plan_report *report, const struct vs_plan_json_wish *wish, size_t *matched)
 {
     bool lists_tensors = wish->all_tensors || wish->glob;
-    return json_pack("{s:o, s:o, s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o*}", "model", model_of(report), "policy",
-        policy_of(report), "machine", text_of(report->request->machine_text), "execution_order",
-        vs_plan_execution_source(report), "approximate", report->plan.approximate, "devices", devices_of(report),
-        "layer_types", layer_types_of(report), "unfit_bytes", bytes_of(report->plan.unfit_bytes), "idle_device",
-        report->has_idle_device ? device_name(report->idle_device) : json_null(), "forecast",
+    return json_pack("{s:o, s:o, s:o, s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o*}", "model", model_of(report),
+        "policy", policy_of(report), "machine", text_of(report->request->machine_text), "host_is_assumed",
+        report->request->machine_text ? json_boolean(report->request->machine.host_is_assumed) : json_null(),
+        "execution_order", vs_plan_execution_source(report), "approximate", report->plan.approximate, "devices",
+        devices_of(report), "layer_types", layer_types_of(report), "unfit_bytes", bytes_of(report->plan.unfit_bytes),
+        "idle_device", report->has_idle_device ? device_name(report->idle_device) : json_null(), "forecast",
         forecast_of(&report->forecast), "tensors", lists_tensors ? tensors_of(report, wish, matched) : NULL);
 }
 
-json_t *vs_plan_json_document(json_t *plans)
+int vs_plan_json_add_diagnostics(json_t *diagnostics, const char *model, const struct vs_diags *diags)
 {
-    return json_pack("{s:i, s:s, s:o}", "format", VS_PLAN_JSON_FORMAT, "vramspan", VS_VERSION, "plans", plans);
+    json_t *list = vs_diags_json(diags), *diagnostic;
+    size_t i;
+    int result = list ? 0 : -1;
+    json_array_foreach(list, i, diagnostic) result |= json_object_set_new(diagnostic, "model", text_of(model));
+    if (list)
+        result |= json_array_extend(diagnostics, list);
+    json_decref(list);
+    return result ? -1 : 0;
+}
+
+json_t *vs_plan_json_document(json_t *plans, json_t *diagnostics)
+{
+    return json_pack("{s:i, s:s, s:o, s:o}", "format", VS_PLAN_JSON_FORMAT, "vramspan", VS_VERSION, "plans", plans,
+        "diagnostics", diagnostics);
 }

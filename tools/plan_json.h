@@ -20,7 +20,10 @@ struct vs_plan_json_wish {
 /* The member of `plans` for a report; *matched grows by the tensors that the glob fits. NULL: no memory. */
 json_t *vs_plan_json(const struct vs_plan_report *report, const struct vs_plan_json_wish *wish, size_t *matched);
 
-/* The whole document; takes `plans` over. NULL: no memory. */
-json_t *vs_plan_json_document(json_t *plans);
+/* Appends what was said of a model (its path), or of what all models share (NULL). Returns 0, or -1: no memory. */
+int vs_plan_json_add_diagnostics(json_t *diagnostics, const char *model, const struct vs_diags *diags);
+
+/* The whole document; takes both lists over. NULL: no memory. */
+json_t *vs_plan_json_document(json_t *plans, json_t *diagnostics);
 
 #endif

@@ -87,7 +87,9 @@ static void say_where_from(struct vs_paper *paper, const struct vs_plan_report *
     vs_text_free(&dtype);
     say_section(paper, report);
     if (request->machine_text)
-        vs_paper_write(paper, 2, "Machine: %s", vs_quote_string(request->machine_text).text);
+        vs_paper_write(paper, 2,
+            request->machine.host_is_assumed ? "Machine: %s (host %.0f GB assumed)" : "Machine: %s",
+            vs_quote_string(request->machine_text).text, gigabytes(request->machine.host_bytes));
     else
         vs_paper_write(paper, 2,
             "Machine: not described; every device is taken to have room for its share (`--machine 2x24gb` says what "
@@ -117,7 +119,7 @@ static void say_where_from(struct vs_paper *paper, const struct vs_plan_report *
 static void show_shares(struct vs_paper *paper, const struct vs_plan_report *report)
 {
     static const struct vs_column columns[] = {
-        {"Device", -10}, {"VRAM GB", 10}, {"Dev %", 8}, {"Model GB", 10}, {"Dist %", 8}};
+        {"Device", -10, -7}, {"VRAM GB", 10, 7}, {"Dev %", 8, 6}, {"Model GB", 10, 8}, {"Dist %", 8, 6}};
     const struct vs_plan *plan = &report->plan;
     vs_paper_head(paper, columns, COUNT(columns));
     for (size_t d = 0; d < plan->device_count; d++) {
@@ -135,8 +137,8 @@ static void show_shares(struct vs_paper *paper, const struct vs_plan_report *rep
 
 static void show_types(struct vs_paper *paper, const struct vs_plan_report *report)
 {
-    const struct vs_column columns[] = {
-        {"Layer Type", -22}, {report->table ? "Layers" : "Tensors", 8}, {"Memory (MB)", 12}, {"% Total", 8}};
+    const struct vs_column columns[] = {{"Layer Type", -22, -12}, {report->table ? "Layers" : "Tensors", 8, 7},
+        {"Memory (MB)", 12, 11}, {"% Total", 8, 7}};
     vs_paper_head(paper, columns, COUNT(columns));
     for (size_t i = 0; i < report->layer_type_count; i++) {
         const struct vs_plan_layer_type *type = &report->layer_types[i];
@@ -153,7 +155,7 @@ static void show_devices(struct vs_paper *paper, const struct vs_plan_report *re
 {
     bool modules = vs_plan_counts_modules(report);
     const struct vs_column columns[] = {
-        {"Device", -22}, {modules ? "Layers" : "Tensors", 8}, {"Memory (MB)", 12}, {"% Total", 8}};
+        {"Device", -22, -12}, {modules ? "Layers" : "Tensors", 8, 7}, {"Memory (MB)", 12, 11}, {"% Total", 8, 7}};
     const struct vs_plan *plan = &report->plan;
     vs_paper_head(paper, columns, COUNT(columns));
     for (size_t d = 0; d < plan->device_count; d++) {
@@ -199,7 +201,8 @@ void vs_plan_show(struct vs_paper *paper, const struct vs_plan_report *report)
 
 void vs_plan_show_tensors(struct vs_paper *paper, const struct vs_plan_report *report)
 {
-    static const struct vs_column columns[] = {{"Bytes", 14}, {"Device", -8}, {"Reason", -9}, {"Tensor", -1}};
+    static const struct vs_column columns[] = {
+        {"Bytes", 14, 14}, {"Device", -8, -8}, {"Reason", -9, -9}, {"Tensor", -6, -6}};
     const struct vs_plan *plan = &report->plan;
     vs_text_printf(&paper->text, "\n");
     vs_paper_head(paper, columns, COUNT(columns));

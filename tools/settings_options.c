@@ -4,6 +4,7 @@
 #include "settings_options.h"
 
 #include "command.h"
+#include "terminal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -64,13 +65,24 @@ int vs_settings_status(const struct vs_diags *diags)
     return VS_EXIT_ERRORS;
 }
 
-int vs_settings_complain_none(const char *command)
+void vs_settings_refuse_none(const char *command, struct vs_diags *diags)
 {
     const struct vs_said said = {.variable = vs_variable_of_process};
-    char folder[4096];
+    char folder[4096], name[32];
     bool has_folder = vs_settings_folder(&said, folder, sizeof folder);
-    vs_command_complain(command, "say `--policy FILE`, or `--virtual-vram 8gb` for all models without a file",
+    snprintf(name, sizeof name, "vramspan %s", command);
+    const struct vs_source source = {.name = name};
+    vs_diag_add(diags, VS_ERROR, vs_place_of_file(&source),
         "there is no policy: none is named here, VRAMSPAN_POLICY and its kin are not set, and %s%s",
         has_folder ? "no *.yaml is in " : "there is no home folder", has_folder ? vs_quote_string(folder).text : "");
+    vs_diag_hint(diags, "say `--policy FILE`, or `--virtual-vram 8gb` for all models without a file");
+}
+
+int vs_settings_complain_none(const char *command)
+{
+    struct vs_diags diags = {0};
+    vs_settings_refuse_none(command, &diags);
+    vs_terminal_show_diagnostics(stderr, &diags);
+    vs_diags_free(&diags);
     return VS_EXIT_USAGE;
 }

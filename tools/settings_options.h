@@ -25,7 +25,9 @@ const char *vs_variable_of_process(void *context, const char *name);
  * VS_EXIT_ERRORS. */
 int vs_settings_status(const struct vs_diags *diags);
 
-/* Says that no policy is given anywhere, and how to give one. Returns the exit status for that. */
+/* Adds the error that no policy is given anywhere, with how to give one; `command` says it ("plan"). */
+void vs_settings_refuse_none(const char *command, struct vs_diags *diags);
+/* The same on stderr, by itself. Returns the exit status for that. */
 int vs_settings_complain_none(const char *command);
 
 #endif

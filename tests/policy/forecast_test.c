@@ -132,6 +132,52 @@ Test(forecast, attention_is_what_the_table_says)
     free_model(&model);
 }
 
+/*
+ * Each shipped table, in one step (or use). A matrix of N elements that sees R rows takes 2 * N * R operations;
+ * attention of Q rows to K rows, W wide, takes 2 * Q * K * W for the products and as much for the sums of values:
+ * 4 * Q * K * W a layer.
+ *
+ * flux_dev: above, and 4 * 4608^2 * 3072 * 57 layers = 1.487e13.
+ * qwen_image: 60 double blocks, D = 3072, 12 D^2 for each of 4096 + 256 rows: 2 * 12 * D^2 * 4352 * 60 = 59.1e12;
+ *     4 * 4352^2 * 3072 * 60 = 1.396e13.
+ * wan21_14b: above.
+ * t5xxl: 24 layers over 512 tokens, 4 * 4096^2 + 3 * 4096 * 10240 elements each: 4.74e12; 64 heads of 64 are 4096
+ *     wide: 4 * 512^2 * 4096 * 24 = 1.031e11.
+ * sdxl_unet: people count 2.99e12 multiplications with weights for 1024 x 1024, so 5.98e12. Each layer attends to its
+ *     own rows and to 77 of text: 10 layers of 64 x 64 rows, 640 wide, 60 of 32 x 32, 1280 wide:
+ *     4 * (10 * 640 * 4096 * (4096 + 77) + 60 * 1280 * 1024 * (1024 + 77)) = 7.839e11.
+ * sd15_unet: people count 339e9 multiplications for 512 x 512, so 6.78e11. 5 layers of 64 x 64 rows, 320 wide, 5 of
+ *     32 x 32, 640 wide, 5 of 16 x 16 and one of 8 x 8, 1280 wide: 4 * (5 * 320 * 4096 * 4173 + 5 * 640 * 1024 * 1101
+ *     + 5 * 1280 * 256 * 333 + 1280 * 64 * 141) = 1.261e11.
+ */
+Test(forecast, every_shipped_table_has_the_operations_of_its_model)
+{
+    static const struct {
+        const char *model;
+        double products, attention;
+    } cases[] = {
+        {"flux_dev", 59.5e12, 1.487e13},
+        {"qwen_image", 59.1e12, 1.396e13},
+        {"wan21_14b", 785e12, 8.929e14},
+        {"t5xxl", 4.74e12, 1.031e11},
+        {"sdxl_unet", 5.98e12, 7.839e11},
+        {"sd15_unet", 6.78e11, 1.261e11},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct vs_module_table table = load_table(cases[i].model);
+        struct test_model model = model_of_table(&table, "", 2);
+        struct vs_plan plan = plan_of(&model, NULL);
+        struct vs_forecast_wish wish = {.plan = &plan, .tensors = model.tensors, .table = &table};
+        struct vs_forecast forecast;
+        vs_forecast(&wish, &forecast);
+        expect_near(forecast.attention_operations, cases[i].attention, 0.0005, cases[i].model);
+        expect_near(forecast.operations - forecast.attention_operations, cases[i].products, 0.003, cases[i].model);
+        vs_plan_free(&plan);
+        vs_module_table_free(&table);
+        free_model(&model);
+    }
+}
+
 /* Ten blocks of 100 MB: 400 MB to cuda:1, 200 MB to the host, 400 MB stay. */
 static struct vs_plan blocks(struct test_model *model)
 {

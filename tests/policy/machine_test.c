@@ -30,15 +30,21 @@ static struct vs_machine expect_machine(const char *yaml)
 Test(machine, short_forms_are_read_and_nonsense_is_none)
 {
     static const char *const bad[] = {"", "+", "24gb+", "+24gb", "2x", "x24gb", "0x24gb", "17x24gb", "2x24", "1mb",
-        "24gigs", "8gb,8gb", "100x1gb", "8gb++8gb", "9999999999999tb", "2x 24"};
+        "24gigs", "8gb,8gb", "100x1gb", "8gb++8gb", "9999999999999tb", "2x 24", "host:32gb", "8gb+host:", "8gb+host:0",
+        "8gb+host:much", "8gb+host:8gb+host:8gb", "8gb+2xhost:8gb", "8gb+host:9999999999tb"};
     struct vs_machine machine;
     cr_assert(vs_machine_parse_short("8gb+2x24GiB", &machine));
     cr_expect_eq(machine.device_count, 3);
     cr_expect_eq(machine.devices[0].memory_bytes, 8 * GB);
     cr_expect_eq(machine.devices[2].memory_bytes, 24 * GB);
-    cr_expect_eq(machine.host_bytes, 64 * GB);
+    cr_expect(machine.host_bytes == 64 * GB && machine.host_is_assumed);
     cr_expect(machine.peer_access[2][0] && !machine.peer_access[1][1]);
     cr_assert(vs_machine_parse_short("16x1gb", &machine));
+    cr_assert(vs_machine_parse_short("host:32gb+2x24gb", &machine));
+    cr_expect(machine.device_count == 2 && machine.peer_access[0][1]);
+    cr_expect(machine.host_bytes == 32 * GB && !machine.host_is_assumed);
+    cr_assert(vs_machine_parse_short("8gb+host:1.5gb", &machine));
+    cr_expect_eq(vs_machine_host_capacity(&machine), 3 * GB / 2);
     for (size_t i = 0; i < COUNT(bad); i++)
         cr_expect_not(vs_machine_parse_short(bad[i], &machine), "%s", bad[i]);
 }
@@ -69,7 +75,7 @@ Test(machine, a_mistyped_name_is_answered_with_the_nearest)
         const char *text, *said;
     } cases[] = {
         {"2x24gb-no-peers",
-            "--machine:1:1: error: `2x24gb-no-peers` is neither a short form such as 2x24gb or 8gb+24gb "
+            "--machine:1:1: error: `2x24gb-no-peers` is neither a short form such as 2x24gb or 8gb+24gb+host:32gb "
             "(at most 16 devices of at least 64mb), nor the name or the path of a machine file\n"
             "    2x24gb-no-peers\n    ^\n  hint: did you mean `2x24gb-no-peer`?\n"},
         {"my-machine", "hint: known by name: `1x12gb`, "},
@@ -142,6 +148,28 @@ Test(machine, a_card_belongs_to_the_class_of_its_memory)
     }
 }
 
+/* By their makers' data sheets: GeForce RTX 4060 (8 GB, 8 lanes), RTX 3060 and 4070 (12 GB), RTX 4060 Ti (16 GB, 8
+ * lanes), RTX 3090 and 4090 (24 GB) sit at PCI Express 4.0, the RTX 5090 (32 GB) at 5.0. */
+Test(machine, a_class_of_cards_sits_at_the_link_of_its_common_cards)
+{
+    static const struct {
+        const char *card, *link;
+    } cases[] = {
+        {"8gb", "pcie4-x8"},
+        {"12gb", "pcie4-x16"},
+        {"16gb", "pcie4-x8"},
+        {"24gb", "pcie4-x16"},
+        {"32gb", "pcie5-x16"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct vs_diags diags = {0};
+        const struct vs_card *card =
+            vs_read_card((struct vs_word){.text = cases[i].card, .length = strlen(cases[i].card)}, &diags);
+        cr_assert(card);
+        cr_expect_str_eq(card->link, cases[i].link, "%s", cases[i].card);
+    }
+}
+
 /* What the plan for one compute device is told of cuda:0, cuda:1, cpu: gigabytes, or -1 where it cannot be mapped. */
 static void expect_for_plan(const char *name, unsigned compute, const double gb[3])
 {
@@ -166,7 +194,23 @@ Test(machine, a_plan_is_told_what_can_be_mapped)
     expect_for_plan("2x24gb-dma-only", 0, (double[]){24, -1, 64}); /* kernels have no way there */
     expect_for_plan("2x24gb-peer-lies", 0, (double[]){24, -1, 64});
     expect_for_plan("2x24gb-peer-faults", 0, (double[]){24, -1, 64});
-    expect_for_plan("2x24gb-small-bar1", 1, (double[]){0.25, 24, 64});
+    expect_for_plan("2x24gb-small-bar1", 1, (double[]){24, 24, 64});
+}
+
+/* What a device has, by which DisTorch's fractions go, is one thing, what of it can be lent another. */
+Test(machine, a_small_bar1_limits_what_is_lent_and_not_what_is_there)
+{
+    struct vs_diags diags = {0};
+    struct vs_machine machine;
+    struct vs_plan_machine_device devices[VS_MACHINE_DEVICES_MAX + 1];
+    cr_assert_eq(vs_machine_load("--machine", "2x24gb-small-bar1", MACHINES, &machine, &diags), 0);
+    vs_machine_for_plan(&machine, cuda(1), devices);
+    cr_expect_eq(vs_plan_lendable_bytes(&devices[0]), GB / 4);
+    cr_expect_eq(vs_plan_lendable_bytes(&devices[1]), 24 * GB, "nobody maps what the compute device has");
+    cr_expect_eq(vs_plan_lendable_bytes(&devices[2]), 64 * GB);
+    vs_machine_for_plan(&machine, cuda(0), devices);
+    cr_expect_eq(vs_plan_lendable_bytes(&devices[0]), 24 * GB);
+    cr_expect_eq(vs_plan_lendable_bytes(&devices[1]), GB / 4);
 }
 
 Test(machine, a_plan_is_told_of_one_way_peers_and_of_limits)

@@ -282,6 +282,25 @@ Test(plan, a_device_that_the_machine_lacks_is_an_error_wherever_it_is_named)
     free_model(&model);
 }
 
+/* Fractions and DisTorch2's rounding are of the memory that is there; a share is lent as far as it can be mapped. */
+Test(plan, a_device_that_lends_in_part_is_as_large_as_it_is)
+{
+    struct test_machine machine;
+    make_machine(&machine, (const uint64_t[]){10 * GB, 10 * GB, 0});
+    struct test_model model = blocks_model(50); /* 5000 MB */
+    struct vs_distorch allocation = bytes("cuda:0,0.1;cuda:1,0.25");
+    struct vs_plan_wish wish = wish_for(&allocation);
+    machine.devices[1].lendable_bytes = GB;
+    struct vs_plan plan = expect_plan(&model, &wish, &machine.machine,
+        "p.yaml:4: warning: `cuda:1` has room for 1024 MB of weights, not for 2560 MB: 1536 MB pass to `cpu`\n");
+    cr_expect_eq(plan.devices[1].total_bytes, 10 * GB);
+    cr_expect_eq(plan.devices[1].capacity_bytes, GB);
+    cr_expect_eq(placed_on(&plan, cuda(1)), 1000 * MB);
+    cr_expect_eq(plan.unfit_bytes, 0);
+    vs_plan_free(&plan);
+    free_model(&model);
+}
+
 Test(plan, the_reserve_stays_free_and_what_has_no_room_passes_on)
 {
     struct test_machine machine;
@@ -293,7 +312,7 @@ Test(plan, the_reserve_stays_free_and_what_has_no_room_passes_on)
     vs_distorch_lend(&allocation, cuda(1), 0x1p20 * 800);
     vs_distorch_lend(&allocation, cpu_device, INFINITY);
     struct vs_plan plan = expect_plan(&model, &wish, &machine.machine,
-        "p.yaml:4: warning: `cuda:0` has room for 1536 MB of weights, not for 3976 MB: the rest passes on\n");
+        "p.yaml:4: warning: `cuda:0` has room for 1536 MB of weights, not for 3976 MB: 2440 MB pass to `cpu`\n");
     cr_expect_eq(plan.unfit_bytes, 0);
     cr_expect_eq(placed_on(&plan, cuda(0)), 1500 * MB);
     cr_expect_eq(placed_on(&plan, cuda(1)), 800 * MB);

@@ -6,6 +6,7 @@ import pty
 import re
 import unittest
 
+from models import write_safetensors
 from tool import BAD, GOOD, ROOT, WARNED, ToolTest
 
 CORPUS = ROOT / "tests/policy"
@@ -130,6 +131,32 @@ class Check(ToolTest):
         self.assertIn(f"  hint: {second['diagnostics'][0]['hint']}\n", text.stderr)
         self.assertEqual(json.loads(self.check("--json", "--werror", "a.yaml").stdout)[0]["ok"], False)
 
+    def test_json_is_a_document_whatever_fails(self):
+        """The sentences of the text form, with each policy."""
+        self.write("a.yaml", GOOD)
+        self.write("b.yaml", GOOD)
+        for words, policies in (
+            (["--machine", "3x", "a.yaml", "b.yaml"], ["a.yaml", "b.yaml"]),
+            (["--machine", "none.yaml", "--virtual-vram=8gb"], ["--virtual-vram=8gb"]),
+            (["none.yaml"], ["none.yaml"]),
+            (["--donors=gpu:0", "a.yaml"], ["a.yaml"]),
+        ):
+            text, run = self.check(*words), self.check("--json", *words)
+            self.assertEqual((run.returncode, run.stderr), (text.returncode, ""))
+            self.assertNotEqual(run.returncode, 0)
+            document = json.loads(run.stdout)
+            self.assertEqual([entry["policy"] for entry in document], policies)
+            for entry in document:
+                self.assertFalse(entry["ok"])
+                (said,) = entry["diagnostics"]
+                self.assertIn(f"error: {said['message']}\n", text.stderr)
+                self.assertEqual(text.stderr.count("error: "), 1)
+        run = self.check("--json")
+        self.assertEqual((run.returncode, run.stderr), (2, ""))
+        (entry,) = json.loads(run.stdout)
+        self.assertEqual((entry["policy"], entry["ok"]), (str(self.home / ".config/vramspan"), False))
+        self.assertIn("there is no policy", entry["diagnostics"][0]["message"])
+
     def on_terminal(self, **environment):
         """What a terminal gets for a policy with an error."""
         self.write("bad.yaml", BAD)
@@ -244,8 +271,13 @@ class Machine(ToolTest):
             self.said("1gb", self.section("virtual-vram: 1gb")),
         )
         self.assertIn(
-            "`cpu` is to lend up to 65gb, and has 64gb",
+            "`cpu` is to lend up to 65gb, and has 64gb\n  hint: so much is assumed of the host; 24gb+host:96gb",
             self.said("24gb", self.section("virtual-vram: 1gb", 'donors: "cpu:65gb"\n')),
+        )
+        self.assertEqual(self.said("24gb+host:65gb", self.section("virtual-vram: 1gb", 'donors: "cpu:65gb"\n')), "")
+        self.assertIn(
+            "`cpu` is to lend up to 65gb, and has 32gb\n  hint: it lends what it has",
+            self.said("24gb+host:32gb", self.section("virtual-vram: 1gb", 'donors: "cpu:65gb"\n')),
         )
         self.assertIn(
             "`cuda:1` is to lend up to 24.5gb, and has 24gb",
@@ -256,6 +288,10 @@ class Machine(ToolTest):
             self.said("24gb", self.section("virtual-vram: 65gb")),
         )
         self.assertIn(
+            "`cuda:1` is to lend up to 1gb, and can lend 256mb\n  hint: other devices can map no more of it",
+            self.said("2x24gb-small-bar1", self.section("virtual-vram: 1gb", 'donors: ["cuda:1:1gb", cpu]\n')),
+        )
+        self.assertIn(
             "9gb of virtual VRAM are asked for, and the donors lend 8.25gb\n",
             self.said("2x24gb-small-bar1", self.section("virtual-vram: 9gb", 'donors: [cuda:1, "cpu:8gb"]\n')),
         )
@@ -264,9 +300,51 @@ class Machine(ToolTest):
             self.said("1x12gb", self.section('distorch: "cuda:0,14gb;cpu,*"')),
         )
         self.assertIn(
-            "`cuda:1` has room for 24576 MB of weights, not for 25600 MB: the rest passes on\n",
+            "`cuda:1` has room for 24576 MB of weights, not for 25600 MB: 1024 MB pass to `cpu`\n",
             self.said("2x24gb", self.section('distorch: "cuda:0,1gb;cuda:1,25gb;cpu,*", order: spread')),
         )
+
+    def test_what_fits_nowhere_is_told_with_the_largest_model_that_fits(self):
+        """All that is said, for nothing of it may contradict the rest; `plan` is asked about models of nearly that size."""
+        cases = (
+            (  # 8 GB less 1.5 GB, and what is lent
+                "8gb",
+                self.section("virtual-vram: 20gb", 'donors: "cpu:4gb"\n'),
+                "p.yaml:4: warning: `cuda:0` has room for 6656 MB of weights, not for 16384 MB: for 9728 MB there is no "
+                "room\n"
+                "p.yaml:4: warning: 20gb of virtual VRAM are asked for, and the donors lend 4gb\n"
+                "  hint: `cuda:0` keeps what it can of the rest: models of up to 10.5gb fit; ask for less, or name more "
+                "donors\n",
+                10.5,
+            ),
+            (  # `cpu` takes what passes on, though it is no donor
+                "2x24gb",
+                self.section("virtual-vram: 20gb", 'donors: "cuda:1:4gb"\n'),
+                "p.yaml:4: warning: 20gb of virtual VRAM are asked for, and the donors lend 4gb\n"
+                "  hint: `cuda:0` keeps what it can of the rest: models of up to 90.5gb fit; ask for less, or name more "
+                "donors\n",
+                90.5,
+            ),
+            (
+                "2x24gb",
+                self.section('distorch: "cuda:0,60gb;cuda:1,60gb;cpu,*", order: spread'),
+                "p.yaml:3: warning: `cuda:0` has room for 23040 MB of weights, not for 61440 MB: 38400 MB pass to `cpu`\n"
+                "p.yaml:3: warning: `cuda:1` has room for 24576 MB of weights, not for 61440 MB: 26112 MB pass to `cpu`, "
+                "and for 10752 MB there is no room\n"
+                "p.yaml:3: warning: a model for which all of this counts has 121gb and does not fit: models of up to "
+                "110.5gb do\n"
+                "  hint: name more donors, or let them lend more\n",
+                110.5,
+            ),
+        )
+        for machine, policy, words, most in cases:
+            self.assertEqual(self.said(machine, policy), words)
+            for gigabytes, status in ((most - 0.1, 0), (most + 0.1, 1)):
+                count = int(gigabytes * 64)
+                write_safetensors(self.folder / "a.safetensors",
+                                  [(f"blocks.{i}.weight", [4096, 2048], "F16", 2) for i in range(count)])
+                run = self.vramspan("plan", "--policy", "p.yaml", "--machine", machine, "--as", "a.gguf", "a.safetensors")
+                self.assertEqual(run.returncode, status, f"{machine} {gigabytes} {run.stdout}")
 
     def test_a_control_groups_limit_is_the_hosts_memory(self):
         self.assertIn(

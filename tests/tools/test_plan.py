@@ -87,10 +87,16 @@ class Plan(ToolTest):
         self.assertEqual(re.sub(r"\x1b\[[0-9;]*m", "", coloured), piped)
 
     def test_a_narrow_terminal_is_not_overrun_and_a_wide_one_not_filled(self):
-        for columns, most in ((60, 60), (200, 80)):
-            lines = self.on_terminal(columns, NO_COLOR="1").splitlines()
-            self.assertEqual(max(map(len, lines)), most)
-            self.assertTrue(any("█" in line for line in lines))
+        for columns, most in ((40, 40), (49, 49), (54, 54), (60, 60), (200, 80)):
+            text = self.on_terminal(columns, NO_COLOR="1")
+            lines = text.splitlines()
+            self.assertEqual(max(map(len, lines)), most, text)
+            self.assertEqual(any("█" in line for line in lines), columns > 40)
+            # Figures are those of any width; only the rate of a link has no room.
+            self.assertRegex(text, r"\ncpu +- +- +8\.00 +36\.1% *\S*\n")
+            self.assertRegex(text, r"\nLinear +314 +22700\.10 +100\.0%")
+            rate = r"25\.0 +" if columns > 54 else ""
+            self.assertRegex(text, rf"\ncpu to cuda:0 +8215\.50 +{rate}0\.345")
 
     def test_bars_are_blocks_in_utf_8_and_hashes_elsewhere(self):
         blocks = self.plan("--virtual-vram", "50%", TABLE, environment={"LC_ALL": "C.UTF-8"}).stdout
@@ -140,6 +146,17 @@ class Plan(ToolTest):
         self.assertIn("a.yaml:3 (VRAMSPAN_POLICY)", " ".join(run.stdout.split()))
         run = self.plan("--virtual-vram", "1gb", TABLE, environment={"VRAMSPAN_VIRTUAL_VRAM": "8gb"})
         self.assertRegex(run.stdout, r"\ncpu +- +- +1\.00 ")
+
+    def test_the_hosts_memory_is_told_or_told_to_be_assumed(self):
+        self.write("open.yaml", "devices: [{memory: 24gb}]\n")
+        self.write("said.yaml", "devices: [{memory: 24gb}]\nhost: 32gb\n")
+        for machine, words, size in (("24gb", "24gb (host 64 GB assumed)", "64.00"), ("24gb+host:32gb", None, "32.00"),
+                                     ("./open.yaml", "./open.yaml (host 64 GB assumed)", "64.00"),
+                                     ("./said.yaml", None, "32.00"), ("host:4gb+12gb", None, "4.00")):
+            run = self.plan("--virtual-vram", "40%", "--machine", machine, ROOT / TABLE, cwd=self.folder)
+            self.assertIn(f"\nMachine: {words or machine}\n", run.stdout)
+            self.assertRegex(run.stdout, rf"\ncpu +{size} ")
+            self.assertEqual(run.returncode, int(size == "4.00"))
 
     def test_parts_of_a_checkpoint_are_planned_by_the_sections_that_name_them(self):
         write_safetensors(self.folder / "sd.safetensors", CHECKPOINT)

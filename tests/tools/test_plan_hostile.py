@@ -48,13 +48,17 @@ class PlanHostile(ToolTest):
             with self.subTest(name):
                 (self.folder / name).write_bytes(data)
                 started = time.monotonic()
-                for more in ([], ["--json"]):
-                    run = self.plan(*more, name, preexec_fn=limit_memory)
-                    self.assertEqual(run.returncode, 1, run)
-                    self.assertRegex(run.stderr, r"\.(safetensors|json|gguf|ckpt)(:\d+)*: error: ")
-                    self.assertIn("\n  hint: ", run.stderr)
-                    self.assertNotIn("\x1b", run.stderr)
-                self.assertEqual(json.loads(run.stdout)["plans"], [])
+                run = self.plan(name, preexec_fn=limit_memory)
+                self.assertEqual(run.returncode, 1, run)
+                self.assertRegex(run.stderr, r"\.(safetensors|json|gguf|ckpt)(:\d+)*: error: ")
+                self.assertIn("\n  hint: ", run.stderr)
+                self.assertNotIn("\x1b", run.stderr)
+                run = self.plan("--json", name, preexec_fn=limit_memory)
+                self.assertEqual((run.returncode, run.stderr), (1, ""))
+                document = json.loads(run.stdout)
+                self.assertEqual(document["plans"], [])
+                self.assertIn("error", [diagnostic["severity"] for diagnostic in document["diagnostics"]])
+                self.assertTrue(all("hint" in diagnostic for diagnostic in document["diagnostics"]))
                 self.assertLess(time.monotonic() - started, 10)
 
     def test_a_bad_model_does_not_keep_others_from_being_planned(self):

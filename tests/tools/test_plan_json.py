@@ -18,13 +18,40 @@ POLICIES = (["--virtual-vram", "60%", "--donors", "cuda:1,cpu"], ["--virtual-vra
 
 
 class PlanJson(ToolTest):
-    def plans(self, *arguments, status=0):
+    def document(self, *arguments, status=0):
         run = self.vramspan("plan", "--json", *map(str, arguments))
         if status is not None:
-            self.assertEqual(run.returncode, status, run.stderr)
+            self.assertEqual(run.returncode, status, run.stdout)
         document = json.loads(run.stdout)
         jsonschema.validate(document, SCHEMA, jsonschema.Draft7Validator)
-        return document["plans"]
+        self.assertEqual(run.stderr, "")
+        return document
+
+    def plans(self, *arguments, **more):
+        return self.document(*arguments, **more)["plans"]
+
+    def test_what_is_said_is_in_the_document_whatever_fails(self):
+        """The same sentences as those of the text form, each with the model that it is about."""
+        table, missing, small = ROOT / "examples/models/flux_dev.json", "no/such.gguf", ["--machine", "12gb"]
+        self.write("bad.yaml", "version: 1\nmodels:\n  - {match: \"*\", distroch: 1}\n")
+        other = self.write("other.yaml", "version: 1\nmodels:\n  - {match: \"other*\", on: cpu}\n")
+        for words, models, plans in (
+            (["--virtual-vram", "8gbb", "--machine", "3x", "--dtype", "bf17", table], [None] * 3, 0),
+            (["--policy", "bad.yaml", table], [None], 0), (["--policy", "none.yaml", table], [None], 0), ([table], [None], 0),
+            (["--policy", other, table], [str(table)], 0), (["--virtual-vram", "8gb", missing], [missing], 0),
+            (["--virtual-vram", "4gb", *small, table, missing, table], [str(table), missing, str(table)], 2),
+            (["--virtual-vram", "4gb", "--explain", "nothing", table], [None], 1),
+            (["--virtual-vram", "4gb", table], [], 1)):
+            with self.subTest(words):
+                text = self.vramspan("plan", *map(str, words))
+                document = self.document(*words, status=text.returncode)
+                said = [":".join([d["file"], *(str(d[k]) for k in ("line", "column") if k in d)])
+                        + f": {d['severity']}: {d['message']}" for d in document["diagnostics"]]
+                self.assertEqual(said, re.findall(r"^\S.*?: (?:error|warning): .*$", text.stderr, re.M))
+                self.assertEqual([d["hint"] for d in document["diagnostics"] if "hint" in d],
+                                 re.findall(r"^  hint: (.*)$", text.stderr, re.M))
+                self.assertEqual([d["model"] for d in document["diagnostics"]], models)
+                self.assertEqual(len(document["plans"]), plans)
 
     def test_the_schema_is_one_and_names_every_member(self):
         jsonschema.Draft7Validator.check_schema(SCHEMA)

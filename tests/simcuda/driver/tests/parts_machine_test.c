@@ -38,6 +38,8 @@ Test(machine, short_forms_count_and_add)
     cr_assert_eq(machine.device_count, 3);
     cr_assert_eq(machine.devices[0].memory_bytes, 8 * GB);
     cr_assert_eq(machine.devices[2].memory_bytes, GB / 2);
+    cr_assert(sim_machine_load(&machine, "8gb+host:4gb", error, sizeof error));
+    cr_assert(machine.device_count == 1 && machine.host_bytes == 4 * GB);
     cr_assert(sim_machine_load(&machine, NULL, error, sizeof error));
     cr_assert_eq(machine.device_count, 2);
 }
