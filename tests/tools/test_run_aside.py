@@ -1,5 +1,5 @@
-"""`vramspan run` with on-error: passthrough: where the library cannot do what was asked, the program runs, and no trace of
-the library is in it, whoever has put one there."""
+"""`vramspan run` with on-error: passthrough: where the library cannot do what was asked, the program runs, and no trace
+of the library is in it, whoever has put one there."""
 
 import json
 import os
@@ -13,7 +13,8 @@ from tool import BAD, GOOD, LIBRARY, VRAMSPAN, RunTest
 ASIDE = "vramspan run: the program runs without vramspan, as on-error: passthrough asks\n"
 # All of it: what the library remembers of the devices, too.
 SHOW_ALL = """import json, os
-kept = {name: value for name, value in os.environ.items() if name.startswith(('VRAMSPAN', 'LD_PRELOAD', 'CUDA_VISIBLE'))}
+NAMES = 'VRAMSPAN', 'LD_PRELOAD', 'CUDA_VISIBLE'
+kept = {name: value for name, value in os.environ.items() if name.startswith(NAMES)}
 print(json.dumps([kept, 'libvramspan' in open('/proc/self/maps').read()]))
 """
 SHOWING = (sys.executable, "-c", SHOW_ALL)
