@@ -51,7 +51,8 @@ class Machine(ToolTest):
             )
         text = self.said("24gb", self.section("virtual-vram: 1gb"), "--devices=cuda:0,cuda:1", status=1)
         self.assertIn(
-            "--devices:1:8: error: `cuda:1` is to be seen by the program, and the machine has no such device\n  hint: it has `cuda:0` and",
+            "--devices:1:8: error: `cuda:1` is to be seen by the program, and the machine has no such device\n"
+            "  hint: it has `cuda:0` and",
             text,
         )
         for section in ('distorch: "cuda:0,1gb;cuda:7,*"', 'tensors: [{match: "*", on: cuda:7}]'):
@@ -61,7 +62,8 @@ class Machine(ToolTest):
         """In a folder the file counts, outside of files the option or the variable, and its part."""
         self.write("folder/a.yaml", "version: 1\ncompute-reserve: 1gb\ndonors:\n  - cpu\n  - cuda:4\n")
         self.write("folder/b.yaml", self.section("on: cpu"))
-        self.assertIn("folder/a.yaml:5:5: error: `cuda:4` is to", self.vramspan("check", "folder", "--machine", "8gb").stderr)
+        run = self.vramspan("check", "folder", "--machine", "8gb")
+        self.assertIn("folder/a.yaml:5:5: error: `cuda:4` is to", run.stderr)
         self.assertIn(
             "--donors:1:5: error: `cuda:2` is to lend",
             self.said("24gb", self.section("on: cpu"), "--donors=cpu,cuda:2", status=1),
@@ -73,7 +75,8 @@ class Machine(ToolTest):
         said = {"VRAMSPAN_VIRTUAL_VRAM": "1gb", "VRAMSPAN_DEVICES": "cuda:1"}
         run = self.vramspan("check", "--machine", "24gb", environment=said)
         self.assertTrue(run.stderr.startswith("VRAMSPAN_DEVICES:1:1: error: `cuda:1` is to compute, and"), run.stderr)
-        spread = 'version: 1\nmodels:\n  - match: "a*"\n    order: spread\n    distorch: "cuda:0,1gb;cuda:1,25gb;cpu,*"\n'
+        spread = 'version: 1\nmodels:\n  - match: "a*"\n    order: spread\n'
+        spread += '    distorch: "cuda:0,1gb;cuda:1,25gb;cpu,*"\n'
         self.assertIn("p.yaml:5:16: warning: `cuda:1` has room for 24576 MB", self.said("2x24gb", spread))
 
     def test_shares_that_cannot_be_mapped_pass_on(self):
@@ -108,7 +111,8 @@ class Machine(ToolTest):
             self.said("1gb", self.section("virtual-vram: 1gb")),
         )
         self.assertIn(
-            "p.yaml:2:10: warning: `cpu` is to lend up to 65gb, and has 64gb\n  hint: so much is assumed of the host; 24gb+host:96gb",
+            "p.yaml:2:10: warning: `cpu` is to lend up to 65gb, and has 64gb\n"
+            "  hint: so much is assumed of the host; 24gb+host:96gb",
             self.said("24gb", self.section("virtual-vram: 1gb", 'donors: "cpu:65gb"\n')),
         )
         self.assertEqual(self.said("24gb+host:65gb", self.section("virtual-vram: 1gb", 'donors: "cpu:65gb"\n')), "")
@@ -125,7 +129,8 @@ class Machine(ToolTest):
             self.said("24gb", self.section("virtual-vram: 65gb")),
         )
         self.assertIn(
-            "p.yaml:2:11: warning: `cuda:1` is to lend up to 1gb, and can lend 256mb\n  hint: other devices can map no more of it",
+            "p.yaml:2:11: warning: `cuda:1` is to lend up to 1gb, and can lend 256mb\n"
+            "  hint: other devices can map no more of it",
             self.said("2x24gb-small-bar1", self.section("virtual-vram: 1gb", 'donors: ["cuda:1:1gb", cpu]\n')),
         )
         self.assertIn(
@@ -142,45 +147,47 @@ class Machine(ToolTest):
         )
 
     def test_what_fits_nowhere_is_told_with_the_largest_model_that_fits(self):
-        """All that is said, for nothing of it may contradict the rest; `plan` is asked about models of nearly that size."""
+        """All that is said, for nothing may contradict the rest; `plan` is asked about models of nearly that size."""
         cases = (
             (  # 8 GB less 1.5 GB, and what is lent
                 "8gb",
                 self.section("virtual-vram: 20gb", 'donors: "cpu:4gb"\n'),
-                "p.yaml:4:38: warning: `cuda:0` has room for 6656 MB of weights, not for 16384 MB: for 9728 MB there is no "
-                "room\n"
+                "p.yaml:4:38: warning: `cuda:0` has room for 6656 MB of weights, not for 16384 MB: for 9728 MB "
+                "there is no room\n"
                 "p.yaml:4:38: warning: 20gb of virtual VRAM are asked for, and the donors lend 4gb\n"
-                "  hint: `cuda:0` keeps what it can of the rest: models of up to 10.5gb fit; ask for less, or name more "
-                "donors\n",
+                "  hint: `cuda:0` keeps what it can of the rest: models of up to 10.5gb fit; ask for less, or name "
+                "more donors\n",
                 10.5,
             ),
             (  # `cpu` takes what passes on, though it is no donor
                 "2x24gb",
                 self.section("virtual-vram: 20gb", 'donors: "cuda:1:4gb"\n'),
                 "p.yaml:4:38: warning: 20gb of virtual VRAM are asked for, and the donors lend 4gb\n"
-                "  hint: `cuda:0` keeps what it can of the rest: models of up to 90.5gb fit; ask for less, or name more "
-                "donors\n",
+                "  hint: `cuda:0` keeps what it can of the rest: models of up to 90.5gb fit; ask for less, or name "
+                "more donors\n",
                 90.5,
             ),
             (
                 "2x24gb",
                 self.section('distorch: "cuda:0,60gb;cuda:1,60gb;cpu,*", order: spread'),
-                "p.yaml:3:35: warning: `cuda:0` has room for 23040 MB of weights, not for 61440 MB: 38400 MB pass to `cpu`\n"
-                "p.yaml:3:35: warning: `cuda:1` has room for 24576 MB of weights, not for 61440 MB: 26112 MB pass to `cpu`, "
-                "and for 10752 MB there is no room\n"
-                "p.yaml:3:35: warning: a model for which all of this counts has 121gb and does not fit: models of up to "
-                "110.5gb do\n"
+                "p.yaml:3:35: warning: `cuda:0` has room for 23040 MB of weights, not for 61440 MB: 38400 MB pass to "
+                "`cpu`\n"
+                "p.yaml:3:35: warning: `cuda:1` has room for 24576 MB of weights, not for 61440 MB: 26112 MB pass to "
+                "`cpu`, and for 10752 MB there is no room\n"
+                "p.yaml:3:35: warning: a model for which all of this counts has 121gb and does not fit: models of "
+                "up to 110.5gb do\n"
                 "  hint: name more donors, or let them lend more\n",
                 110.5,
             ),
         )
-        for machine, policy, words, most in cases:
-            self.assertEqual(self.said(machine, policy), words)
+        for machine, policy, text, most in cases:
+            self.assertEqual(self.said(machine, policy), text)
             for gigabytes, status in ((most - 0.1, 0), (most + 0.1, 1)):
                 count = int(gigabytes * 64)
                 write_safetensors(self.folder / "a.safetensors",
                                   [(f"blocks.{i}.weight", [4096, 2048], "F16", 2) for i in range(count)])
-                run = self.vramspan("plan", "--policy", "p.yaml", "--machine", machine, "--as", "a.gguf", "a.safetensors")
+                words = ("--policy", "p.yaml", "--machine", machine, "--as", "a.gguf", "a.safetensors")
+                run = self.vramspan("plan", *words)
                 self.assertEqual(run.returncode, status, f"{machine} {gigabytes} {run.stdout}")
 
     def test_a_control_groups_limit_is_the_hosts_memory(self):

@@ -160,11 +160,11 @@ class Plan(ToolTest):
 
     def test_what_is_wrong_is_said_of_the_option_that_says_it(self):
         for words, said in (
-            (["--virtual-vram", "8gb", "--devices", "cuda:1", "--machine", "24gb"], "--devices:1:1: error: `cuda:1` is to compute"),
-            (["--virtual-vram", "8gb", "--donors", "cpu,cuda:1", "--machine", "24gb"], "--donors:1:5: error: `cuda:1` is to lend"),
-            (["--virtual-vram", "8gb", "--modules", "examples/models/t5xxl.json"], "--modules: error: the table of modules (`t5xxl`)"),
-            (["--distorch", "cuda:0,1gb;cuda:2,*", "--machine", "24gb"], "--distorch: error: `cuda:2` is not there")):
-            run = self.plan(*words, TABLE)
+            ("--virtual-vram 8gb --devices cuda:1 --machine 24gb", "--devices:1:1: error: `cuda:1` is to compute"),
+            ("--virtual-vram 8gb --donors cpu,cuda:1 --machine 24gb", "--donors:1:5: error: `cuda:1` is to lend"),
+            ("--virtual-vram 8gb --modules examples/models/t5xxl.json", "--modules: error: the table of modules"),
+            ("--distorch cuda:0,1gb;cuda:2,* --machine 24gb", "--distorch: error: `cuda:2` is not there")):
+            run = self.plan(*words.split(), TABLE)
             self.assertEqual((run.returncode, run.stdout), (1, ""))
             self.assertTrue(run.stderr.startswith(said), run.stderr)
 
