@@ -305,10 +305,9 @@ static bool read_entries(struct reader *reader, size_t length)
     /* Counting errors keeps a hostile string, of which entries miss the list, from filling memory or time. */
     for (size_t at = 0; at < length && reader->diags->error_count < errors_before + VS_SHARES_MAX;) {
         struct part entry = next_part(reader->text, length, ';', &at);
-        if (!entry.length) /* as after the last `;`, which people leave there */
-            continue;
-        any = true;
-        read_entry(reader, entry);
+        any |= entry.length > 0; /* none as after the last `;`, which people leave there */
+        if (entry.length)
+            read_entry(reader, entry);
     }
     if (!any || reader->diags->error_count != errors_before)
         return any;

@@ -31,6 +31,10 @@ arrows() { # arrows FOLDER PATTERN: no file of FOLDER includes what PATTERN matc
     ! grep -nE "^ *# *include +[\"<]($2)" $(sources "$1/*.c" "$1/*.h")
 }
 
+dangling() {
+    ! grep -nE '= *vs_(quote|quote_string|device_format)\(.*\)\.text[,;]' "${product_c[@]}"
+}
+
 step "layout (clang-format)" clang-format --dry-run --Werror "${all_c[@]}"
 step "clang-tidy" tidy
 step "cppcheck" cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
@@ -39,6 +43,8 @@ step "policy/ includes no CUDA" arrows policy '(cuda|cublas|cudnn|nvml)'
 step "policy/ uses neither shim/ nor tools/" arrows policy '(\.\./)*(shim|tools|tests)/'
 step "shim/ uses neither tools/ nor tests/" arrows shim '(\.\./)*(tools|tests)/'
 step "tools/ does not use shim/" arrows tools '(\.\./)*(shim|tests)/'
+# C ends the life of what a function returns by value with the expression: keep the struct.
+step "no pointer into a struct that is gone" dangling
 step "no file has more than 400 lines" awk 'FNR == 401 { print FILENAME; bad = 1 } END { exit bad }' \
     $(sources '*.c' '*.h' '*.S' '*.sh' '*.py' '*.mk' Makefile)
 exit $failed

@@ -7,25 +7,33 @@
 #include "command.h"
 #include "program.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define LIBRARY "libvramspan.so"
-
-char *vs_absolute_path(const char *path)
+int vs_absolute_path(const char *path, char **absolute)
 {
-    char *absolute = NULL;
     if (path[0] == '/')
-        return strdup(path);
+        return (*absolute = strdup(path)) ? 0 : ENOMEM;
     char *folder = getcwd(NULL, 0);
+    *absolute = NULL;
+    if (!folder)
+        return errno;
     while (!strncmp(path, "./", 2))
         path += 2;
-    if (folder && asprintf(&absolute, "%s/%s", strcmp(folder, "/") != 0 ? folder : "", path) < 0)
-        absolute = NULL;
+    if (asprintf(absolute, "%s/%s", strcmp(folder, "/") != 0 ? folder : "", path) < 0)
+        *absolute = NULL;
     free(folder);
-    return absolute;
+    return *absolute ? 0 : ENOMEM;
+}
+
+void vs_complain_relative(const char *command, const char *path, int error)
+{
+    vs_command_complain(command, "change to a folder that is there, or name it from the root on (/...)",
+        "cannot tell where `%s` is, seen from the root: the working folder: %s", vs_quote_string(path).text,
+        strerror(error));
 }
 
 /* The folder of this program, its links followed. */
@@ -67,14 +75,20 @@ static char *first_beside(const char *const *paths, size_t count)
 
 char *vs_beside_library(const char *command)
 {
-    static const char *const places[] = {
-        LIBRARY, "../lib/" LIBRARY, "../lib64/" LIBRARY, "../lib/x86_64-linux-gnu/" LIBRARY};
+    static const char *const places[] = {VS_LIBRARY_NAME, "../lib/" VS_LIBRARY_NAME, "../lib64/" VS_LIBRARY_NAME,
+        "../lib/x86_64-linux-gnu/" VS_LIBRARY_NAME};
     const char *named = getenv("VRAMSPAN_LIBRARY");
-    bool is_named = named && *named;
-    char *path = is_named ? vs_absolute_path(named) : first_beside(places, sizeof places / sizeof *places);
-    if (!path)
+    char *path = NULL;
+    int error = 0;
+    if (named && *named)
+        error = vs_absolute_path(named, &path);
+    else
+        path = first_beside(places, sizeof places / sizeof *places);
+    if (error)
+        vs_complain_relative(command, named, error);
+    else if (!path)
         vs_command_complain(command, "build it with `make`, or name it in VRAMSPAN_LIBRARY",
-            "there is no " LIBRARY " beside this program");
+            "there is no " VS_LIBRARY_NAME " beside this program");
     else if (access(path, R_OK))
         vs_command_complain(command, "unset VRAMSPAN_LIBRARY to have the one beside this program",
             "the library that VRAMSPAN_LIBRARY names cannot be read: %s", vs_quote_string(path).text);

@@ -5,6 +5,8 @@
 #ifndef VRAMSPAN_TOOLS_BESIDE_H
 #define VRAMSPAN_TOOLS_BESIDE_H
 
+#define VS_LIBRARY_NAME "libvramspan.so"
+
 /* The library to preload: what VRAMSPAN_LIBRARY names, else the one beside the command, by its absolute path, without
  * following links. NULL where it is not there or cannot be preloaded; that has been told as `vramspan COMMAND`'s
  * complaint then. To be freed. */
@@ -14,8 +16,10 @@ char *vs_beside_library(const char *command);
  * of them is missing, which has been told. */
 int vs_beside_simulator(const char *command, char **program, char **libraries);
 
-/* `path`, from the root on; to be freed. Links are not followed. NULL out of memory, or where the working folder is
- * gone. */
-char *vs_absolute_path(const char *path);
+/* `path`, from the root on, into *absolute, to be freed. Links are not followed. Returns 0, or an errno with NULL
+ * there: ENOMEM, or what getcwd(3) says of a working folder that is gone or out of reach. */
+int vs_absolute_path(const char *path, char **absolute);
+/* Says why there is no absolute path. */
+void vs_complain_relative(const char *command, const char *path, int error);
 
 #endif

@@ -140,7 +140,7 @@ int vs_command_check(int argc, char **argv)
 {
     static const struct argp_option options[] = {
         {"machine", KEY_MACHINE, "MACHINE", 0,
-            "Also tell what cannot be honoured on this machine (2x24gb, 8gb+24gb, or a file)", 0},
+            "Also tell what cannot be honoured on this machine (2x24gb, 8gb+host:32gb, or a file)", 0},
         {"quiet", 'q', NULL, 0, "Say nothing about what is right", 0},
         {"json", KEY_JSON, NULL, 0, "Tell it as JSON (man vramspan-check)", 0},
         {"werror", KEY_WERROR, NULL, 0, "Warnings are errors", 0},

@@ -26,9 +26,13 @@ _vramspan_machines() {
     done
 }
 
-# Candidates that begin with $cur: words, or folders and files with one of these endings (none: all files).
+# Candidates that begin with $cur: words (one or several lines each), or folders and files with one of these endings
+# (none: all files). Not compgen -W: it expands its words, which executes what the user has typed.
 _vramspan_words() {
-    mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -W "$*" -- "$cur" | sort -u)
+    local word
+    while IFS= read -r word; do
+        [[ -z $word || $word != "$cur"* ]] || COMPREPLY+=("$word")
+    done < <(printf '%s\n' "$@" | sort -u)
 }
 _vramspan_files() {
     local ending
@@ -120,6 +124,8 @@ _vramspan_program() {
 
 _vramspan() {
     local cur words=() command= at=1 option= program= real strip
+    # shellcheck disable=SC2088 # as the user typed it
+    [[ $1 != '~/'* ]] || set -- "$HOME/${1#'~/'}" "${@:2}"
     _vramspan_join
     COMPREPLY=()
     cur=${words[-1]}

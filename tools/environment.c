@@ -8,13 +8,18 @@
 
 void vs_environment_change(struct vs_environment *environment, const char *name, char *value)
 {
-    if (environment->count == VS_ENVIRONMENT_MAX) {
+    struct vs_environment_change *changes =
+        realloc(environment->changes, (environment->count + 1) * sizeof *environment->changes);
+    if (changes)
+        environment->changes = changes;
+    struct vs_environment_change *change = changes ? &changes[environment->count] : NULL;
+    if (!change || !(change->name = strdup(name))) {
         environment->failed = true;
         free(value);
         return;
     }
-    environment->changes[environment->count].name = name;
-    environment->changes[environment->count++].value = value;
+    change->value = value;
+    environment->count++;
 }
 
 int vs_environment_apply(const struct vs_environment *environment)
@@ -50,6 +55,8 @@ void vs_environment_show(const struct vs_environment *environment, char *const *
     for (size_t i = 0; i < environment->count; i++)
         if (!environment->changes[i].value && getenv(environment->changes[i].name))
             vs_text_printf(text, " -u %s", environment->changes[i].name);
+    if (argv[0][0] == '-') /* an option, else */
+        vs_text_printf(text, " --");
     for (size_t i = 0; i < environment->count; i++) {
         if (!environment->changes[i].value)
             continue;
@@ -57,6 +64,8 @@ void vs_environment_show(const struct vs_environment *environment, char *const *
         show_word(text, environment->changes[i].value);
     }
     vs_text_printf(text, " \\\n   ");
+    if (strchr(argv[0], '=')) /* a variable to env(1), else */
+        vs_text_printf(text, " sh -c 'exec \"$@\"' sh");
     for (; *argv; argv++) {
         vs_text_append(text, " ", 1);
         show_word(text, *argv);
@@ -66,7 +75,10 @@ void vs_environment_show(const struct vs_environment *environment, char *const *
 
 void vs_environment_free(struct vs_environment *environment)
 {
-    for (size_t i = 0; i < environment->count; i++)
+    for (size_t i = 0; i < environment->count; i++) {
+        free(environment->changes[i].name);
         free(environment->changes[i].value);
+    }
+    free(environment->changes);
     *environment = (struct vs_environment){0};
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct {
     const char *name;
@@ -79,13 +80,15 @@ static error_t read_option(int key, char *argument, struct argp_state *state)
     return 0;
 }
 
-/* What was printed may not have arrived, on a full disk, say: then nothing is right, whatever the command thinks. */
-static int finish(int status)
+/* What was printed may not have arrived, on a full disk, say: then nothing is right, whatever the command thinks. As
+ * the process ends, because argp ends it itself after --help. */
+static void check_output(int status, void *unused)
 {
+    (void)unused;
     if (status != VS_EXIT_OK || (fflush(stdout) == 0 && !ferror(stdout)))
-        return status;
+        return;
     fprintf(stderr, "vramspan: cannot write to standard output: %m\n");
-    return VS_EXIT_ERRORS;
+    _exit(VS_EXIT_ERRORS);
 }
 
 int main(int argc, char **argv)
@@ -99,9 +102,11 @@ int main(int argc, char **argv)
     static char name[] = "vramspan";
     struct chosen chosen = {0};
     argv[0] = name;
+    if (on_exit(check_output, NULL))
+        return VS_EXIT_ERRORS;
     vs_command_parse(&argp, argc, argv, ARGP_IN_ORDER, &chosen);
     if (strcmp(chosen.argv[0], "help") != 0)
-        return finish(run_command(chosen.argv[0], chosen.argc, chosen.argv));
+        return run_command(chosen.argv[0], chosen.argc, chosen.argv);
     if (chosen.argc > 1)
         return help(chosen.argc, chosen.argv);
     char option[] = "--help", *instead[] = {name, option, NULL};

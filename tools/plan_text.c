@@ -169,9 +169,25 @@ static void show_devices(struct vs_paper *paper, const struct vs_plan_report *re
     }
 }
 
+/* A donor that shows only a part of its memory lends no more, however much it has. */
+static void say_small_window(
+    struct vs_paper *paper, const struct vs_plan_report *report, const struct vs_plan_device *device)
+{
+    const struct vs_machine *machine = &report->request->machine;
+    if (!report->request->machine_text || device->id.family != VS_DEVICE_CUDA ||
+        device->id.ordinal >= (unsigned)machine->device_count)
+        return;
+    uint64_t bar1_bytes = machine->devices[device->id.ordinal].bar1_bytes;
+    if (bar1_bytes && bar1_bytes < device->total_bytes && !device->dropped)
+        vs_paper_write(paper, 2, "%s lends %.2f GB at most: other devices can map no more of it (bar1)",
+            vs_device_format(device->id).text, gigabytes(bar1_bytes));
+}
+
 static void say_what_fits(struct vs_paper *paper, const struct vs_plan_report *report)
 {
     const struct vs_plan *plan = &report->plan;
+    for (size_t d = 1; d < plan->device_count; d++)
+        say_small_window(paper, report, &plan->devices[d]);
     for (size_t d = 0; d < plan->device_count; d++) {
         const struct vs_plan_device *device = &plan->devices[d];
         if (!device->unfit_bytes)

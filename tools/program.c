@@ -11,7 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -110,14 +112,18 @@ static bool read_interpreter(const char *path, char interpreter[PATH_MAX])
     return *start != '\0';
 }
 
-/* Whether the kernel starts it with AT_SECURE. The rights of a script do not count. */
+/* Whether the kernel starts it with AT_SECURE. The rights of a script do not count. A filesystem that is mounted nosuid
+ * gives none; no_new_privs takes the meaning from setuid and setgid, but a file's capabilities still make the start a
+ * secure one, although they are not given (bprm_fill_uid and cap_bprm_creds_from_file in Linux). */
 static bool is_secure(const char *path)
 {
     struct stat status;
-    if (stat(path, &status))
+    struct statvfs filesystem;
+    if (stat(path, &status) || (!statvfs(path, &filesystem) && (filesystem.f_flag & ST_NOSUID)))
         return false;
-    return ((status.st_mode & S_ISUID) && status.st_uid != getuid()) ||
-           ((status.st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && status.st_gid != getgid()) ||
+    bool has_set_id = ((status.st_mode & S_ISUID) && status.st_uid != getuid()) ||
+                      ((status.st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && status.st_gid != getgid());
+    return (has_set_id && prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1) ||
            (getuid() != 0 && getxattr(path, "security.capability", NULL, 0) > 0);
 }
 

@@ -19,9 +19,9 @@ HELPER = pathlib.Path(__file__).resolve().parent / "complete.sh"
 
 
 class Completion(ToolTest):
-    def complete(self, *words):
+    def complete(self, *words, program=VRAMSPAN):
         run = subprocess.run(
-            [HELPER, VRAMSPAN, *words],
+            [HELPER, program, *words],
             capture_output=True,
             text=True,
             cwd=self.folder,
@@ -121,6 +121,35 @@ class Completion(ToolTest):
         self.assertEqual(self.complete("run", "--donors=cuda:0,cp"), ["0,cpu"])
         self.assertEqual(self.complete("run", "--devices", "cuda:1,cuda:"), ["0", "2", "3"])
 
+    def test_nothing_that_was_typed_is_executed(self):
+        self.write("mark", "").unlink()
+        for text in ("$(touch mark)", "`touch mark`", "${x[$(touch mark)]}"):
+            lists = [f"{text},c", f"cuda:0,{text},"]
+            for words in (
+                *(["run", option, value] for option in ("--donors", "--devices") for value in lists),
+                *(["run", f"{option}={value}"] for option in ("--donors", "--devices") for value in lists),
+                *(["plan", option, text] for option in ("--dtype", "--part", "--machine", "--policy", "--learned")),
+                *(["plan", option, f"{text}/"] for option in ("--machine", "--policy", "--modules")),
+                *([command, text] for command in (*COMMANDS, "help")),
+                *([command, f"{text}/"] for command in (*COMMANDS, "help")),
+                *([command, text, ""] for command in COMMANDS),
+                ["run", "--donors", text, ""],
+                ["run", "--", "ls", text],
+                ["run", text, "--"],
+                [text],
+                [text, ""],
+                [f"--{text}", ""],
+            ):
+                self.complete(*words)
+                self.assertFalse((self.folder / "mark").exists(), words)
+        self.write("cuda:0,x", "")
+        self.assertEqual(self.complete("run", "--donors", "*,c"), [*(f"*,cuda:{n}" for n in range(4)), "*,cpu"])
+
+    def test_the_command_by_a_path_from_home(self):
+        (self.home / "vramspan").symlink_to(VRAMSPAN)
+        self.assertEqual(self.complete("che", program="~/vramspan"), ["check"])
+        self.assertIn("2x24gb-no-peer", self.complete("check", "--machine", "2x24gb-n", program="~/vramspan"))
+
     def test_the_program_of_run(self):
         for words in (["run"], ["run", "--"], ["run", "--virtual-vram", "8gb"], ["run", "-n", "--policy=x", "--"]):
             self.assertIn("bash", self.complete(*words, "bas"))
@@ -164,9 +193,11 @@ class Completion(ToolTest):
             ("vramspan che\ton\t", "vramspan check only\\ one.yaml "),
             ("vramspan run --on-e\tpa\t-- ls", "--on-error=passthrough -- ls"),
             ("vramspan run --donors cuda:1,cp\t", "--donors cuda:1,cpu"),
+            ("vramspan run --donors $(touch mark),cp\t", "$(touch mark),cpu"),
             ("vramspan check --machine=2x24gb-no\t", "--machine=2x24gb-no-peer"),
         ):
             self.assertIn(answer, self.type_into_bash(text, answer))
+            self.assertFalse((self.folder / "mark").exists())
 
 
 if __name__ == "__main__":

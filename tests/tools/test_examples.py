@@ -10,6 +10,7 @@ devices on, up to what is assumed:
 
 UPDATE_STORED=1 brings the comments up to date, to be read before they are kept.
 """
+import json
 import os
 import re
 import shlex
@@ -63,6 +64,18 @@ class Examples(ToolTest):
         command = re.match(r"(?:.*\\\n)*.*\n", block.group()).group()
         told = excerpt(plan(arguments, self.environment).stdout)
         return command + "".join(f"{INDENT}{line}".rstrip() + "\n" for line in told)
+
+    def test_each_whose_model_is_larger_than_the_card_tells_the_limit(self):
+        larger = set()
+        for path in EXAMPLES:
+            text = path.read_text(encoding="utf-8")
+            arguments, _ = split(BLOCK.search(text).group())
+            report = json.loads(plan([*arguments, "--json"], self.environment).stdout)["plans"][0]
+            card = next(device["total_bytes"] for device in report["devices"] if device["compute"])
+            if report["model"]["bytes"] > card:
+                larger.add(path.stem)
+                self.assertIn("(vramspan-run(1), LIMITS)", text, path.name)
+        self.assertEqual(larger, {"flux-12gb-and-ram", "wan21-14b-two-cards", "qwen-image-24gb-and-ram"})
 
     def test_each_has_the_plan_that_its_model_gets(self):
         self.assertEqual({path.stem for path in EXAMPLES}, set(WANTED))

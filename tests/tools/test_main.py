@@ -1,5 +1,6 @@
 """`vramspan` itself: its commands, help, version, and what it says where the command line is wrong."""
 
+import os
 import re
 import subprocess
 import unittest
@@ -71,6 +72,51 @@ class Main(ToolTest):
                 run = self.vramspan(*arguments, capture_output=False, stdout=full, stderr=subprocess.PIPE)
                 self.assertEqual(run.returncode, 1)
                 self.assertEqual(run.stderr, "vramspan: cannot write to standard output: No space left on device\n")
+
+    def test_nor_does_help_that_does_not_arrive_succeed(self):
+        """argp ends the process itself."""
+        asked = [["--help"], ["--usage"], ["--version"], ["help"]]
+        for command in COMMANDS:
+            asked += [[command, "--help"], [command, "-h"], [command, "--usage"], [command, "-V"], ["help", command]]
+        with open("/dev/full", "w", encoding="ascii") as full:
+            for arguments in asked:
+                run = self.vramspan(*arguments, capture_output=False, stdout=full, stderr=subprocess.PIPE)
+                self.assertEqual(run.returncode, 1, arguments)
+                self.assertEqual(run.stderr, "vramspan: cannot write to standard output: No space left on device\n")
+                run = self.vramspan(*arguments, preexec_fn=lambda: os.close(1))
+                self.assertEqual(run.returncode, 1, arguments)
+                self.assertEqual(run.stderr, "vramspan: cannot write to standard output: Bad file descriptor\n")
+
+    def test_a_bad_value_of_an_option_is_the_command_lines_fault_and_a_bad_file_is_not(self):
+        table = ROOT / "examples/models/sd15_unet.json"
+        self.write("policy.yaml", GOOD)
+        self.write("bad.yaml", "devices: nonsense\n")
+        rest = {"check": [], "plan": [str(table)], "run": ["true"]}
+        settings = ["--virtual-vram=8gbit", "--distorch=cuda", "--devices=x", "--donors=x", "--compute-reserve=x"]
+        for command, more in (
+            ("check", ["--machine=3x"]),
+            ("run", ["--simulate=3x", "--log=loud"]),
+            ("plan", ["--machine=3x", "--dtype=bf17", "--card=48gb", "--part=vea", "--link=x", "--compute-ms=x"]),
+        ):
+            for option in [*settings, "--on-error=x", *more]:
+                source = [] if option.startswith(("--virtual", "--distorch")) else ["--virtual-vram=1gb"]
+                run = self.vramspan(command, *source, option, *rest[command])
+                self.assertEqual((run.returncode, run.stdout), (2, ""), (command, option, run.stderr))
+        for command, option in (
+            ("check", "--policy=no.yaml"),
+            ("run", "--policy=bad.yaml"),
+            ("plan", "--policy=bad.yaml"),
+            ("check", "--machine=./no.yaml"),
+            ("run", "--simulate=bad.yaml"),
+            ("plan", "--machine=bad.yaml"),
+            ("plan", "--modules=no.json"),
+            ("plan", "--learned=no.txt"),
+        ):
+            source = [] if option.startswith("--policy") else ["--virtual-vram=1gb"]
+            run = self.vramspan(command, *source, option, *rest[command])
+            self.assertEqual((run.returncode, run.stdout), (1, ""), (command, option, run.stderr))
+        self.assertEqual(self.vramspan("check", "--donors=x", "policy.yaml", "bad.yaml").returncode, 2)
+        self.assertEqual(self.vramspan("check", "policy.yaml", "bad.yaml").returncode, 1)
 
     def test_is_called_by_any_path(self):
         link = self.folder / "another name"

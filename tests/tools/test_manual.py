@@ -74,7 +74,7 @@ class Manual(ToolTest):
         self.write("main.py", "")
         shown = []
         for page in PAGES:
-            for line in page.read_text().splitlines():
+            for line in page.read_text().replace("\\e\n", "").splitlines():
                 line = re.sub(r"^\.B ", "", line).replace("\\-", "-")
                 if re.match(r"vramspan (run|check) [^(]*$", line) and not line.startswith("vramspan run ["):
                     shown.append(line)
@@ -85,6 +85,26 @@ class Manual(ToolTest):
                 words.insert(1, "-n")
             run = self.vramspan(*words)
             self.assertEqual((run.returncode, run.stderr), (0, ""), line)
+
+    def test_each_command_that_starts_comfyui_has_the_option_that_it_needs_yet(self):
+        """Without it nothing is placed, and nothing says so. Also in what is no manual page."""
+        places = ["README.md", "CONTRIBUTING.md", "tests/simcuda/vramspan-sim", "tests/simcuda/README.md"]
+        paths = [ROOT / place for place in places]
+        for folder in ("tools", "policy", "examples"):
+            paths += [path for path in (ROOT / folder).iterdir() if path.is_file()]
+        found = set()
+        for path in paths:
+            text = re.sub(r"\\e?\n", " ", path.read_text(errors="replace")).replace("\\-", "-")
+            for line in text.splitlines():
+                if re.search(r"python3? \S*main\.py", line):
+                    self.assertRegex(line, r"main\.py --disable-dynamic-vram\b", path)
+                    found.add(path.name)
+        self.assertLessEqual(
+            {"README.md", "vramspan-sim", "vramspan.1", "vramspan-run.1", "sd15-three-devices.yaml"}, found
+        )
+        limits = (ROOT / "tools/vramspan-run.1").read_text().split(".SH LIMITS\n")[1].split("\n.SH ")[0]
+        for word in ("DynamicVRAM", "expandable_segments", "\\-\\-disable\\-dynamic\\-vram", "loaded in part"):
+            self.assertIn(word, limits)
 
     def test_the_message_that_it_shows_is_the_real_one(self):
         shown = re.search(

@@ -160,13 +160,27 @@ class Plan(ToolTest):
 
     def test_what_is_wrong_is_said_of_the_option_that_says_it(self):
         for words, said in (
-            (["--virtual-vram", "8gb", "--devices", "cuda:1", "--machine", "24gb"], "--devices:1:1: error: `cuda:1` is to compute"),
-            (["--virtual-vram", "8gb", "--donors", "cpu,cuda:1", "--machine", "24gb"], "--donors:1:5: error: `cuda:1` is to lend"),
-            (["--virtual-vram", "8gb", "--modules", "examples/models/t5xxl.json"], "--modules: error: the table of modules (`t5xxl`)"),
-            (["--distorch", "cuda:0,1gb;cuda:2,*", "--machine", "24gb"], "--distorch: error: `cuda:2` is not there")):
-            run = self.plan(*words, TABLE)
+            ("--virtual-vram 8gb --devices cuda:1 --machine 24gb", "--devices:1:1: error: `cuda:1` is to compute"),
+            ("--virtual-vram 8gb --donors cpu,cuda:1 --machine 24gb", "--donors:1:5: error: `cuda:1` is to lend"),
+            ("--virtual-vram 8gb --modules examples/models/t5xxl.json", "--modules: error: the table of modules"),
+            ("--distorch cuda:0,1gb;cuda:2,* --machine 24gb", "--distorch: error: `cuda:2` is not there")):
+            run = self.plan(*words.split(), TABLE)
             self.assertEqual((run.returncode, run.stdout), (1, ""))
             self.assertTrue(run.stderr.startswith(said), run.stderr)
+
+    def test_a_small_bar1_is_told_beside_the_memory_that_is_there(self):
+        """DisTorch's fractions are of the card's memory, as DisTorch has them, whatever of it can be mapped."""
+        words = "cuda:1 lends 0.25 GB at most: other devices can map no more of it (bar1)\n"
+        run = self.plan("--virtual-vram", "8gb", "--donors", "cuda:1,cpu", "--machine", "2x24gb-small-bar1", TABLE)
+        self.assertEqual((run.returncode, run.stderr), (0, ""))
+        self.assertRegex(run.stdout, r"\ncuda:1 +24\.00 +1\.0% +0\.25 ")
+        self.assertRegex(run.stdout, r"\ncpu +64\.00 +12\.1% +7\.75 ")
+        self.assertEqual(run.stdout.count(words), 1)
+        run = self.plan("--distorch", "cuda:0,0.5;cuda:1,0.25", "--machine", "2x24gb-small-bar1", TABLE)
+        self.assertRegex(run.stdout, r"\ncuda:1 +24\.00 +25\.0% +6\.00 ")
+        self.assertIn("does not fit: cuda:1 has room for 256.00 MB", run.stdout)
+        self.assertEqual(run.returncode, 1)
+        self.assertNotIn("(bar1)", self.plan("--virtual-vram", "8gb", "--machine", "2x24gb-small-bar1", TABLE).stdout)
 
     def test_parts_of_a_checkpoint_are_planned_by_the_sections_that_name_them(self):
         write_safetensors(self.folder / "sd.safetensors", CHECKPOINT)

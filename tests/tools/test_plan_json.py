@@ -37,7 +37,8 @@ class PlanJson(ToolTest):
         other = self.write("other.yaml", "version: 1\nmodels:\n  - {match: \"other*\", on: cpu}\n")
         for words, models, plans in (
             (["--virtual-vram", "8gbb", "--machine", "3x", "--dtype", "bf17", table], [None] * 3, 0),
-            (["--policy", "bad.yaml", table], [None], 0), (["--policy", "none.yaml", table], [None], 0), ([table], [None], 0),
+            (["--policy", "bad.yaml", table], [None], 0), (["--policy", "none.yaml", table], [None], 0),
+            ([table], [None], 0),
             (["--policy", other, table], [str(table)], 0), (["--virtual-vram", "8gb", missing], [missing], 0),
             (["--virtual-vram", "4gb", *small, table, missing, table], [str(table), missing, str(table)], 2),
             (["--virtual-vram", "4gb", "--explain", "nothing", table], [None], 1),

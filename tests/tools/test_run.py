@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -122,9 +123,19 @@ class HandedDown(RunTest):
         self.assertTrue(other.startswith("/"))
         seen = self.handed_down("--virtual-vram", "8gb", environment={"LD_PRELOAD": other})
         self.assertEqual(seen["LD_PRELOAD"], f"{LIBRARY}:{other}")
-        for already in (f"{LIBRARY}:{other}", str(LIBRARY), f"{LIBRARY} {other}"):
-            seen = self.handed_down("--virtual-vram", "8gb", environment={"LD_PRELOAD": already})
-            self.assertEqual(seen["LD_PRELOAD"], already)
+
+    def test_the_library_is_preloaded_once(self):
+        other = "libm.so.6"
+        copy = shutil.copy(LIBRARY, self.folder / "libvramspan.so")
+        for before, after in (
+            (f"{LIBRARY}:{other}", f"{LIBRARY}:{other}"),
+            (f"{LIBRARY} {other}", f"{LIBRARY}:{other}"),
+            (f"{other}:{LIBRARY}:", f"{LIBRARY}:{other}"),
+            (f"{copy}:{other}", f"{LIBRARY}:{other}"),
+            (str(LIBRARY), str(LIBRARY)),
+        ):
+            seen = self.handed_down("--virtual-vram", "8gb", environment={"LD_PRELOAD": before})
+            self.assertEqual(seen["LD_PRELOAD"], after, before)
 
     def test_the_library_is_really_in_the_program(self):
         run = self.run_with("--virtual-vram", "8gb", program=("cat", "/proc/self/maps"))

@@ -57,13 +57,47 @@ class Unfit(RunTest):
                 ),
             )
 
+    def copy_secure(self, path, mode=stat.S_ISUID | 0o755):
+        shutil.copy(shutil.which("true"), path)
+        os.chown(path, 65534, 65534)
+        path.chmod(mode)
+
+    @unittest.skipUnless(os.getuid() == 0, "only root can give files away")
+    def test_one_with_rights_of_its_own_is_refused_with_a_hint_that_fits(self):
+        for name, hint in (
+            ("sudo", "write `sudo vramspan run ...` for `vramspan run sudo ...`; say all by options, because sudo drops"),
+            ("su", "write `su USER -c 'vramspan run ...'`"),
+            ("ping", "start a copy of it without these rights"),
+        ):
+            self.copy_secure(self.folder / name)
+            run = self.run_with("--virtual-vram", "8gb", program=(f"./{name}",))
+            self.assertEqual((run.returncode, run.stdout), (1, ""))
+            self.assertIn(f"`./{name}` gets rights of its own", run.stderr)
+            self.assertIn(f"\n  hint: {hint}", run.stderr)
+
+    @unittest.skipUnless(os.getuid() == 0, "only root can give files away")
+    def test_rights_that_the_kernel_does_not_give_do_not_count(self):
+        """There the loader preloads: the program itself shows it."""
+        shutil.copy(shutil.which("cat"), self.folder / "secure")
+        os.chown(self.folder / "secure", 65534, 65534)
+        (self.folder / "secure").chmod(stat.S_ISUID | 0o755)
+        command = f"{VRAMSPAN} run --virtual-vram 8gb -- {self.folder}/secure /proc/self/maps"
+        nosuid = f"mount -t tmpfs -o nosuid none /mnt && cp -p {self.folder}/secure /mnt && "
+        for around in (
+            ["setpriv", "--no-new-privs", "sh", "-c", command],
+            ["unshare", "-m", "sh", "-c", nosuid + command.replace(str(self.folder), "/mnt")],
+        ):
+            run = subprocess.run(around, capture_output=True, text=True, env=self.environment, check=False)
+            if "unshare" in run.stderr or "mount:" in run.stderr:
+                self.skipTest(run.stderr)
+            self.assertEqual((run.returncode, run.stderr), (0, ""))
+            self.assertIn(str(LIBRARY), run.stdout)
+
     @unittest.skipUnless(os.getuid() == 0, "only root can give files away")
     def test_one_with_rights_of_its_own_is_refused(self):
         path = self.folder / "secure"
         for mode in (stat.S_ISUID | 0o755, stat.S_ISGID | 0o755):
-            shutil.copy(shutil.which("true"), path)
-            os.chown(path, 65534, 65534)
-            path.chmod(mode)
+            self.copy_secure(path, mode)
             run = self.run_with("--virtual-vram", "8gb", program=("./secure",))
             self.assertEqual((run.returncode, run.stdout), (1, ""))
             self.assertIn("`./secure` gets rights of its own", run.stderr)
@@ -173,18 +207,21 @@ class Before(RunTest):
         self.write("bad.yaml", BAD)
         self.write("folder/a.yaml", BAD)
         self.write("folder/b.yaml", GOOD)
-        for arguments in (
-            ["--policy", "bad.yaml"],
-            ["--policy", "folder"],
-            ["--policy", "missing.yaml"],
-            ["--virtual-vram", "8gbit"],
-            ["--distorch", "cuda:0"],
-            ["--policy", "good.yaml", "--virtual-vram", "8gb"],
-            ["--policy", ""],
-            ["--policy", "good.yaml", "--devices", "cuda:0,cuda:0", "--donors", "gpu:1", "--on-error", "x"],
+        self.write("--bad.yaml", BAD)
+        for status, *arguments in (
+            (1, "--policy", "bad.yaml"),
+            (1, "--policy=--bad.yaml"),
+            (1, "--policy", "folder"),
+            (1, "--policy", "missing.yaml"),
+            (1, "--policy", ""),
+            (2, "--virtual-vram", "8gbit"),
+            (2, "--distorch", "cuda:0"),
+            (2, "--policy", "good.yaml", "--virtual-vram", "8gb"),
+            (2, "--policy", "good.yaml", "--devices", "cuda:0,cuda:0", "--donors", "gpu:1", "--on-error", "x"),
+            (2, "--policy", "bad.yaml", "--donors", "gpu:1"),
         ):
             run, check = self.run_with(*arguments), self.vramspan("check", *arguments)
-            self.assertEqual((run.returncode, check.returncode), (1, 1), arguments)
+            self.assertEqual((run.returncode, check.returncode), (status, status), arguments)
             self.assertEqual((run.stdout, run.stderr), ("", check.stderr))
             self.assertIn(": error: ", run.stderr)
 
@@ -193,21 +230,81 @@ class Before(RunTest):
         self.assertEqual((run.returncode, run.stdout), (1, ""))
         self.assertTrue(run.stderr.startswith("VRAMSPAN_DONORS:1:1: error: "), run.stderr)
 
+    def test_a_level_in_the_environment_is_checked_where_it_counts(self):
+        said = {"VRAMSPAN_LOG": "debgu"}
+        run = self.run_with("--virtual-vram", "8gb", environment=said)
+        self.assertEqual((run.returncode, run.stdout), (1, ""))
+        self.assertTrue(run.stderr.startswith("VRAMSPAN_LOG:1:1: error: "), run.stderr)
+        self.assertIn("did you mean `debug`?", run.stderr)
+        seen = self.handed_down("--virtual-vram", "8gb", "--log", "warn", environment=said)
+        self.assertEqual(seen["VRAMSPAN_LOG"], "warn")
+        self.assertNotIn("VRAMSPAN_LOG", self.handed_down("--virtual-vram", "8gb", environment={"VRAMSPAN_LOG": ""}))
+
+    def test_a_policy_that_can_be_read_only_once_is_refused(self):
+        """Else the library finds it empty, and the program runs without it, unheard."""
+        os.mkfifo(self.folder / "fifo.yaml")
+        policy_file = self.policy.open()
+        self.addCleanup(policy_file.close)
+        refusal = "error: the program could not read the policy from here again"
+        hint = "\n  hint: save it to a file, and name that\n"
+        for policy, more in (
+            ("fifo.yaml", {}),  # nobody writes there: it must not even be opened
+            ("/dev/stdin", {"input": GOOD}),
+            ("/dev/stdin", {"stdin": policy_file}),  # a file, but not for the program's children
+            ("/dev/fd/0", {"input": GOOD}),
+            ("/proc/self/fd/0", {"input": GOOD}),
+            ("/dev/null", {}),
+        ):
+            for how in ({"arguments": ["--policy", policy]}, {"environment": {"VRAMSPAN_POLICY": policy}}):
+                run = self.run_with(
+                    *how.get("arguments", ()), program=("echo", "x"), environment=how.get("environment"), **more
+                )
+                self.assertEqual((run.returncode, run.stdout), (1, ""), policy)
+                self.assertTrue(run.stderr.startswith(f"{policy}: {refusal}") and run.stderr.endswith(hint), run.stderr)
+        script = f'{VRAMSPAN} run "$@" --policy <(cat {self.policy}) -- echo x'
+        for option, status, output in (("--on-error=stop", 1, ""), ("--on-error=passthrough", 0, "x\n")):
+            run = subprocess.run(
+                ["bash", "-c", script, "bash", option],
+                capture_output=True,
+                text=True,
+                env=self.environment,
+                check=False,
+            )
+            self.assertEqual((run.returncode, run.stdout), (status, output))
+            self.assertIn(refusal, run.stderr)
+
+    def test_check_may_read_a_policy_that_passes(self):
+        self.expect(self.vramspan("check", "/dev/stdin", input=GOOD), 0, "/dev/stdin: ok, 2 model sections\n")
+
     def test_warnings_are_left_to_the_library(self):
         self.write("warned.yaml", WARNED)
         self.assertIn("warning", self.vramspan("check", "warned.yaml").stderr)
         self.handed_down("--policy", "warned.yaml")
 
-    def test_with_passthrough_a_bad_policy_starts_the_program_without_the_library(self):
-        self.write("bad.yaml", "on-error: passthrough\n" + BAD)
-        for arguments in (["--policy", "bad.yaml"], ["--virtual-vram", "8gbit", "--on-error", "passthrough"]):
-            run = self.run_with(*arguments)
-            self.assertEqual((run.returncode, run.stdout), (0, ""))
-            self.assertIn(": error: ", run.stderr)
-            self.assertTrue(run.stderr.endswith("the program runs without vramspan, as on-error: passthrough asks\n"))
-
 
 class DryRun(RunTest):
+    def test_programs_with_odd_names(self):
+        """env(1) takes `a=b` for a variable, and `-p` for an option."""
+        for name in ("a=b", "-p"):
+            self.write(name, '#!/bin/sh\necho "$0 $VRAMSPAN_VIRTUAL_VRAM:$@"\n').chmod(0o755)
+            path = {"PATH": f"{self.folder}:{os.environ['PATH']}"}
+            for program in ((f"./{name}", "x y", "c=d"), (name, "-z")):
+                for size, aside in (("8gb", []), ("8gbit", ["--on-error=passthrough"])):
+                    said = path | ({"VRAMSPAN_DONORS": "cpu"} if aside else {})
+                    options = ["--virtual-vram", size, *aside]
+                    real = self.run_with(*options, program=program, environment=said)
+                    shown = self.run_with(*options, "-n", program=program, environment=said)
+                    by_hand = subprocess.run(
+                        ["sh", "-c", shown.stdout],
+                        capture_output=True,
+                        text=True,
+                        cwd=self.folder,
+                        check=False,
+                        env=self.environment | said,
+                    )
+                    self.assertEqual((by_hand.returncode, by_hand.stdout), (0, real.stdout), shown.stdout)
+                    self.assertIn("" if aside else " 8gb:", real.stdout)
+
     def test_what_it_prints_does_the_same_in_a_shell(self):
         odd = self.write('it\'s a\n$HOME "policy".yaml', GOOD)
         said = {"VRAMSPAN_DISTORCH": "cuda:0,1gb;cpu,*", "LD_PRELOAD": "libm.so.6", "VRAMSPAN_COMPUTE_RESERVE": "1gb"}
@@ -240,7 +337,7 @@ class DryRun(RunTest):
             run, 0, f"env \\\n    LD_PRELOAD={LIBRARY} \\\n    VRAMSPAN_VIRTUAL_VRAM=8gb \\\n    touch {mark}\n"
         )
         self.assertFalse(mark.exists())
-        self.assertEqual(self.run_with("--virtual-vram", "x", "-n").returncode, 1)
+        self.assertEqual(self.run_with("--virtual-vram", "x", "-n").returncode, 2)
         self.assertEqual(self.run_with("--virtual-vram", "8gb", "-n", program=("no-such",)).returncode, 127)
 
 

@@ -78,12 +78,15 @@ class Simulated(ToolTest):
             seen = self.places("--simulate", machine, "--distorch", "cuda:0,1gb;cpu,*")
             self.assertEqual(seen["devices"], devices, machine)
         self.write("my machine.yaml", "devices: [{memory: 4gb}, {memory: 4gb}, {memory: 4gb}, {memory: 4gb}]\n")
-        self.assertEqual(self.places("--simulate", "./my machine.yaml", "--distorch", "cuda:0,1gb;cpu,*")["devices"], 4)
+        shutil.copy(self.folder / "my machine.yaml", self.folder / "-m.yaml")
+        for name in ("./my machine.yaml", "-m.yaml"):
+            seen = self.places(f"--simulate={name}", "--distorch", "cuda:0,1gb;cpu,*")
+            self.assertEqual(seen["devices"], 4, name)
 
     def test_a_machine_that_is_none_starts_nothing(self):
         for option in ("--on-error=stop", "--on-error=passthrough"):
             run = self.run_places("--simulate", "2x24gbit", "--distorch", QUOTAS, option)
-            self.assertEqual((run.returncode, run.stdout), (1, ""))
+            self.assertEqual((run.returncode, run.stdout), (2, ""))
             self.assertTrue(
                 run.stderr.startswith("--simulate:1:1: error: `2x24gbit` is neither a short form"), run.stderr
             )

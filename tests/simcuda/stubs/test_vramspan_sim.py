@@ -77,6 +77,27 @@ class CommandLine(Pretended):
         self.assertEqual(done.stdout, "none\n3\n")
         self.assertEqual(self.sim("printenv", "SIMCUDA_COMPUTE", "SIMCUDA_SEED", "SIMCUDA_MACHINE").stdout, "")
 
+    def test_paths_that_look_like_options(self):
+        (self.root / "-m.yaml").touch()
+        (self.root / "-traces").mkdir()
+        moved = self.libraries.rename(self.root / "-home")
+        done = self.sim("--machine=-m.yaml", "--trace=-traces/x", "--home=-home", "env", BUILD="/no/such")
+        variables = dict(line.split("=", 1) for line in done.stdout.splitlines())
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(variables["SIMCUDA_MACHINE"], f"{self.root}/-m.yaml")
+        self.assertEqual(variables["SIMCUDA_TRACE"], f"{self.root}/-traces/x")
+        self.assertEqual(variables["SIMCUDA_HOME"], str(moved))
+
+    def test_a_machine_whose_path_cannot_be_told_is_not_replaced_by_another(self):
+        (self.root / "machine.yaml").touch()
+        tools = self.root / "tools"
+        tools.mkdir()
+        (tools / "readlink").write_text('#!/bin/sh\ncase $* in *machine.yaml) exit 1 ;; esac\nexec /usr/bin/readlink "$@"\n')
+        (tools / "readlink").chmod(0o755)
+        done = self.sim("--machine", "machine.yaml", "true", PATH=f"{tools}:{os.environ['PATH']}")
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        self.assertIn("--machine machine.yaml: its path cannot be told", done.stderr)
+
     def test_a_short_form_of_a_machine_stays_as_it_is(self):
         self.assertEqual(self.sim("--machine", "8gb+24gb", "printenv", "SIMCUDA_MACHINE").stdout, "8gb+24gb\n")
 
