@@ -27,7 +27,7 @@ struct vs_failed_device {
 };
 
 struct vs_load_part {
-    /* Never changed; the next two from vs_load_choose_computes on. */
+    /* Never changed; the last two from vs_load_choose_computes on. */
     struct vs_named_part named;
     struct vs_plan_tensor *tensors;
     struct vs_section_wish wish;
@@ -62,7 +62,8 @@ struct vs_load {
  * statistics note), nothing of it has bytes, or memory is lacking. */
 struct vs_load *vs_load_create(const struct vs_policy *policy, struct vs_model_file *file);
 /* Settles on which device each part is computed with; to be called before tensors are taken. That is later than the
- * opening: which device the program calls its first is not known before CUDA starts. Cheap from the second time on. */
+ * opening: which device the program calls its first is not known before CUDA starts. Cheap from the second time on, and
+ * changes nothing then: a plan reads what it has settled without the lock. */
 void vs_load_choose_computes(struct vs_load *load);
 /* Tells what was placed, and frees the load. */
 void vs_load_finish(struct vs_load *load);

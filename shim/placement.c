@@ -107,14 +107,17 @@ void vs_placement_end_loads(void)
 
 /* --- Placing ------------------------------------------------------------------------------------------------------ */
 
-/* Takes from the newest load that misses such a tensor, and holds a reference to it then. */
+/* Takes from the newest load that misses such a tensor, and holds a reference to it then. A load may have been opened
+ * since the allocation began, while another one was planned. */
 static enum vs_take take(
     size_t bytes, enum vs_request request, const struct vs_compute *compute, struct vs_taken *taken)
 {
     enum vs_take answer = VS_TAKE_NONE;
     pthread_mutex_lock(&vs_placement_lock);
-    for (struct vs_load *load = loads; load && answer == VS_TAKE_NONE; load = load->next)
+    for (struct vs_load *load = loads; load && answer == VS_TAKE_NONE; load = load->next) {
+        vs_load_choose_computes(load);
         answer = vs_load_take(load, bytes, request, compute, taken);
+    }
     if (answer != VS_TAKE_NONE)
         taken->load->references++;
     pthread_mutex_unlock(&vs_placement_lock);
@@ -202,8 +205,8 @@ static const struct vs_compute *compute_for(CUstream stream)
                 vs_device_format(computes.ids[i]).text, device_count, policy->name);
             return NULL;
         }
-        const struct vs_compute *compute = vs_compute_device(computes.ordinals[i]);
-        if (compute && vs_compute_has_stream(compute, stream))
+        const struct vs_compute *compute = vs_compute_with_stream(computes.ordinals[i], stream);
+        if (compute)
             return compute;
     }
     return NULL;
