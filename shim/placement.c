@@ -133,7 +133,7 @@ static bool allocate_taken(
     if (result == CUDA_SUCCESS)
         vs_load_placed(taken);
     else
-        *again = vs_load_failed(taken, vs_driver_error(result)) && taken->load->open;
+        *again = vs_load_failed(taken, result) && taken->load->open;
     pthread_mutex_unlock(&vs_placement_lock);
     if (result == CUDA_SUCCESS)
         vs_stats_placed(taken->home, bytes);
