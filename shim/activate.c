@@ -28,9 +28,17 @@ static const char *variable(void *context, const char *name)
 
 static const struct vs_said environment = {.variable = variable};
 
+/* Asked by every process at its start, several times. */
 bool vs_configured(void)
 {
-    return vs_settings_are_said(&environment);
+    enum { UNKNOWN, NO, YES };
+    static int answer = UNKNOWN;
+    int known = __atomic_load_n(&answer, __ATOMIC_RELAXED);
+    if (known == UNKNOWN) {
+        known = vs_settings_are_said(&environment) ? YES : NO;
+        __atomic_store_n(&answer, known, __ATOMIC_RELAXED);
+    }
+    return known == YES;
 }
 
 /* In a forked child: CUDA does not survive there, and our locks may be held by threads that do not exist. */
@@ -57,7 +65,7 @@ static void read_policy(void)
 {
     const struct vs_policy *policy = &settings.policy;
     struct vs_diags diags = {0};
-    if (!vs_configured())
+    if (!vs_settings_are_said(&environment)) /* a program may have set it for itself */
         return;
     own_pid = getpid();
     int result = vs_settings_load(&environment, &settings, &diags);

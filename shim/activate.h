@@ -11,8 +11,8 @@
 
 struct vs_policy;
 
-/* The user says something, or has policies of their own. Costs some looks into the environment, and one at a folder;
- * reads nothing. */
+/* The user says something, or has policies of their own, as of the process's start. Costs some looks into the
+ * environment, and one at a folder, once; reads nothing. */
 bool vs_configured(void);
 
 /* The library acts. The first call reads the policy; a policy with errors is reported and stops the process, unless it

@@ -12,61 +12,7 @@
 #include "driver.h"
 #include "gpu_count.h"
 #include "locks.h"
-
-static const char *variable(void *context, const char *name)
-{
-    (void)context;
-    return getenv(name);
-}
-
-static const struct vs_said environment = {.variable = variable};
-
-/* --- At start ----------------------------------------------------------------------------------------------------- */
-
-/* CUDA_VISIBLE_DEVICES is as the library has left it, here or in a parent. */
-static bool is_ours(void)
-{
-    const char *now = getenv(VS_VARIABLE_VISIBLE), *ours = getenv(VS_VARIABLE_SET_VISIBLE);
-    return now && ours && strcmp(now, ours) == 0;
-}
-
-/* What is wrong with the settings is said when the program turns out to use CUDA. */
-static void narrow(void)
-{
-    const char *kept = getenv(VS_VARIABLE_USER_VISIBLE);
-    struct vs_settings settings;
-    struct vs_diags diags = {0};
-    if (kept && !is_ours())
-        return; /* somebody has said what the program is to see */
-    int result = vs_settings_load_devices(&environment, &settings, &diags);
-    vs_diags_free(&diags);
-    struct vs_device_wish wish = vs_settings_device_wish(&settings);
-    if (result != 0 || !vs_device_wish_is_apart(&wish))
-        return;
-    const char *users = kept ? vs_visible_kept(kept) : getenv(VS_VARIABLE_VISIBLE);
-    struct vs_visible user;
-    struct vs_device_view view;
-    char value[VS_VISIBLE_VALUE_BYTES];
-    vs_visible_read(users, vs_gpus_listed(), &user);
-    vs_device_view_make(&user, NULL, &wish, &view);
-    if (view.missing >= 0 || view.seen_count == 0)
-        return;
-    vs_device_view_value(&view, view.seen_count, value);
-    setenv(VS_VARIABLE_USER_VISIBLE, vs_visible_keep(users), 1);
-    setenv(VS_VARIABLE_SET_VISIBLE, value, 1);
-    setenv(VS_VARIABLE_VISIBLE, value, 1);
-}
-
-/* Once. A library whose constructor uses CUDA may come here before the constructor below does. */
-__attribute__((constructor)) static void narrow_at_start(void)
-{
-    static atomic_bool done;
-    if (atomic_exchange(&done, true))
-        return;
-    if (vs_setting_in_force(&environment, VS_SETTING_DEVICES).text ||
-        vs_setting_in_force(&environment, VS_SETTING_DONORS).text)
-        narrow();
-}
+#include "visible_variable.h"
 
 /* --- Deciding ----------------------------------------------------------------------------------------------------- */
 
@@ -152,20 +98,19 @@ static void decide(void)
     const struct vs_settings *settings = settings_in_force;
     if (!settings || atomic_load_explicit(&state, memory_order_acquire) != UNDECIDED)
         return;
-    narrow_at_start();
-    const char *kept = getenv(VS_VARIABLE_USER_VISIBLE);
+    vs_variable_start();
     const struct vs_device_wish wish = vs_settings_device_wish(settings);
-    bool said = vs_device_wish_is_apart(&wish);
-    if (!said && !kept) {
+    bool said = vs_device_wish_is_apart(&wish), has_own = vs_variable_is_programs();
+    if (!said && !has_own && !vs_variable_is_kept()) {
         int none = UNDECIDED;
         atomic_compare_exchange_strong(&state, &none, TOGETHER);
         return;
     }
-    bool has_own = kept && (!said || !is_ours());
+    has_own |= !said; /* what was set apart by a parent is the child's own where it is told nothing about devices */
     size_t machine = vs_gpus_managed();
     struct vs_visible user, own;
     struct vs_device_view view;
-    vs_visible_read(kept ? vs_visible_kept(kept) : getenv(VS_VARIABLE_VISIBLE), machine, &user);
+    vs_visible_read(vs_variable_of_user(), machine, &user);
     vs_visible_read(getenv(VS_VARIABLE_VISIBLE), machine, &own);
     vs_device_view_make(&user, has_own ? &own : NULL, &wish, &view);
     bool hides = view.driver.count > view.seen_count && view.seen_count > 0 && settings->policy.section_count > 0;
@@ -176,6 +121,8 @@ static void decide(void)
     bool first = atomic_load(&state) == UNDECIDED;
     if (first) {
         view_in_force = view;
+        if (has_own)
+            vs_variable_keep();
         atomic_store_explicit(&state, hides ? HIDING : APART, memory_order_release);
     }
     pthread_mutex_unlock(&vs_visible_lock);
@@ -185,41 +132,17 @@ static void decide(void)
 
 /* --- Starting CUDA ------------------------------------------------------------------------------------------------ */
 
-/* Both variables, so that a child that is started in between takes the value for ours. */
-static CUresult init_widened(CUresult (*init)(unsigned flags))
-{
-    const char *now = getenv(VS_VARIABLE_VISIBLE), *ours = getenv(VS_VARIABLE_SET_VISIBLE);
-    char *narrowed = now ? strdup(now) : NULL, *set = ours ? strdup(ours) : NULL;
-    char widened[VS_VISIBLE_VALUE_BYTES];
-    if ((now && !narrowed) || (ours && !set)) {
-        free(narrowed);
-        free(set);
-        return CUDA_ERROR_OUT_OF_MEMORY;
-    }
-    vs_device_view_value(&view_in_force, view_in_force.driver.count, widened);
-    if (set && is_ours())
-        setenv(VS_VARIABLE_SET_VISIBLE, widened, 1);
-    setenv(VS_VARIABLE_VISIBLE, widened, 1);
-    CUresult result = init(0);
-    if (narrowed)
-        setenv(VS_VARIABLE_VISIBLE, narrowed, 1);
-    else
-        unsetenv(VS_VARIABLE_VISIBLE);
-    if (set)
-        setenv(VS_VARIABLE_SET_VISIBLE, set, 1);
-    free(narrowed);
-    free(set);
-    return result;
-}
-
 CUresult vs_devices_init(CUresult (*init)(unsigned flags))
 {
     static bool done;
+    char value[VS_VISIBLE_VALUE_BYTES];
     decide();
     pthread_mutex_lock(&vs_visible_lock);
     bool widen = !done && atomic_load(&state) == HIDING;
     done = true;
-    CUresult result = widen ? init_widened(init) : init(0);
+    if (widen)
+        vs_device_view_value(&view_in_force, view_in_force.driver.count, value);
+    CUresult result = widen ? vs_variable_widen(value, init) : init(0);
     pthread_mutex_unlock(&vs_visible_lock);
     return result;
 }

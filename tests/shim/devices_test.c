@@ -246,6 +246,33 @@ Test(devices, a_program_that_sets_the_variable_itself_sees_what_it_names)
     remove(getenv("SIMCUDA_MACHINE"));
 }
 
+/* Where the policy alone names donors nothing is narrowed, and numbers go on counting by what was there at the start.
+ */
+Test(devices, a_program_that_sets_the_variable_itself_changes_no_number_of_a_policy)
+{
+    static const char three[] = "8gb+24gb+16gb", C[] = "Simulated GPU 16 GB";
+    const size_t sizes[] = {BYTES, BYTES, BYTES};
+    char steps[256], expected[1100];
+    const char *model = make_model(sizes, 3);
+    use_machine(three);
+    use_policy_text("version: 1\ndonors: [cuda:1, cpu]\nmodels:\n  - {match: \"*.safetensors\", virtual-vram: 100%}\n");
+    snprintf(steps, sizeof steps, "set 2 look use %s", model);
+    snprintf(expected, sizeof expected, "%s%s", seen("2", C, "Simulated GPU 16 GB," B),
+        "driver:1(0) driver:1(0) driver:1(0) same context\n");
+    expect_seen("A=b", steps, expected);
+    expect_seen("CUDA_VISIBLE_DEVICES=0,1,2", steps, expected);
+    /* As a program does that starts itself anew. */
+    snprintf(steps, sizeof steps, "set 2 look exec set 2 use %s", model);
+    expect_seen("A=b", steps, expected);
+    /* cuda:1 is seen and computes; the other one that is seen lends nothing. */
+    snprintf(steps, sizeof steps, "set 1,2 use %s", model);
+    expect_seen("A=b", steps, "host(0) host(0) host(0) same context\n");
+    use_policy_text("version: 1\ncompute: cuda:1\ndonors: [cuda:0]\n"
+                    "models:\n  - {match: \"*.safetensors\", virtual-vram: 100%}\n");
+    snprintf(steps, sizeof steps, "set 1 use %s", model);
+    expect_seen("A=b", steps, "driver:1(0) driver:1(0) driver:1(0) same context\n");
+}
+
 /* --- Weights ------------------------------------------------------------------------------------------------------ */
 
 Test(devices, weights_lie_where_the_users_numbers_say)
