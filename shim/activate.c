@@ -106,6 +106,19 @@ const struct vs_policy *vs_policy_in_force(void)
     return __atomic_load_n(&placing, __ATOMIC_ACQUIRE) ? &settings.policy : NULL;
 }
 
+void vs_policy_remedy(char remedy[VS_REMEDY_BYTES])
+{
+    static const enum vs_setting sources[] = {VS_SETTING_VIRTUAL_VRAM, VS_SETTING_DISTORCH, VS_SETTING_POLICY};
+    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
+        struct vs_setting_value value = vs_setting_in_force(&environment, sources[i]);
+        if (value.text) {
+            snprintf(remedy, VS_REMEDY_BYTES, "unset %s", value.name);
+            return;
+        }
+    }
+    snprintf(remedy, VS_REMEDY_BYTES, "take the policies out of %s", settings.policy.name);
+}
+
 bool vs_in_own_process(void)
 {
     return getpid() == own_pid;

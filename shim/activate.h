@@ -25,6 +25,10 @@ bool vs_cuda_seen(void);
 /* The policy in force; NULL where nothing is placed (any more). Lives as long as the process. */
 const struct vs_policy *vs_policy_in_force(void);
 
+/* How the user gets rid of the policy: "unset VRAMSPAN_POLICY", or of whatever else it came from. */
+enum { VS_REMEDY_BYTES = 512 };
+void vs_policy_remedy(char remedy[VS_REMEDY_BYTES]);
+
 /* False in a child made by fork or vfork of the process that activated: CUDA does not survive there, and a vfork child
  * shares its parent's memory. */
 bool vs_in_own_process(void);

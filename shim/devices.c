@@ -113,7 +113,7 @@ static void decide(void)
     vs_visible_read(vs_variable_of_user(), machine, &user);
     vs_visible_read(getenv(VS_VARIABLE_VISIBLE), machine, &own);
     vs_device_view_make(&user, has_own ? &own : NULL, &wish, &view);
-    bool hides = view.driver.count > view.seen_count && view.seen_count > 0 && settings->policy.section_count > 0;
+    bool hides = view.driver.count > view.seen_count && view.seen_count > 0 && vs_policy_in_force();
     if (!hides)
         view.driver.count = view.seen_count;
 
@@ -126,7 +126,7 @@ static void decide(void)
         atomic_store_explicit(&state, hides ? HIDING : APART, memory_order_release);
     }
     pthread_mutex_unlock(&vs_visible_lock);
-    if (first)
+    if (first && (vs_policy_in_force() || !settings->policy.section_count)) /* else it has given up already */
         refuse_what_cannot_be(settings, &view, has_own ? &own : NULL, machine);
 }
 

@@ -34,7 +34,8 @@ $(eval $(call cudart_user,12,$(CUDA12_INCLUDE)))
 $(eval $(call cudart_user,13,$(CUDA_INCLUDE)))
 
 # A program over a runtime of another age; it finds that one by its run path, whatever LD_LIBRARY_PATH says.
-old_cudart_LDFLAGS := -Wl,-soname,libcudart.so.12
+old_cudart_LDFLAGS := -Wl,-soname,libcudart.so.12,--default-symver
+old_cudart_LIBS := -ldl
 $(eval $(call shared_library,old_cudart,$(SHIM_PROGRAMS)/old/libcudart.so.12,tests/shim/programs/old_cudart.c))
 old_program_LINK_DEPS := $(SHIM_PROGRAMS)/old/libcudart.so.12
 old_program_LDFLAGS := -Wl,--disable-new-dtags,-rpath,'$$ORIGIN/old'

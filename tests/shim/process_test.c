@@ -217,6 +217,23 @@ Test(majors, stepping_aside_keeps_what_was_placed)
     cr_expect_eq(simcudaBytesUsed(SIMCUDA_LOCATION_HOST), 0);
 }
 
+/* Stepping aside ends the placing; the program goes on seeing what it was shown. */
+Test(majors, a_runtime_of_another_age_does_not_see_the_hidden_donors_either)
+{
+    int count;
+    setenv("VRAMSPAN_DEVICES", "cuda:1", 1);
+    setenv("VRAMSPAN_DONORS", "cuda:0", 1);
+    use_policy_text("version: 1\non-error: passthrough\nmodels:\n  - match: \"*.safetensors\"\n    on: cuda:0\n");
+    CUDA_OK(cudaGetDeviceCount(&count));
+    cr_expect_eq(count, 1);
+    CUresult (*shown)(int *) = (CUresult(*)(int *))look_up(dlopen("libcuda.so.1", RTLD_NOW), "cuDeviceGetCount");
+    CUDA_OK(shown(&count));
+    cr_expect_eq(count, 2);
+    cr_expect_eq(((int (*)(void))look_up(load("libold_user.so"), "old_user_count"))(), 1);
+    CUDA_OK(cudaGetDeviceCount(&count));
+    cr_expect_eq(count, 1);
+}
+
 /* A library whose constructor waits for a thread that opens a file: the loader's lock is held meanwhile. */
 Test(process, a_constructor_that_waits_for_a_thread_does_not_hang)
 {
