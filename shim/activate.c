@@ -11,6 +11,7 @@
 #include "../policy/settings.h"
 #include "devices.h"
 #include "log.h"
+#include "models.h"
 #include "resolve.h"
 
 #define EXIT_CONFIGURATION 78 /* EX_CONFIG of sysexits.h */
@@ -19,6 +20,7 @@ static struct vs_settings settings;
 static pid_t own_pid;
 /* Hooks act from a good policy on for good: what was placed must be found when it is freed. Placing may end earlier. */
 static bool acting, placing, seen;
+static bool begun, left_alone; /* reading the policy has begun; ... in a parent, and this is its child */
 
 static const char *variable(void *context, const char *name)
 {
@@ -41,12 +43,32 @@ bool vs_configured(void)
     return known == YES;
 }
 
-/* In a forked child: CUDA does not survive there, and our locks may be held by threads that do not exist. */
+/* In a forked child of a process that has begun with CUDA: CUDA does not survive there, and our locks may be held by
+ * threads that do not exist, in the middle of the first call, too. */
 static void leave_child_alone(void)
 {
+    vs_models_after_fork();
+    if (!__atomic_load_n(&begun, __ATOMIC_ACQUIRE))
+        return;
+    left_alone = true;
     acting = placing = false;
     vs_devices_forget();
     vs_resolve_pass_through();
+}
+
+static void prepare_for_fork(void)
+{
+    static bool done;
+    if (__atomic_exchange_n(&done, true, __ATOMIC_ACQ_REL))
+        return;
+    pthread_atfork(vs_models_before_fork, vs_models_after_fork, leave_child_alone);
+}
+
+/* Before there are threads, where it can be. */
+__attribute__((constructor)) static void prepare(void)
+{
+    if (vs_configured())
+        prepare_for_fork();
 }
 
 static void refuse_unreadable(void)
@@ -65,8 +87,10 @@ static void read_policy(void)
 {
     const struct vs_policy *policy = &settings.policy;
     struct vs_diags diags = {0};
-    if (!vs_settings_are_said(&environment)) /* a program may have set it for itself */
+    if (left_alone || !vs_settings_are_said(&environment)) /* a program may have set it for itself */
         return;
+    prepare_for_fork();
+    __atomic_store_n(&begun, true, __ATOMIC_RELEASE);
     own_pid = getpid();
     int result = vs_settings_load(&environment, &settings, &diags);
     vs_log_diagnostics(&diags);
@@ -75,7 +99,6 @@ static void read_policy(void)
         refuse_unreadable();
         return;
     }
-    pthread_atfork(NULL, NULL, leave_child_alone);
     vs_devices_follow(&settings);
     if (policy->section_count == 0) {
         if (settings.has_policy)

@@ -29,9 +29,13 @@ void vs_devices_follow(const struct vs_settings *settings)
     settings_in_force = settings;
 }
 
+/* Whatever other threads of the parent were at: nothing is asked of the lock or of the driver from here on. */
 void vs_devices_forget(void)
 {
     settings_in_force = NULL;
+    atomic_store(&state, TOGETHER);
+    atomic_store(&started, true);
+    vs_variable_restore();
 }
 
 static bool is_among(const struct vs_device_wish *wish, int number)

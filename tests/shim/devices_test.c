@@ -223,6 +223,36 @@ Test(devices, children_go_on_counting_in_the_users_numbers)
     }
 }
 
+Test(devices, a_child_that_is_forked_while_cuda_starts_finds_what_every_child_finds)
+{
+    char output[8192], command[512];
+    use_machine(pair);
+    use_two_gpus();
+    setenv("VRAMSPAN_LOG", "warn", 1);
+    snprintf(command, sizeof command, "VRAMSPAN_DEVICES=cuda:1 VRAMSPAN_DONORS=cuda:0 %s start", program("forking"));
+    cr_expect_eq(run(command, output), 0, "%s", output);
+    cr_expect_str_eq(output, "child: 1 1, 1 1\nparent: 1 1, 1 1\n", "%s", output);
+    snprintf(command, sizeof command, "VRAMSPAN_DONORS=cuda:0 CUDA_VISIBLE_DEVICES=0,1 %s start", program("forking"));
+    cr_expect_eq(run(command, output), 0, "%s", output);
+    cr_expect_str_eq(output, "child: 1 1, 1 1\nparent: 1 1, 1 1\n", "%s", output);
+    /* Nothing was narrowed: the program has set the variable itself. */
+    use_policy_text("version: 1\ndonors: [cuda:1]\nmodels: [{match: \"*\", virtual-vram: 1gb}]\n");
+    snprintf(command, sizeof command, "CUDA_VISIBLE_DEVICES=0 VRAMSPAN_USER_VISIBLE_DEVICES=unset %s start",
+        program("forking"));
+    cr_expect_eq(run(command, output), 0, "%s", output);
+    cr_expect_str_eq(output, "child: 0 (unset), 1 1\nparent: 0 (unset), 1 1\n", "%s", output);
+}
+
+Test(devices, a_child_that_is_forked_while_models_are_opened_does_not_hang)
+{
+    char output[8192], command[512];
+    snprintf(command, sizeof command, "folder=$(mktemp -d); %s open $folder; status=$?; rm -r $folder; exit $status",
+        program("forking"));
+    use_two_gpus();
+    cr_expect_eq(run(command, output), 0, "%s", output);
+    cr_expect_str_eq(output, "0 hung\n", "%s", output);
+}
+
 /* ComfyUI's --cuda-device, and starters of workers, set the variable themselves. */
 Test(devices, a_program_that_sets_the_variable_itself_sees_what_it_names)
 {

@@ -23,6 +23,11 @@ sees_LINK_DEPS := $(SIMCUDA_LIBRARIES)
 sees_LIBS := $(addprefix $(SIMCUDA_DIR)/,libcudart.so.13 libcuda.so.1) -lpthread -ldl
 $(eval $(call program,sees,$(SHIM_PROGRAMS)/sees,tests/shim/programs/sees.c))
 
+forking_CFLAGS := -isystem $(CUDA_INCLUDE)
+forking_LINK_DEPS := $(SIMCUDA_LIBRARIES)
+forking_LIBS := $(addprefix $(SIMCUDA_DIR)/,libcudart.so.13 libcuda.so.1) -lpthread -ldl
+$(eval $(call program,forking,$(SHIM_PROGRAMS)/forking,tests/shim/programs/forking.c))
+
 # $(call cudart_user,MAJOR,INCLUDE): a library linked against one major version of the runtime.
 define cudart_user
 user$(1)_CFLAGS := -isystem $(2) -DUSER=user$(1)
@@ -89,6 +94,6 @@ nesting_LDFLAGS := -Wl,--disable-new-dtags,-rpath,'$$ORIGIN/nesting_runtime'
 nesting_LIBS := $(SHIM_PROGRAMS)/nesting_runtime/libcudart.so.12 $(SIMCUDA_DIR)/libcuda.so.1
 $(eval $(call program,nesting,$(SHIM_PROGRAMS)/nesting,tests/shim/programs/nesting.c))
 
-SHIM_TEST_PROGRAMS := $(SHIM_TEST) $(addprefix $(SHIM_PROGRAMS)/,stress exiting sees early nesting waiting libwaiting.so \
+SHIM_TEST_PROGRAMS := $(SHIM_TEST) $(addprefix $(SHIM_PROGRAMS)/,stress exiting sees forking early nesting waiting libwaiting.so \
 	old_program libold_user.so libuser12.so libuser13.so nvml_only nvml/libnvidia-ml.so.1)
 TEST_PROGRAMS += $(SHIM_TEST_PROGRAMS)
