@@ -77,6 +77,11 @@ static void refuse_what_cannot_be(
             now ? now : "(not set)", view->conflict);
         return;
     }
+    if (!own && view->seen_count == 0 && !machine) {
+        vs_give_up("which GPUs are left for the program is not known, since nothing tells how many the machine has "
+                   "(libnvidia-ml.so.1 does not answer); name the program's in VRAMSPAN_DEVICES");
+        return;
+    }
     if (!own && view->seen_count == 0) {
         vs_give_up("no GPU is left for the program: all of the machine's %zu are to lend memory; take one out of "
                    "VRAMSPAN_DONORS",
@@ -93,6 +98,17 @@ static void refuse_what_cannot_be(
             vs_device_format(compute).text, now ? now : "(not set)");
         return;
     }
+}
+
+/* How many GPUs are there at least, where that is all that is known: those up to the last donor. Entries behind what
+ * the machine has would end the driver's list before the donors, which come last. */
+static size_t least_machine(const struct vs_device_wish *wish)
+{
+    size_t least = 0;
+    for (size_t i = 0; i < wish->donor_count; i++)
+        if (wish->donors[i].device.family == VS_DEVICE_CUDA && wish->donors[i].device.ordinal >= least)
+            least = wish->donors[i].device.ordinal + 1;
+    return least;
 }
 
 /* Settles the numbering. Nothing is locked while libraries are loaded (resolve.c says why): threads that race find the
@@ -114,7 +130,9 @@ static void decide(void)
     size_t machine = vs_gpus_managed();
     struct vs_visible user, own;
     struct vs_device_view view;
-    vs_visible_read(vs_variable_of_user(), machine, &user);
+    const char *users = vs_variable_of_user();
+    bool all_seen = !users && !has_own && !wish.device_count; /* but for the donors */
+    vs_visible_read(users, !machine && all_seen ? least_machine(&wish) : machine, &user);
     vs_visible_read(getenv(VS_VARIABLE_VISIBLE), machine, &own);
     vs_device_view_make(&user, has_own ? &own : NULL, &wish, &view);
     bool hides = view.driver.count > view.seen_count && view.seen_count > 0 && vs_policy_in_force();
@@ -151,6 +169,12 @@ CUresult vs_devices_init(CUresult (*init)(unsigned flags))
     return result;
 }
 
+static struct vs_device_id first_donor_from(int ordinal)
+{
+    int seen = (int)view_in_force.seen_count;
+    return vs_devices_id(ordinal < seen ? seen : ordinal);
+}
+
 void vs_devices_start(void)
 {
     int count;
@@ -165,7 +189,7 @@ void vs_devices_start(void)
         "%s cannot be reached to lend memory: of %zu devices CUDA shows %d. Either it is not there, or the program "
         "has started CUDA by a call that vramspan does not see; name the program's devices in VRAMSPAN_DEVICES, and "
         "only devices that are there in VRAMSPAN_DONORS",
-        vs_device_format(vs_devices_id(count)).text, view_in_force.driver.count, count);
+        vs_device_format(first_donor_from(count)).text, view_in_force.driver.count, count);
 }
 
 /* --- Answers ------------------------------------------------------------------------------------------------------ */

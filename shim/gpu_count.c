@@ -30,5 +30,5 @@ size_t vs_gpus_managed(void)
     }
     if (library)
         dlclose(library);
-    return count;
+    return count ? count : vs_gpus_listed();
 }

@@ -8,7 +8,8 @@
  * container may be given fewer than it lists. */
 size_t vs_gpus_listed(void);
 
-/* By the management library, which comes with the driver; 0 where that does not answer. Loads it; milliseconds. */
+/* By the management library, which comes with the driver, else by the list; 0 where neither answers. Loads the library;
+ * milliseconds. */
 size_t vs_gpus_managed(void);
 
 #endif

@@ -164,6 +164,46 @@ Test(devices, calls_that_name_a_hidden_donor_fail_as_where_it_is_not_there)
     }
 }
 
+/* A management library that cannot count stands in for none. */
+Test(devices, without_nvml_donors_are_reached_behind_the_devices_that_are_known)
+{
+    static const struct {
+        const char *variables, *names, *shown;
+    } cases[] = {
+        {"VRAMSPAN_DONORS=cuda:1", "Last", "Last,First"},
+        {"VRAMSPAN_DONORS=cuda:2,cuda:0", "First", "First,Middle,Last"},
+        {"VRAMSPAN_DEVICES=cuda:2,cuda:0 VRAMSPAN_DONORS=cuda:1", "Middle,Last", "Middle,Last,First"},
+        {"CUDA_VISIBLE_DEVICES=1,2,0 VRAMSPAN_DONORS=cuda:0", "Middle,Last", "Middle,Last,First"},
+    };
+    static const struct {
+        const char *variables, *said;
+    } refusals[] = {
+        {"VRAMSPAN_DONORS=cuda:0",
+            "nothing tells how many the machine has (libnvidia-ml.so.1 does not answer); name the "
+            "program's in VRAMSPAN_DEVICES\n"},
+        {"VRAMSPAN_DEVICES=cuda:0 VRAMSPAN_DONORS=cuda:1,cuda:5", "cuda:5 cannot be reached"},
+        {"CUDA_VISIBLE_DEVICES=0,7,1 VRAMSPAN_DONORS=cuda:2",
+            "cuda:2 cannot be reached"}, /* its second entry ends it */
+    };
+    char variables[256], output[8192], expected[256];
+    setenv("WITHOUT", program("nvml"), 1);
+    use_machine(three_cards());
+    use_policy_text("version: 1\nmodels: [{match: \"*\", virtual-vram: 1gb}]\n");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        snprintf(variables, sizeof variables, "LD_LIBRARY_PATH=$WITHOUT:$LD_LIBRARY_PATH %s", cases[i].variables);
+        cr_expect_eq(see(variables, "look", output), 0, "%s: %s", variables, output);
+        snprintf(expected, sizeof expected, " runtime=%s driver=%s shown=%s current=0\n", cases[i].names,
+            cases[i].names, cases[i].shown);
+        cr_expect(strstr(output, expected), "%s: %s", variables, output);
+    }
+    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
+        snprintf(variables, sizeof variables, "LD_LIBRARY_PATH=$WITHOUT:$LD_LIBRARY_PATH %s", refusals[i].variables);
+        cr_expect_eq(see(variables, "look", output), 78, "%s: %s", variables, output);
+        cr_expect(strstr(output, refusals[i].said), "%s: %s", variables, output);
+    }
+    remove(getenv("SIMCUDA_MACHINE"));
+}
+
 /* --- The environment and children --------------------------------------------------------------------------------- */
 
 Test(devices, the_environment_is_narrowed_before_and_after_cuda_starts_whoever_starts_it)
