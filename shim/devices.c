@@ -58,11 +58,18 @@ static struct vs_device_id compute_of(
 }
 
 /* Gives up where the view cannot be. `own` is what the program has set itself, or NULL. */
-static void refuse_what_cannot_be(
-    const struct vs_settings *settings, const struct vs_device_view *view, const struct vs_visible *own, size_t machine)
+static void refuse_what_cannot_be(const struct vs_settings *settings, const struct vs_device_view *view,
+    const struct vs_visible *own, size_t machine, bool comparable)
 {
     const struct vs_device_wish wish = vs_settings_device_wish(settings);
     const char *now = getenv(VS_VARIABLE_VISIBLE);
+    if (!comparable && settings->policy.section_count) {
+        vs_give_up("which device of the policy the program means by " VS_VARIABLE_VISIBLE
+                   "=%s is not known: its own numbers are in the driver's order of speed; set "
+                   "CUDA_DEVICE_ORDER=PCI_BUS_ID, or name devices there as at the start, by number or by UUID",
+            now ? now : "");
+        return;
+    }
     if (view->missing >= 0 && is_among(&wish, view->missing)) { /* a policy's own donor passes its share on instead */
         vs_give_up("there is no cuda:%d, which VRAMSPAN_DEVICES or VRAMSPAN_DONORS names: the machine has %zu GPU%s; "
                    "correct them",
@@ -90,6 +97,12 @@ static void refuse_what_cannot_be(
     }
     for (size_t i = 0; i < settings->policy.section_count && view->seen_count; i++) {
         struct vs_device_id compute = compute_of(&settings->policy, &settings->policy.sections[i], view);
+        if (compute.ordinal == VS_DEVICES_NONE) {
+            vs_give_up("the program computes on a device that no policy can name: the user's own " VS_VARIABLE_VISIBLE
+                       " does not hold the first one of %s; correct one of the two",
+                now ? now : "");
+            return;
+        }
         int ordinal = vs_device_view_ordinal(view, compute.ordinal);
         if (ordinal >= 0 && ordinal < (int)view->seen_count)
             continue;
@@ -109,6 +122,18 @@ static size_t least_machine(const struct vs_device_wish *wish)
         if (wish->donors[i].device.family == VS_DEVICE_CUDA && wish->donors[i].device.ordinal >= least)
             least = wish->donors[i].device.ordinal + 1;
     return least;
+}
+
+/* Brings both lists into one notation, where one names devices by number and the other one by UUID. False where it is
+ * not known which are the same. */
+static bool are_comparable(struct vs_visible *user, struct vs_visible *own)
+{
+    char uuids[VS_VISIBLE_MAX][VS_VISIBLE_ENTRY_BYTES] = {{0}};
+    const char(*known)[VS_VISIBLE_ENTRY_BYTES] = (const char(*)[VS_VISIBLE_ENTRY_BYTES])uuids;
+    if (!user->count || !own->count || vs_visible_is_by_uuid(user) == vs_visible_is_by_uuid(own))
+        return true;
+    size_t count = vs_gpus_identified(uuids);
+    return vs_visible_name_by_uuid(user, known, count) && vs_visible_name_by_uuid(own, known, count);
 }
 
 /* Settles the numbering. Nothing is locked while libraries are loaded (resolve.c says why): threads that race find the
@@ -134,6 +159,7 @@ static void decide(void)
     bool all_seen = !users && !has_own && !wish.device_count; /* but for the donors */
     vs_visible_read(users, !machine && all_seen ? least_machine(&wish) : machine, &user);
     vs_visible_read(getenv(VS_VARIABLE_VISIBLE), machine, &own);
+    bool comparable = !has_own || are_comparable(&user, &own);
     vs_device_view_make(&user, has_own ? &own : NULL, &wish, &view);
     bool hides = view.driver.count > view.seen_count && view.seen_count > 0 && vs_policy_in_force();
     if (!hides)
@@ -149,7 +175,7 @@ static void decide(void)
     }
     pthread_mutex_unlock(&vs_visible_lock);
     if (first && (vs_policy_in_force() || !settings->policy.section_count)) /* else it has given up already */
-        refuse_what_cannot_be(settings, &view, has_own ? &own : NULL, machine);
+        refuse_what_cannot_be(settings, &view, has_own ? &own : NULL, machine, comparable);
 }
 
 /* --- Starting CUDA ------------------------------------------------------------------------------------------------ */

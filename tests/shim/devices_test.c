@@ -316,6 +316,38 @@ Test(devices, a_program_that_sets_the_variable_itself_sees_what_it_names)
     remove(getenv("SIMCUDA_MACHINE"));
 }
 
+/* The machine's list of UUIDs is by PCI address; what a number means may be something else. */
+Test(devices, a_program_may_name_its_device_by_uuid_where_the_user_counts)
+{
+    char output[8192];
+    const char *cards = three_cards();
+    use_machine(cards);
+    use_policy_text("version: 1\nmodels: [{match: \"*\", virtual-vram: 1gb}]\n");
+    setenv("CUDA_DEVICE_ORDER", "PCI_BUS_ID", 1);
+    expect_seen("VRAMSPAN_DONORS=cuda:0", "set " UUID_LAST " look", seen(UUID_LAST, "Last", "Last,First"));
+    expect_seen("VRAMSPAN_DONORS=cuda:1", "set GPU-00010,GPU-0000010 look",
+        seen("GPU-00010,GPU-0000010", "Last,First", "Last,First,Middle"));
+    expect_seen("CUDA_VISIBLE_DEVICES=GPU-000041,GPU-000001 VRAMSPAN_DONORS=cuda:0", "set 0 look",
+        seen("0", "First", "First,Middle"));
+    unsetenv("CUDA_DEVICE_ORDER");
+    expect_seen("CUDA_VISIBLE_DEVICES=GPU-000041,GPU-000001 VRAMSPAN_DONORS=cuda:1", "set " UUID_MIDDLE " look",
+        seen(UUID_MIDDLE, "Middle", "Middle,First"));
+    cr_expect_eq(see("VRAMSPAN_DONORS=cuda:0", "set " UUID_LAST " look", output), 78, "%s", output);
+    cr_expect(strstr(output, "CUDA_VISIBLE_DEVICES=" UUID_LAST " is not known"), "%s", output);
+    cr_expect(strstr(output, "set CUDA_DEVICE_ORDER=PCI_BUS_ID, or"), "%s", output);
+    cr_expect_eq(see("CUDA_VISIBLE_DEVICES=1,0 VRAMSPAN_DONORS=cuda:0", "set 2 look", output), 78, "%s", output);
+    cr_expect(strstr(output, "a device that no policy can name"), "%s", output);
+    cr_expect_null(strstr(output, "cuda:255"), "%s", output);
+    remove(cards);
+    use_machine("2x24gb"); /* alike: their order is that of the addresses */
+    cr_expect_eq(
+        see("VRAMSPAN_DONORS=cuda:0", "set GPU-00000200-7369-6d75-6c61-746564475055 look", output), 0, "%s", output);
+    cr_expect(
+        strstr(output,
+            "runtime=Simulated GPU 24 GB driver=Simulated GPU 24 GB shown=Simulated GPU 24 GB,Simulated GPU 24 GB "),
+        "%s", output);
+}
+
 /* Where the policy alone names donors nothing is narrowed, and numbers go on counting by what was there at the start.
  */
 Test(devices, a_program_that_sets_the_variable_itself_changes_no_number_of_a_policy)
