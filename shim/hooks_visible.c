@@ -31,7 +31,7 @@ cudaError_t vs_cudaDeviceGetByPCIBusId(const struct vs_cudart *real, int *device
     if (result != cudaSuccess)
         return result;
     if (vs_devices_hides(found))
-        return vs_own_error(cudaErrorInvalidDevice);
+        return vs_no_such_device(real);
     *device = found;
     return cudaSuccess;
 }
@@ -63,6 +63,6 @@ cudaError_t vs_cudaSetValidDevices(const struct vs_cudart *real, int *devices, i
 {
     for (int i = 0; devices && i < count; i++)
         if (vs_devices_hides(devices[i]))
-            return vs_own_error(cudaErrorInvalidDevice);
+            return vs_no_such_device(real);
     return real->cudaSetValidDevices(devices, count);
 }
