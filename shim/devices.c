@@ -220,9 +220,10 @@ void vs_devices_start(void)
 
 /* --- Answers ------------------------------------------------------------------------------------------------------ */
 
+/* Settled by then: devices are asked about once the driver is there (vs_devices_init). Nothing may be decided here,
+ * which locks are held around. */
 static bool is_apart(void)
 {
-    decide(); /* a model may be opened before any call that starts CUDA */
     return atomic_load_explicit(&state, memory_order_acquire) >= APART;
 }
 

@@ -91,17 +91,31 @@ static void tell_idle(
 
 /* --- Planning ----------------------------------------------------------------------------------------------------- */
 
+static double megabytes(uint64_t bytes)
+{
+    return (double)bytes / (1 << 20);
+}
+
+static void tell_unfit(const char *path, const struct vs_load_part *part, const struct vs_plan_device *device)
+{
+    bool computes = vs_device_equal(device->id, part->wish.wish.compute);
+    struct vs_text text = {0};
+    vs_text_printf(&text, "%s: `%s` is to hold %.0f MB of it, and %s %.0f MB: %s", path,
+        vs_device_format(device->id).text, megabytes(device->placed_bytes), computes ? "has beside the reserve" : "has",
+        megabytes(device->capacity_bytes),
+        computes ? "the program may run out of memory; let other devices hold more of it"
+                 : "what finds it full goes to another device; let it hold less");
+    if (text.data && !was_told(text.data))
+        vs_log(VS_LOG_WARN, "placement", "%s", text.data);
+    vs_text_free(&text);
+}
+
 static void tell_plan(const struct vs_load *load, const struct vs_load_part *part, const struct vs_plan *plan)
 {
     const char *path = load->file->path;
-    struct vs_text text = {0};
-    if (plan->unfit_bytes) {
-        vs_text_printf(&text, "%s: %.0f MB of it have no room on the devices that are to hold them", path,
-            (double)plan->unfit_bytes / (1 << 20));
-        if (text.data && !was_told(text.data))
-            vs_log(VS_LOG_WARN, "placement", "%s", text.data);
-        vs_text_free(&text);
-    }
+    for (size_t d = 0; d < plan->device_count; d++)
+        if (plan->devices[d].unfit_bytes)
+            tell_unfit(path, part, &plan->devices[d]);
     vs_log(VS_LOG_DEBUG, "placement", "%s: %s is planned%s%s%s", path, vs_part_name(part->named.part),
         plan->model ? " as " : "", plan->model ? plan->model : "",
         plan->approximate ? ", approximately: the order of its modules is not known" : "");

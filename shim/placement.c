@@ -164,6 +164,7 @@ static bool allocate_step(
 struct computes {
     int ordinals[MOST_COMPUTES];
     struct vs_device_id ids[MOST_COMPUTES];
+    const struct vs_policy_section *sections[MOST_COMPUTES]; /* that name them first */
     size_t count;
 };
 
@@ -181,10 +182,24 @@ static void list_computes(struct computes *computes)
                 continue;
             computes->ordinals[known] = load->parts[i].compute_ordinal;
             computes->ids[known] = load->parts[i].wish.wish.compute;
+            computes->sections[known] = load->parts[i].named.section;
             computes->count++;
         }
     }
     pthread_mutex_unlock(&vs_placement_lock);
+}
+
+static void refuse_compute(const struct vs_policy *policy, const struct vs_policy_section *section,
+    struct vs_device_id compute, int device_count)
+{
+    bool by_string = section->sharing == VS_SHARING_DISTORCH && section->distorch.has_compute &&
+                     vs_device_equal(section->distorch.compute, compute);
+    const char *remedy = by_string             ? "correct what stands behind the `#` in "
+                         : policy->has_compute ? "correct `compute:` in "
+                                               : "name another one by `compute:` in ";
+    vs_give_up("the compute device %s is not there: CUDA shows the program %d device%s; %s%s",
+        vs_device_format(compute).text, device_count, device_count == 1 ? "" : "s", remedy,
+        by_string ? section->file : policy->name);
 }
 
 /* The compute device that the allocation is meant for, or NULL: none that the policy speaks of. Where there is no such
@@ -201,8 +216,7 @@ static const struct vs_compute *compute_for(CUstream stream)
     bool counted = driver->cuDeviceGetCount(&device_count) == CUDA_SUCCESS;
     for (size_t i = 0; i < computes.count; i++) {
         if (counted && computes.ordinals[i] >= device_count) {
-            vs_give_up("the compute device %s is not there (the machine has %d); correct `compute:` in %s",
-                vs_device_format(computes.ids[i]).text, device_count, policy->name);
+            refuse_compute(policy, computes.sections[i], computes.ids[i], device_count);
             return NULL;
         }
         const struct vs_compute *compute = vs_compute_with_stream(computes.ordinals[i], stream);

@@ -17,7 +17,7 @@ Test(devices, the_environment_is_narrowed_before_and_after_cuda_starts_whoever_s
     char output[8192];
     use_machine(PAIR);
     use_two_gpus();
-    for (int round = 0; round < 20; round++) {
+    for (int round = 0; round < 60; round++) {
         cr_expect_eq(see("VRAMSPAN_DEVICES=cuda:1 VRAMSPAN_DONORS=cuda:0", "race look", output), 0);
         char expected[600];
         snprintf(expected, sizeof expected, "raced\n%s", seen("1", B, B "," A));

@@ -102,7 +102,8 @@ Test(process, a_compute_device_that_is_not_there_is_told)
     use_policy_text("version: 1\ncompute: cuda:7\nmodels:\n  - match: \"*.safetensors\"\n    distorch: \"cpu,*\"\n");
     snprintf(command, sizeof command, "%s %s %zu", program("exiting"), make_model(sizes, 2), BYTES);
     cr_expect_eq(run(command, output), 78, "%s", output);
-    cr_expect(strstr(output, "cuda:7 is not there (the machine has 2)"), "%s", output);
+    cr_expect(
+        strstr(output, "cuda:7 is not there: CUDA shows the program 2 devices; correct `compute:` in /"), "%s", output);
 }
 
 /* The child's first call of a library that the parent never used must not act either. */

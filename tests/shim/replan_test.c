@@ -229,6 +229,61 @@ Test(replan, what_cannot_be_had_stops_the_program_and_says_why)
     }
 }
 
+/* --- What does not fit -------------------------------------------------------------------------------------------- */
+
+static void expect_told(const char *machine, const char *policy, const char *what)
+{
+    char text[256];
+    snprintf(text, sizeof text, "version: 1\n%s\n", policy);
+    use_machine(machine);
+    use_policy_text(text);
+    listen();
+    open_model(model());
+    for (int i = 0; i < COUNT; i++)
+        place_new(BYTES);
+    char *said = heard();
+    cr_expect_eq(occurrences(said, what), 1, "%s", said);
+}
+
+Test(replan, a_compute_device_that_is_too_small_is_named_with_what_to_do)
+{
+    expect_told("2gb+1536mb", "compute-reserve: 2000mb\nmodels: [{match: \"*\", on: cuda:0}]",
+        "`cuda:0` is to hold 96 MB of it, and has beside the reserve 48 MB: the program may run out of memory; let "
+        "other "
+        "devices hold more of it\n");
+}
+
+Test(replan, a_donor_that_is_too_small_is_named_with_what_to_do)
+{
+    expect_told("2gb+80mb", "donors: [cuda:1]\nmodels: [{match: \"*\", on: cuda:1}]",
+        "`cuda:1` is to hold 96 MB of it, and has 80 MB: what finds it full goes to another device; let it hold "
+        "less\n");
+}
+
+/* The way out names where the device was said. */
+Test(replan, a_compute_device_that_is_not_there_is_told_with_where_it_was_said)
+{
+    static const struct {
+        const char *variables, *policy, *said;
+    } cases[] = {
+        {"A=b", "compute: cuda:5\nmodels: [{match: \"*\", virtual-vram: 4mb}]", "correct `compute:` in /"},
+        {"A=b", "models: [{match: \"*\", distorch: \"cpu,*#cuda:5\"}]", "correct what stands behind the `#` in /"},
+        {"VRAMSPAN_DISTORCH='cpu,*#cuda:5'", "models: [{match: \"*\", virtual-vram: 4mb}]",
+            "correct what stands behind the `#` in VRAMSPAN_DISTORCH\n"},
+    };
+    char output[8192], command[700], policy[256];
+    const char *path = model();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        snprintf(policy, sizeof policy, "version: 1\n%s\n", cases[i].policy);
+        use_policy_text(policy);
+        snprintf(command, sizeof command, "%s %s %s %zu", cases[i].variables, program("exiting"), path, BYTES);
+        cr_expect_eq(run(command, output), 78, "%s: %s", cases[i].policy, output);
+        cr_expect(
+            strstr(output, "the compute device cuda:5 is not there: CUDA shows the program 2 devices; "), "%s", output);
+        cr_expect(strstr(output, cases[i].said), "%s: %s", cases[i].policy, output);
+    }
+}
+
 /* --- A GPU that nobody uses --------------------------------------------------------------------------------------- */
 
 Test(replan, a_gpu_that_could_lend_and_is_not_named_is_pointed_out_once)
