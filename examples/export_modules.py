@@ -22,9 +22,10 @@ def export(model, path, name="exported"):
         tensors = [[tensor_name, list(tensor.shape)] for tensor_name, tensor in module.state_dict().items()]
         entry = {"name": module_name, "type": type(module).__name__, "has_bias_attr": hasattr(module, "bias")}
         modules.append(entry | {"tensors": tensors})
+    name = name.translate({ord('"'): "_", ord("\\"): "_"})  # tables have no escapes
     with open(path, "w", encoding="utf-8") as file:
         lines = ",\n".join("  " + json.dumps(entry, ensure_ascii=False) for entry in modules)
-        file.write(f'{{"model": {json.dumps(name, ensure_ascii=False)}, "modules": [\n{lines}\n]}}\n')
+        file.write(f'{{"model": "{name}", "modules": [\n{lines}\n]}}\n')
 
 
 if __name__ == "__main__":

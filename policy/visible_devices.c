@@ -38,10 +38,24 @@ static bool read_uuid(const char *entry, size_t length, const char *prefix, char
     return true;
 }
 
+static bool is_uuid(const char *text)
+{
+    return !isdigit((unsigned char)text[0]);
+}
+
+/* Of two UUIDs one may be the beginning of the other. */
+static bool are_same(const char *a, const char *b)
+{
+    size_t a_length = strlen(a), b_length = strlen(b);
+    if (!is_uuid(a) || !is_uuid(b))
+        return strcmp(a, b) == 0;
+    return strncmp(a, b, a_length < b_length ? a_length : b_length) == 0;
+}
+
 static const struct vs_visible_entry *find(const struct vs_visible *visible, const char *text)
 {
     for (size_t i = 0; i < visible->count; i++)
-        if (strcmp(visible->entries[i].text, text) == 0)
+        if (are_same(visible->entries[i].text, text))
             return &visible->entries[i];
     return NULL;
 }
@@ -84,6 +98,27 @@ void vs_visible_read(const char *value, size_t machine_count, struct vs_visible 
             return;
         entry += length + 1;
     }
+}
+
+bool vs_visible_is_by_uuid(const struct vs_visible *visible)
+{
+    return visible->count && is_uuid(visible->entries[0].text);
+}
+
+bool vs_visible_name_by_uuid(struct vs_visible *visible, const char (*uuids)[VS_VISIBLE_ENTRY_BYTES], size_t uuid_count)
+{
+    bool all_known = true;
+    for (size_t i = 0; i < visible->count; i++) {
+        char *text = visible->entries[i].text;
+        size_t k = is_uuid(text) ? 0 : strtoul(text, NULL, 10);
+        while (is_uuid(text) && k < uuid_count && !are_same(text, uuids[k]))
+            k++;
+        if (k < uuid_count)
+            memcpy(text, uuids[k], VS_VISIBLE_ENTRY_BYTES);
+        else
+            all_known = false;
+    }
+    return all_known;
 }
 
 /* --- Keeping ------------------------------------------------------------------------------------------------------ */

@@ -50,6 +50,13 @@ struct vs_visible {
  */
 void vs_visible_read(const char *value, size_t machine_count, struct vs_visible *visible);
 
+/* Whether it names devices by UUID. The driver takes no list of both. */
+bool vs_visible_is_by_uuid(const struct vs_visible *visible);
+/* Names the same devices by whole UUIDs, of which `uuids` are the machine's in the order of its numbers. False where an
+ * entry is none of those (a MIG instance). */
+bool vs_visible_name_by_uuid(
+    struct vs_visible *visible, const char (*uuids)[VS_VISIBLE_ENTRY_BYTES], size_t uuid_count);
+
 /* The value to keep for a user's own (NULL: not set), and back. Both return their argument or a constant. */
 const char *vs_visible_keep(const char *value);
 const char *vs_visible_kept(const char *kept);
@@ -74,7 +81,8 @@ struct vs_device_view {
 };
 
 /* `own`: what the program, or whoever started it, has put into CUDA_VISIBLE_DEVICES itself after the library had set
- * it: that is what the program sees then, whatever the wish says. NULL: nobody has. */
+ * it: that is what the program sees then, whatever the wish says. NULL: nobody has. It names devices as `user` does, by
+ * number or by UUID. */
 void vs_device_view_make(const struct vs_visible *user, const struct vs_visible *own, const struct vs_device_wish *wish,
     struct vs_device_view *view);
 

@@ -11,6 +11,7 @@
 #include "../policy/settings.h"
 #include "devices.h"
 #include "log.h"
+#include "models.h"
 #include "resolve.h"
 
 #define EXIT_CONFIGURATION 78 /* EX_CONFIG of sysexits.h */
@@ -19,6 +20,7 @@ static struct vs_settings settings;
 static pid_t own_pid;
 /* Hooks act from a good policy on for good: what was placed must be found when it is freed. Placing may end earlier. */
 static bool acting, placing, seen;
+static bool begun, left_alone; /* reading the policy has begun; ... in a parent, and this is its child */
 
 static const char *variable(void *context, const char *name)
 {
@@ -28,17 +30,45 @@ static const char *variable(void *context, const char *name)
 
 static const struct vs_said environment = {.variable = variable};
 
+/* Asked by every process at its start, several times. */
 bool vs_configured(void)
 {
-    return vs_settings_are_said(&environment);
+    enum { UNKNOWN, NO, YES };
+    static int answer = UNKNOWN;
+    int known = __atomic_load_n(&answer, __ATOMIC_RELAXED);
+    if (known == UNKNOWN) {
+        known = vs_settings_are_said(&environment) ? YES : NO;
+        __atomic_store_n(&answer, known, __ATOMIC_RELAXED);
+    }
+    return known == YES;
 }
 
-/* In a forked child: CUDA does not survive there, and our locks may be held by threads that do not exist. */
+/* In a forked child of a process that has begun with CUDA: CUDA does not survive there, and our locks may be held by
+ * threads that do not exist, in the middle of the first call, too. */
 static void leave_child_alone(void)
 {
+    vs_models_after_fork();
+    if (!__atomic_load_n(&begun, __ATOMIC_ACQUIRE))
+        return;
+    left_alone = true;
     acting = placing = false;
     vs_devices_forget();
     vs_resolve_pass_through();
+}
+
+static void prepare_for_fork(void)
+{
+    static bool done;
+    if (__atomic_exchange_n(&done, true, __ATOMIC_ACQ_REL))
+        return;
+    pthread_atfork(vs_models_before_fork, vs_models_after_fork, leave_child_alone);
+}
+
+/* Before there are threads, where it can be. */
+__attribute__((constructor)) static void prepare(void)
+{
+    if (vs_configured())
+        prepare_for_fork();
 }
 
 static void refuse_unreadable(void)
@@ -57,8 +87,10 @@ static void read_policy(void)
 {
     const struct vs_policy *policy = &settings.policy;
     struct vs_diags diags = {0};
-    if (!vs_configured())
+    if (left_alone || !vs_settings_are_said(&environment)) /* a program may have set it for itself */
         return;
+    prepare_for_fork();
+    __atomic_store_n(&begun, true, __ATOMIC_RELEASE);
     own_pid = getpid();
     int result = vs_settings_load(&environment, &settings, &diags);
     vs_log_diagnostics(&diags);
@@ -67,7 +99,6 @@ static void read_policy(void)
         refuse_unreadable();
         return;
     }
-    pthread_atfork(NULL, NULL, leave_child_alone);
     vs_devices_follow(&settings);
     if (policy->section_count == 0) {
         if (settings.has_policy)
@@ -96,6 +127,19 @@ bool vs_cuda_seen(void)
 const struct vs_policy *vs_policy_in_force(void)
 {
     return __atomic_load_n(&placing, __ATOMIC_ACQUIRE) ? &settings.policy : NULL;
+}
+
+void vs_policy_remedy(char remedy[VS_REMEDY_BYTES])
+{
+    static const enum vs_setting sources[] = {VS_SETTING_VIRTUAL_VRAM, VS_SETTING_DISTORCH, VS_SETTING_POLICY};
+    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
+        struct vs_setting_value value = vs_setting_in_force(&environment, sources[i]);
+        if (value.text) {
+            snprintf(remedy, VS_REMEDY_BYTES, "unset %s", value.name);
+            return;
+        }
+    }
+    snprintf(remedy, VS_REMEDY_BYTES, "take the policies out of %s", settings.policy.name);
 }
 
 bool vs_in_own_process(void)

@@ -11,8 +11,8 @@
 
 struct vs_policy;
 
-/* The user says something, or has policies of their own. Costs some looks into the environment, and one at a folder;
- * reads nothing. */
+/* The user says something, or has policies of their own, as of the process's start. Costs some looks into the
+ * environment, and one at a folder, once; reads nothing. */
 bool vs_configured(void);
 
 /* The library acts. The first call reads the policy; a policy with errors is reported and stops the process, unless it
@@ -24,6 +24,10 @@ bool vs_cuda_seen(void);
 
 /* The policy in force; NULL where nothing is placed (any more). Lives as long as the process. */
 const struct vs_policy *vs_policy_in_force(void);
+
+/* How the user gets rid of the policy: "unset VRAMSPAN_POLICY", or of whatever else it came from. */
+enum { VS_REMEDY_BYTES = 512 };
+void vs_policy_remedy(char remedy[VS_REMEDY_BYTES]);
 
 /* False in a child made by fork or vfork of the process that activated: CUDA does not survive there, and a vfork child
  * shares its parent's memory. */

@@ -19,6 +19,10 @@ struct vs_compute {
  * vs_compute_reset. Any thread. */
 const struct vs_compute *vs_compute_device(int ordinal);
 
+/* The same where `stream` belongs to it (vs_compute_has_stream), else NULL. Makes no context: where the device has
+ * none, no stream is its. */
+const struct vs_compute *vs_compute_with_stream(int ordinal, CUstream stream);
+
 /* The ordinal of the compute device that this is the primary context of; -1 if it is none of them. */
 int vs_compute_of(CUcontext context);
 

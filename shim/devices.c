@@ -12,61 +12,7 @@
 #include "driver.h"
 #include "gpu_count.h"
 #include "locks.h"
-
-static const char *variable(void *context, const char *name)
-{
-    (void)context;
-    return getenv(name);
-}
-
-static const struct vs_said environment = {.variable = variable};
-
-/* --- At start ----------------------------------------------------------------------------------------------------- */
-
-/* CUDA_VISIBLE_DEVICES is as the library has left it, here or in a parent. */
-static bool is_ours(void)
-{
-    const char *now = getenv(VS_VARIABLE_VISIBLE), *ours = getenv(VS_VARIABLE_SET_VISIBLE);
-    return now && ours && strcmp(now, ours) == 0;
-}
-
-/* What is wrong with the settings is said when the program turns out to use CUDA. */
-static void narrow(void)
-{
-    const char *kept = getenv(VS_VARIABLE_USER_VISIBLE);
-    struct vs_settings settings;
-    struct vs_diags diags = {0};
-    if (kept && !is_ours())
-        return; /* somebody has said what the program is to see */
-    int result = vs_settings_load_devices(&environment, &settings, &diags);
-    vs_diags_free(&diags);
-    struct vs_device_wish wish = vs_settings_device_wish(&settings);
-    if (result != 0 || !vs_device_wish_is_apart(&wish))
-        return;
-    const char *users = kept ? vs_visible_kept(kept) : getenv(VS_VARIABLE_VISIBLE);
-    struct vs_visible user;
-    struct vs_device_view view;
-    char value[VS_VISIBLE_VALUE_BYTES];
-    vs_visible_read(users, vs_gpus_listed(), &user);
-    vs_device_view_make(&user, NULL, &wish, &view);
-    if (view.missing >= 0 || view.seen_count == 0)
-        return;
-    vs_device_view_value(&view, view.seen_count, value);
-    setenv(VS_VARIABLE_USER_VISIBLE, vs_visible_keep(users), 1);
-    setenv(VS_VARIABLE_SET_VISIBLE, value, 1);
-    setenv(VS_VARIABLE_VISIBLE, value, 1);
-}
-
-/* Once. A library whose constructor uses CUDA may come here before the constructor below does. */
-__attribute__((constructor)) static void narrow_at_start(void)
-{
-    static atomic_bool done;
-    if (atomic_exchange(&done, true))
-        return;
-    if (vs_setting_in_force(&environment, VS_SETTING_DEVICES).text ||
-        vs_setting_in_force(&environment, VS_SETTING_DONORS).text)
-        narrow();
-}
+#include "visible_variable.h"
 
 /* --- Deciding ----------------------------------------------------------------------------------------------------- */
 
@@ -83,9 +29,13 @@ void vs_devices_follow(const struct vs_settings *settings)
     settings_in_force = settings;
 }
 
+/* Whatever other threads of the parent were at: nothing is asked of the lock or of the driver from here on. */
 void vs_devices_forget(void)
 {
     settings_in_force = NULL;
+    atomic_store(&state, TOGETHER);
+    atomic_store(&started, true);
+    vs_variable_restore();
 }
 
 static bool is_among(const struct vs_device_wish *wish, int number)
@@ -108,11 +58,18 @@ static struct vs_device_id compute_of(
 }
 
 /* Gives up where the view cannot be. `own` is what the program has set itself, or NULL. */
-static void refuse_what_cannot_be(
-    const struct vs_settings *settings, const struct vs_device_view *view, const struct vs_visible *own, size_t machine)
+static void refuse_what_cannot_be(const struct vs_settings *settings, const struct vs_device_view *view,
+    const struct vs_visible *own, size_t machine, bool comparable)
 {
     const struct vs_device_wish wish = vs_settings_device_wish(settings);
     const char *now = getenv(VS_VARIABLE_VISIBLE);
+    if (!comparable && settings->policy.section_count) {
+        vs_give_up("which device of the policy the program means by " VS_VARIABLE_VISIBLE
+                   "=%s is not known: its own numbers are in the driver's order of speed; set "
+                   "CUDA_DEVICE_ORDER=PCI_BUS_ID, or name devices there as at the start, by number or by UUID",
+            now ? now : "");
+        return;
+    }
     if (view->missing >= 0 && is_among(&wish, view->missing)) { /* a policy's own donor passes its share on instead */
         vs_give_up("there is no cuda:%d, which VRAMSPAN_DEVICES or VRAMSPAN_DONORS names: the machine has %zu GPU%s; "
                    "correct them",
@@ -127,6 +84,11 @@ static void refuse_what_cannot_be(
             now ? now : "(not set)", view->conflict);
         return;
     }
+    if (!own && view->seen_count == 0 && !machine) {
+        vs_give_up("which GPUs are left for the program is not known, since nothing tells how many the machine has "
+                   "(libnvidia-ml.so.1 does not answer); name the program's in VRAMSPAN_DEVICES");
+        return;
+    }
     if (!own && view->seen_count == 0) {
         vs_give_up("no GPU is left for the program: all of the machine's %zu are to lend memory; take one out of "
                    "VRAMSPAN_DONORS",
@@ -135,6 +97,12 @@ static void refuse_what_cannot_be(
     }
     for (size_t i = 0; i < settings->policy.section_count && view->seen_count; i++) {
         struct vs_device_id compute = compute_of(&settings->policy, &settings->policy.sections[i], view);
+        if (compute.ordinal == VS_DEVICES_NONE) {
+            vs_give_up("the program computes on a device that no policy can name: the user's own " VS_VARIABLE_VISIBLE
+                       " does not hold the first one of %s; correct one of the two",
+                now ? now : "");
+            return;
+        }
         int ordinal = vs_device_view_ordinal(view, compute.ordinal);
         if (ordinal >= 0 && ordinal < (int)view->seen_count)
             continue;
@@ -145,6 +113,29 @@ static void refuse_what_cannot_be(
     }
 }
 
+/* How many GPUs are there at least, where that is all that is known: those up to the last donor. Entries behind what
+ * the machine has would end the driver's list before the donors, which come last. */
+static size_t least_machine(const struct vs_device_wish *wish)
+{
+    size_t least = 0;
+    for (size_t i = 0; i < wish->donor_count; i++)
+        if (wish->donors[i].device.family == VS_DEVICE_CUDA && wish->donors[i].device.ordinal >= least)
+            least = wish->donors[i].device.ordinal + 1;
+    return least;
+}
+
+/* Brings both lists into one notation, where one names devices by number and the other one by UUID. False where it is
+ * not known which are the same. */
+static bool are_comparable(struct vs_visible *user, struct vs_visible *own)
+{
+    char uuids[VS_VISIBLE_MAX][VS_VISIBLE_ENTRY_BYTES] = {{0}};
+    const char(*known)[VS_VISIBLE_ENTRY_BYTES] = (const char(*)[VS_VISIBLE_ENTRY_BYTES])uuids;
+    if (!user->count || !own->count || vs_visible_is_by_uuid(user) == vs_visible_is_by_uuid(own))
+        return true;
+    size_t count = vs_gpus_identified(uuids);
+    return vs_visible_name_by_uuid(user, known, count) && vs_visible_name_by_uuid(own, known, count);
+}
+
 /* Settles the numbering. Nothing is locked while libraries are loaded (resolve.c says why): threads that race find the
  * same, and the first one's stays. */
 static void decide(void)
@@ -152,23 +143,25 @@ static void decide(void)
     const struct vs_settings *settings = settings_in_force;
     if (!settings || atomic_load_explicit(&state, memory_order_acquire) != UNDECIDED)
         return;
-    narrow_at_start();
-    const char *kept = getenv(VS_VARIABLE_USER_VISIBLE);
+    vs_variable_start();
     const struct vs_device_wish wish = vs_settings_device_wish(settings);
-    bool said = vs_device_wish_is_apart(&wish);
-    if (!said && !kept) {
+    bool said = vs_device_wish_is_apart(&wish), has_own = vs_variable_is_programs();
+    if (!said && !has_own && !vs_variable_is_kept()) {
         int none = UNDECIDED;
         atomic_compare_exchange_strong(&state, &none, TOGETHER);
         return;
     }
-    bool has_own = kept && (!said || !is_ours());
+    has_own |= !said; /* what was set apart by a parent is the child's own where it is told nothing about devices */
     size_t machine = vs_gpus_managed();
     struct vs_visible user, own;
     struct vs_device_view view;
-    vs_visible_read(kept ? vs_visible_kept(kept) : getenv(VS_VARIABLE_VISIBLE), machine, &user);
+    const char *users = vs_variable_of_user();
+    bool all_seen = !users && !has_own && !wish.device_count; /* but for the donors */
+    vs_visible_read(users, !machine && all_seen ? least_machine(&wish) : machine, &user);
     vs_visible_read(getenv(VS_VARIABLE_VISIBLE), machine, &own);
+    bool comparable = !has_own || are_comparable(&user, &own);
     vs_device_view_make(&user, has_own ? &own : NULL, &wish, &view);
-    bool hides = view.driver.count > view.seen_count && view.seen_count > 0 && settings->policy.section_count > 0;
+    bool hides = view.driver.count > view.seen_count && view.seen_count > 0 && vs_policy_in_force();
     if (!hides)
         view.driver.count = view.seen_count;
 
@@ -176,52 +169,36 @@ static void decide(void)
     bool first = atomic_load(&state) == UNDECIDED;
     if (first) {
         view_in_force = view;
+        if (has_own)
+            vs_variable_keep();
         atomic_store_explicit(&state, hides ? HIDING : APART, memory_order_release);
     }
     pthread_mutex_unlock(&vs_visible_lock);
-    if (first)
-        refuse_what_cannot_be(settings, &view, has_own ? &own : NULL, machine);
+    if (first && (vs_policy_in_force() || !settings->policy.section_count)) /* else it has given up already */
+        refuse_what_cannot_be(settings, &view, has_own ? &own : NULL, machine, comparable);
 }
 
 /* --- Starting CUDA ------------------------------------------------------------------------------------------------ */
 
-/* Both variables, so that a child that is started in between takes the value for ours. */
-static CUresult init_widened(CUresult (*init)(unsigned flags))
-{
-    const char *now = getenv(VS_VARIABLE_VISIBLE), *ours = getenv(VS_VARIABLE_SET_VISIBLE);
-    char *narrowed = now ? strdup(now) : NULL, *set = ours ? strdup(ours) : NULL;
-    char widened[VS_VISIBLE_VALUE_BYTES];
-    if ((now && !narrowed) || (ours && !set)) {
-        free(narrowed);
-        free(set);
-        return CUDA_ERROR_OUT_OF_MEMORY;
-    }
-    vs_device_view_value(&view_in_force, view_in_force.driver.count, widened);
-    if (set && is_ours())
-        setenv(VS_VARIABLE_SET_VISIBLE, widened, 1);
-    setenv(VS_VARIABLE_VISIBLE, widened, 1);
-    CUresult result = init(0);
-    if (narrowed)
-        setenv(VS_VARIABLE_VISIBLE, narrowed, 1);
-    else
-        unsetenv(VS_VARIABLE_VISIBLE);
-    if (set)
-        setenv(VS_VARIABLE_SET_VISIBLE, set, 1);
-    free(narrowed);
-    free(set);
-    return result;
-}
-
 CUresult vs_devices_init(CUresult (*init)(unsigned flags))
 {
     static bool done;
+    char value[VS_VISIBLE_VALUE_BYTES];
     decide();
     pthread_mutex_lock(&vs_visible_lock);
     bool widen = !done && atomic_load(&state) == HIDING;
     done = true;
-    CUresult result = widen ? init_widened(init) : init(0);
+    if (widen)
+        vs_device_view_value(&view_in_force, view_in_force.driver.count, value);
+    CUresult result = widen ? vs_variable_widen(value, init) : init(0);
     pthread_mutex_unlock(&vs_visible_lock);
     return result;
+}
+
+static struct vs_device_id first_donor_from(int ordinal)
+{
+    int seen = (int)view_in_force.seen_count;
+    return vs_devices_id(ordinal < seen ? seen : ordinal);
 }
 
 void vs_devices_start(void)
@@ -238,14 +215,15 @@ void vs_devices_start(void)
         "%s cannot be reached to lend memory: of %zu devices CUDA shows %d. Either it is not there, or the program "
         "has started CUDA by a call that vramspan does not see; name the program's devices in VRAMSPAN_DEVICES, and "
         "only devices that are there in VRAMSPAN_DONORS",
-        vs_device_format(vs_devices_id(count)).text, view_in_force.driver.count, count);
+        vs_device_format(first_donor_from(count)).text, view_in_force.driver.count, count);
 }
 
 /* --- Answers ------------------------------------------------------------------------------------------------------ */
 
+/* Settled by then: devices are asked about once the driver is there (vs_devices_init). Nothing may be decided here,
+ * which locks are held around. */
 static bool is_apart(void)
 {
-    decide(); /* a model may be opened before any call that starts CUDA */
     return atomic_load_explicit(&state, memory_order_acquire) >= APART;
 }
 

@@ -18,6 +18,7 @@
     X(cuDeviceTotalMem)                                                                                                \
     X(cuDeviceGetAttribute)                                                                                            \
     X(cuDeviceCanAccessPeer)                                                                                           \
+    X(cuDevicePrimaryCtxGetState)                                                                                      \
     X(cuDevicePrimaryCtxRetain)                                                                                        \
     X(cuDevicePrimaryCtxRelease)                                                                                       \
     X(cuCtxPushCurrent)                                                                                                \

@@ -150,7 +150,7 @@ function source(    l, e, r, arguments) {
         printf "    VS_ENTERED(%d);\n", e
         if (kind[r] == "ordinal") {
             printf "    if (vs_depth == 0 && (%s))\n        return %s;\n", hidden_condition(parameters[r]), \
-                return_type[r] == "CUresult" ? "CUDA_ERROR_INVALID_DEVICE" : "vs_own_error(cudaErrorInvalidDevice)"
+                return_type[r] == "CUresult" ? "CUDA_ERROR_INVALID_DEVICE" : "vs_no_such_device(&" real ")"
             printf "    return %s.%s(%s);\n}\n", real, symbol[r], arguments
             continue
         }

@@ -95,7 +95,7 @@ cudaError_t vs_cudaFree(const struct vs_cudart *real, void *pointer)
     struct vs_allocation allocation;
     if (!retire((CUdeviceptr)pointer, &allocation))
         return real->cudaFree(pointer);
-    return vs_own_error((cudaError_t)free_after_all(&allocation));
+    return vs_own_error(real, (cudaError_t)free_after_all(&allocation));
 }
 
 cudaError_t vs_cudaFreeAsync(const struct vs_cudart *real, void *pointer, cudaStream_t stream)

@@ -122,9 +122,9 @@ cudaError_t vs_cudaMemcpyPeer(
 {
     CUdeviceptr to = (CUdeviceptr)dst, from = (CUdeviceptr)src;
     if (hidden(dst_device, src_device))
-        return vs_own_error(cudaErrorInvalidDevice);
+        return vs_no_such_device(real);
     if (vs_peer_copy_wanted(to, dst_device, from, src_device) && !vs_capture_open())
-        return vs_own_error((cudaError_t)vs_peer_copy(to, dst_device, from, src_device, bytes, NULL));
+        return vs_own_error(real, (cudaError_t)vs_peer_copy(to, dst_device, from, src_device, bytes, NULL));
     if (ours(dst, src))
         return real->cudaMemcpy(dst, src, bytes, cudaMemcpyDefault);
     return real->cudaMemcpyPeer(dst, dst_device, src, src_device, bytes);
@@ -135,9 +135,9 @@ cudaError_t vs_cudaMemcpyPeerAsync(const struct vs_cudart *real, void *dst, int 
 {
     CUdeviceptr to = (CUdeviceptr)dst, from = (CUdeviceptr)src;
     if (hidden(dst_device, src_device))
-        return vs_own_error(cudaErrorInvalidDevice);
+        return vs_no_such_device(real);
     if (vs_peer_copy_wanted(to, dst_device, from, src_device) && !vs_capture_open())
-        return vs_own_error((cudaError_t)vs_peer_copy(to, dst_device, from, src_device, bytes, stream));
+        return vs_own_error(real, (cudaError_t)vs_peer_copy(to, dst_device, from, src_device, bytes, stream));
     if (ours(dst, src))
         return real->cudaMemcpyAsync(dst, src, bytes, cudaMemcpyDefault, stream);
     return real->cudaMemcpyPeerAsync(dst, dst_device, src, src_device, bytes, stream);

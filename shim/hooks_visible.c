@@ -31,7 +31,7 @@ cudaError_t vs_cudaDeviceGetByPCIBusId(const struct vs_cudart *real, int *device
     if (result != cudaSuccess)
         return result;
     if (vs_devices_hides(found))
-        return vs_own_error(cudaErrorInvalidDevice);
+        return vs_no_such_device(real);
     *device = found;
     return cudaSuccess;
 }
@@ -50,10 +50,19 @@ CUresult vs_cuDeviceGetByPCIBusId(const struct vs_libcuda *real, CUdevice *devic
     return CUDA_SUCCESS;
 }
 
+/* The driver's choice is among all that it shows. Where that is a donor, the program's first device stands in. */
+cudaError_t vs_cudaChooseDevice(const struct vs_cudart *real, int *device, const struct cudaDeviceProp *properties)
+{
+    cudaError_t result = real->cudaChooseDevice(device, properties);
+    if (result == cudaSuccess && vs_devices_hides(*device))
+        *device = 0;
+    return result;
+}
+
 cudaError_t vs_cudaSetValidDevices(const struct vs_cudart *real, int *devices, int count)
 {
     for (int i = 0; devices && i < count; i++)
         if (vs_devices_hides(devices[i]))
-            return vs_own_error(cudaErrorInvalidDevice);
+            return vs_no_such_device(real);
     return real->cudaSetValidDevices(devices, count);
 }

@@ -11,6 +11,7 @@
 #include <uthash.h>
 
 #include "devices.h"
+#include "driver.h"
 #include "log.h"
 #include "stats.h"
 
@@ -245,6 +246,15 @@ static struct vs_missing_size *find_missing(struct vs_load_part *part, size_t by
     return first;
 }
 
+/* A plan names such a device only where nobody else may have its share. */
+static bool is_full(const struct vs_load_part *part, struct vs_device_id id)
+{
+    for (size_t i = 0; i < part->failed_count; i++)
+        if (part->failed[i].full && vs_device_equal(part->failed[i].id, id))
+            return true;
+    return false;
+}
+
 enum vs_take vs_load_take(struct vs_load *load, size_t bytes, enum vs_request request, const struct vs_compute *compute,
     struct vs_taken *taken)
 {
@@ -260,6 +270,8 @@ enum vs_take vs_load_take(struct vs_load *load, size_t bytes, enum vs_request re
         taken->turn = part->queue[size->next++];
         taken->tensor = part->plan.execution[taken->turn];
         taken->device = part->plan.devices[part->plan.places[taken->tensor].device].id;
+        if (is_full(part, taken->device))
+            taken->device = part->wish.wish.compute;
         taken->home = vs_real_home(taken->device, compute);
         size->count--;
         load->missing_count--;
@@ -275,7 +287,7 @@ void vs_load_placed(const struct vs_taken *taken)
     account->placed_bytes += taken->part->tensors[taken->tensor].bytes;
 }
 
-bool vs_load_failed(const struct vs_taken *taken, const char *why)
+bool vs_load_failed(const struct vs_taken *taken, CUresult result)
 {
     struct vs_load_part *part = taken->part;
     if (taken->home.kind == VS_HOME_LOCAL)
@@ -286,7 +298,8 @@ bool vs_load_failed(const struct vs_taken *taken, const char *why)
     for (size_t i = 0; i < part->failed_count; i++)
         if (vs_device_equal(part->failed[i].id, taken->device))
             return true; /* of two threads that took from it, the second one */
-    part->failed[part->failed_count++] = (struct vs_failed_device){taken->device, why};
+    part->failed[part->failed_count++] =
+        (struct vs_failed_device){taken->device, vs_driver_error(result), result == CUDA_ERROR_OUT_OF_MEMORY};
     part->planned = false;
     part->edition++;
     return true;

@@ -24,10 +24,11 @@ struct vs_missing_size;
 struct vs_failed_device {
     struct vs_device_id id;
     const char *why; /* lives as long as the process */
+    bool full;       /* it was out of memory; else it cannot be used at all */
 };
 
 struct vs_load_part {
-    /* Never changed; the next two from vs_load_choose_computes on. */
+    /* Never changed; the last two from vs_load_choose_computes on. */
     struct vs_named_part named;
     struct vs_plan_tensor *tensors;
     struct vs_section_wish wish;
@@ -62,7 +63,8 @@ struct vs_load {
  * statistics note), nothing of it has bytes, or memory is lacking. */
 struct vs_load *vs_load_create(const struct vs_policy *policy, struct vs_model_file *file);
 /* Settles on which device each part is computed with; to be called before tensors are taken. That is later than the
- * opening: which device the program calls its first is not known before CUDA starts. Cheap from the second time on. */
+ * opening: which device the program calls its first is not known before CUDA starts. Cheap from the second time on, and
+ * changes nothing then: a plan reads what it has settled without the lock. */
 void vs_load_choose_computes(struct vs_load *load);
 /* Tells what was placed, and frees the load. */
 void vs_load_finish(struct vs_load *load);
@@ -94,13 +96,14 @@ enum vs_take vs_load_take(struct vs_load *load, size_t bytes, enum vs_request re
     struct vs_taken *taken);
 /* The allocation was made. */
 void vs_load_placed(const struct vs_taken *taken);
-/* The allocation could not be had, `why`. Where the compute device was to have it, the real allocator puts it there,
+/* The allocation ended with this error. Where the compute device was to have it, the real allocator puts it there,
  * and the answer is false. Else the tensor is missing again, and its part is to be planned again without that device.
  */
-bool vs_load_failed(const struct vs_taken *taken, const char *why);
+bool vs_load_failed(const struct vs_taken *taken, CUresult result);
 
-/* Plans the part for the devices that have not failed. False where that cannot be done: the library has given up
- * (vs_give_up), or memory is lacking. */
+/* Plans the part for the devices that have not failed. Where that cannot be had because some are full, what is left of
+ * their shares goes to the compute device. False where it cannot be done: the library has given up (vs_give_up), or
+ * memory is lacking. */
 bool vs_load_plan(struct vs_load *load, struct vs_load_part *part, const struct vs_compute *compute);
 /* For load_plan.c: a plan is there. The first one decides which tensors are missing, and in which order. */
 void vs_load_install(struct vs_load *load, struct vs_load_part *part, struct vs_plan *plan);

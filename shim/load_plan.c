@@ -91,17 +91,31 @@ static void tell_idle(
 
 /* --- Planning ----------------------------------------------------------------------------------------------------- */
 
+static double megabytes(uint64_t bytes)
+{
+    return (double)bytes / (1 << 20);
+}
+
+static void tell_unfit(const char *path, const struct vs_load_part *part, const struct vs_plan_device *device)
+{
+    bool computes = vs_device_equal(device->id, part->wish.wish.compute);
+    struct vs_text text = {0};
+    vs_text_printf(&text, "%s: `%s` is to hold %.0f MB of it, and %s %.0f MB: %s", path,
+        vs_device_format(device->id).text, megabytes(device->placed_bytes), computes ? "has beside the reserve" : "has",
+        megabytes(device->capacity_bytes),
+        computes ? "the program may run out of memory; let other devices hold more of it"
+                 : "what finds it full goes to another device; let it hold less");
+    if (text.data && !was_told(text.data))
+        vs_log(VS_LOG_WARN, "placement", "%s", text.data);
+    vs_text_free(&text);
+}
+
 static void tell_plan(const struct vs_load *load, const struct vs_load_part *part, const struct vs_plan *plan)
 {
     const char *path = load->file->path;
-    struct vs_text text = {0};
-    if (plan->unfit_bytes) {
-        vs_text_printf(&text, "%s: %.0f MB of it have no room on the devices that are to hold them", path,
-            (double)plan->unfit_bytes / (1 << 20));
-        if (text.data && !was_told(text.data))
-            vs_log(VS_LOG_WARN, "placement", "%s", text.data);
-        vs_text_free(&text);
-    }
+    for (size_t d = 0; d < plan->device_count; d++)
+        if (plan->devices[d].unfit_bytes)
+            tell_unfit(path, part, &plan->devices[d]);
     vs_log(VS_LOG_DEBUG, "placement", "%s: %s is planned%s%s%s", path, vs_part_name(part->named.part),
         plan->model ? " as " : "", plan->model ? plan->model : "",
         plan->approximate ? ", approximately: the order of its modules is not known" : "");
@@ -123,17 +137,51 @@ static void take_snapshot(const struct vs_load_part *part, struct snapshot *snap
     pthread_mutex_unlock(&vs_placement_lock);
 }
 
+/* `with_full`: those that are full keep their shares. */
 static int make_plan(const struct vs_load_part *part, const struct snapshot *snapshot, const struct vs_policy *policy,
-    const struct vs_compute *compute, struct vs_plan *plan, struct vs_diags *diags)
+    const struct vs_compute *compute, bool with_full, struct vs_plan *plan, struct vs_diags *diags)
 {
     struct vs_real_machine machine;
     vs_real_machine_describe(compute, &machine);
     for (size_t i = 0; i < snapshot->failed_count; i++)
-        vs_real_machine_exclude(&machine, snapshot->failed[i].id, snapshot->failed[i].why);
+        if (!with_full || !snapshot->failed[i].full)
+            vs_real_machine_exclude(&machine, snapshot->failed[i].id, snapshot->failed[i].why);
     const struct vs_plan_machine given = {machine.devices, machine.count};
     int result = vs_plan(part->tensors, part->named.tensors->count, &part->wish.wish, &given, plan, diags);
     if (result == 0)
         tell_idle(policy, part, &machine);
+    return result;
+}
+
+static void tell_full(const struct vs_load_part *part, const struct snapshot *snapshot)
+{
+    struct vs_text names = {0}, text = {0};
+    for (size_t i = 0; i < snapshot->failed_count; i++)
+        if (snapshot->failed[i].full)
+            vs_text_printf(&names, "%s`%s`", names.length ? ", " : "", vs_device_format(snapshot->failed[i].id).text);
+    vs_text_printf(&text,
+        "%s, line %zu: %s is full, and nobody else may have its share: what is left of that stays on `%s`; ask for "
+        "less, or let another device lend",
+        part->named.section->file, part->named.section->line, names.data ? names.data : "a device",
+        vs_device_format(part->wish.wish.compute).text);
+    if (text.data && !was_told(text.data))
+        vs_log(VS_LOG_WARN, "placement", "%s", text.data);
+    vs_text_free(&names);
+    vs_text_free(&text);
+}
+
+/* A device that is full for the moment is no reason to end a program whose compute device has room. */
+static int make_plan_with_full(const struct vs_load_part *part, const struct snapshot *snapshot,
+    const struct vs_policy *policy, const struct vs_compute *compute, struct vs_plan *plan)
+{
+    struct vs_diags diags = {0};
+    bool any_full = false;
+    for (size_t i = 0; i < snapshot->failed_count; i++)
+        any_full |= snapshot->failed[i].full;
+    int result = any_full ? make_plan(part, snapshot, policy, compute, true, plan, &diags) : -1;
+    if (result == 0)
+        tell_full(part, snapshot);
+    vs_diags_free(&diags);
     return result;
 }
 
@@ -146,8 +194,11 @@ bool vs_load_plan(struct vs_load *load, struct vs_load_part *part, const struct 
     if (!policy)
         return false;
     take_snapshot(part, &snapshot);
-    int result = make_plan(part, &snapshot, policy, compute, &plan, &diags);
-    say(&diags);
+    int result = make_plan(part, &snapshot, policy, compute, false, &plan, &diags);
+    if (result != 0)
+        result = make_plan_with_full(part, &snapshot, policy, compute, &plan);
+    if (result != 0 || !diags.error_count)
+        say(&diags);
     vs_diags_free(&diags);
     if (result != 0) {
         vs_give_up("%s, line %zu: this cannot be had on this machine, for the reason above", part->named.section->file,

@@ -143,3 +143,13 @@ void vs_models_catch_up(void)
         free(paths[i]);
     }
 }
+
+void vs_models_before_fork(void)
+{
+    pthread_mutex_lock(&vs_noted_lock);
+}
+
+void vs_models_after_fork(void)
+{
+    pthread_mutex_unlock(&vs_noted_lock);
+}

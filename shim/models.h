@@ -23,6 +23,10 @@ void vs_models_opened(const char *path, int folder, int fd);
 /* The first CUDA call has come: acts on what was opened before. Cheap when there is nothing. */
 void vs_models_catch_up(void);
 
+/* Around a fork: what is noted is whole in the child, and its lock free. */
+void vs_models_before_fork(void);
+void vs_models_after_fork(void);
+
 void vs_model_file_free(struct vs_model_file *file);
 
 #endif

@@ -107,14 +107,17 @@ void vs_placement_end_loads(void)
 
 /* --- Placing ------------------------------------------------------------------------------------------------------ */
 
-/* Takes from the newest load that misses such a tensor, and holds a reference to it then. */
+/* Takes from the newest load that misses such a tensor, and holds a reference to it then. A load may have been opened
+ * since the allocation began, while another one was planned. */
 static enum vs_take take(
     size_t bytes, enum vs_request request, const struct vs_compute *compute, struct vs_taken *taken)
 {
     enum vs_take answer = VS_TAKE_NONE;
     pthread_mutex_lock(&vs_placement_lock);
-    for (struct vs_load *load = loads; load && answer == VS_TAKE_NONE; load = load->next)
+    for (struct vs_load *load = loads; load && answer == VS_TAKE_NONE; load = load->next) {
+        vs_load_choose_computes(load);
         answer = vs_load_take(load, bytes, request, compute, taken);
+    }
     if (answer != VS_TAKE_NONE)
         taken->load->references++;
     pthread_mutex_unlock(&vs_placement_lock);
@@ -130,7 +133,7 @@ static bool allocate_taken(
     if (result == CUDA_SUCCESS)
         vs_load_placed(taken);
     else
-        *again = vs_load_failed(taken, vs_driver_error(result)) && taken->load->open;
+        *again = vs_load_failed(taken, result) && taken->load->open;
     pthread_mutex_unlock(&vs_placement_lock);
     if (result == CUDA_SUCCESS)
         vs_stats_placed(taken->home, bytes);
@@ -161,6 +164,7 @@ static bool allocate_step(
 struct computes {
     int ordinals[MOST_COMPUTES];
     struct vs_device_id ids[MOST_COMPUTES];
+    const struct vs_policy_section *sections[MOST_COMPUTES]; /* that name them first */
     size_t count;
 };
 
@@ -178,10 +182,24 @@ static void list_computes(struct computes *computes)
                 continue;
             computes->ordinals[known] = load->parts[i].compute_ordinal;
             computes->ids[known] = load->parts[i].wish.wish.compute;
+            computes->sections[known] = load->parts[i].named.section;
             computes->count++;
         }
     }
     pthread_mutex_unlock(&vs_placement_lock);
+}
+
+static void refuse_compute(const struct vs_policy *policy, const struct vs_policy_section *section,
+    struct vs_device_id compute, int device_count)
+{
+    bool by_string = section->sharing == VS_SHARING_DISTORCH && section->distorch.has_compute &&
+                     vs_device_equal(section->distorch.compute, compute);
+    const char *remedy = by_string             ? "correct what stands behind the `#` in "
+                         : policy->has_compute ? "correct `compute:` in "
+                                               : "name another one by `compute:` in ";
+    vs_give_up("the compute device %s is not there: CUDA shows the program %d device%s; %s%s",
+        vs_device_format(compute).text, device_count, device_count == 1 ? "" : "s", remedy,
+        by_string ? section->file : policy->name);
 }
 
 /* The compute device that the allocation is meant for, or NULL: none that the policy speaks of. Where there is no such
@@ -198,12 +216,11 @@ static const struct vs_compute *compute_for(CUstream stream)
     bool counted = driver->cuDeviceGetCount(&device_count) == CUDA_SUCCESS;
     for (size_t i = 0; i < computes.count; i++) {
         if (counted && computes.ordinals[i] >= device_count) {
-            vs_give_up("the compute device %s is not there (the machine has %d); correct `compute:` in %s",
-                vs_device_format(computes.ids[i]).text, device_count, policy->name);
+            refuse_compute(policy, computes.sections[i], computes.ids[i], device_count);
             return NULL;
         }
-        const struct vs_compute *compute = vs_compute_device(computes.ordinals[i]);
-        if (compute && vs_compute_has_stream(compute, stream))
+        const struct vs_compute *compute = vs_compute_with_stream(computes.ordinals[i], stream);
+        if (compute)
             return compute;
     }
     return NULL;

@@ -149,9 +149,18 @@ static void *pass_to(const struct vs_entry *entry)
     return real ? real : (void *)missing_function;
 }
 
-static bool leads_to_hook(const struct vs_entry *entry)
+/* What hides devices needs none of the other functions, and must not end where those are missing. */
+static bool leads_to_hook(const struct vs_entry *entry, bool act)
 {
-    return entry->when == VS_WHEN_ACTING || (entry->when == VS_WHEN_HIDING && vs_devices_hiding());
+    return (entry->when == VS_WHEN_ACTING && act) || (entry->when == VS_WHEN_HIDING && vs_devices_hiding());
+}
+
+static void refuse_library(const struct missing *missing)
+{
+    char remedy[VS_REMEDY_BYTES];
+    vs_policy_remedy(remedy);
+    vs_give_up("%s lacks %s%s, which this version of vramspan takes over; use CUDA 12 or 13, or %s", missing->path,
+        missing->first, missing->count > 1 ? " and other functions" : "", remedy);
 }
 
 void *vs_resolve(unsigned index)
@@ -162,15 +171,14 @@ void *vs_resolve(unsigned index)
     bool act = entry->library == VS_LIBRARY_LIBC ? vs_configured() : vs_acting();
     struct missing missing = fill_real(entry->library, entry->major);
     if (act && !missing.library && missing.count > 0) {
-        vs_give_up(
-            "%s lacks %s%s, which this version of vramspan takes over; use CUDA 12 or 13, or unset VRAMSPAN_POLICY",
-            missing.path, missing.first, missing.count > 1 ? " and other functions" : "");
+        if (vs_policy_in_force()) /* else it has been said, for this function or for another one */
+            refuse_library(&missing);
         act = false;
     }
     if (entry->starts && vs_depth == 1) /* deeper, the start itself is under way */
         vs_devices_start();
     vs_depth--;
-    void *target = act && *entry->real && leads_to_hook(entry) ? entry->act : pass_to(entry);
+    void *target = *entry->real && leads_to_hook(entry, act) ? entry->act : pass_to(entry);
     if (!missing.library) /* else it may be loaded later: someone looked our symbol up without having the library */
         __atomic_store_n(&vs_slots[index], target, __ATOMIC_RELEASE);
     errno = saved_errno;

@@ -64,13 +64,16 @@ class Odd(torch.nn.Module):
         self.activation = torch.nn.SiLU()  # has neither weights nor the mark
         self.add_module("größe", torch.nn.ParameterList([torch.zeros(7, 1)]))
 
-export_modules.export(Odd(), sys.argv[1])
+export_modules.export(Odd(), sys.argv[1], 'a "model" of C:\\\\models')
 '''
 
 
 def test_leaf_modules_in_order_of_definition_with_buffers_and_bias_attribute(tmp_path):
     run(ODD_MODEL, tmp_path / "table.json")
-    modules = json.loads((tmp_path / "table.json").read_text(encoding="utf-8"))["modules"]
+    text = (tmp_path / "table.json").read_text(encoding="utf-8")
+    assert "\\" not in text  # which vramspan does not read in tables
+    assert json.loads(text)["model"] == "a _model_ of C:_models"
+    modules = json.loads(text)["modules"]
     told = [(module["name"], module["type"], module["has_bias_attr"], module["tensors"]) for module in modules]
     scalar_and_vectors = [["weight", [5]], ["bias", [5]], ["running_mean", [5]], ["running_var", [5]]]
     assert told == [

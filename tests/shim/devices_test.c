@@ -1,69 +1,14 @@
 /* devices_test.c: which devices a program sees, whole processes under the preload: what it is told at the runtime and
- * at the driver, what its environment and its children say, and where weights then lie. programs/sees.c tells. */
+ * at the driver, and where weights then lie. programs/sees.c tells. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "fixture.h"
+#include "sees.h"
 
 #define BYTES (4 * MIB)
-
-/* Two unlike cards; A is cuda:0 to the driver. */
-#define A "Simulated GPU 8 GB"
-#define B "Simulated GPU 24 GB"
-static const char pair[] = "8gb+24gb";
-
-/* Three cards whose order is First, Middle, Last by PCI address, and Last, First, Middle by generation, which is the
- * driver's own order. */
-static const char *three_cards(void)
-{
-    static char path[] = "/tmp/vramspan-cards-XXXXXX";
-    FILE *file = fdopen(mkstemp(path), "w");
-    cr_assert(file);
-    fputs("peer-access: all\n"
-          "devices:\n"
-          "  - {name: Middle, memory: 2gb, capability: 7.5, pci: '0000:41:00.0'}\n"
-          "  - {name: Last, memory: 3gb, capability: 8.9, pci: '0001:01:00.0'}\n"
-          "  - {name: First, memory: 1gb, capability: 8.6, pci: '0000:01:00.0'}\n",
-        file);
-    fclose(file);
-    return path;
-}
-#define UUID_FIRST  "GPU-00000100-7369-6d75-6c61-746564475055"
-#define UUID_MIDDLE "GPU-00004100-7369-6d75-6c61-746564475055"
-#define UUID_LAST   "GPU-00010100-7369-6d75-6c61-746564475055"
-
-/* A policy that places on two GPUs and in the host; numbers are the user's. */
-static void use_two_gpus(void)
-{
-    use_policy_text("version: 1\nmodels:\n  - {match: \"*.safetensors\", distorch: \"cuda:0,4mb;cuda:1,4mb;cpu,*\", "
-                    "order: listed}\n");
-}
-
-/* Runs `sees` with these variables and steps; returns the status. */
-static int see(const char *variables, const char *steps, char output[8192])
-{
-    char command[1024];
-    setenv("VRAMSPAN_LOG", "warn", 0);
-    snprintf(command, sizeof command, "env %s %s %s", variables, program("sees"), steps);
-    return run(command, output);
-}
-
-static void expect_seen(const char *variables, const char *steps, const char *expected)
-{
-    char output[8192];
-    cr_expect_eq(see(variables, steps, output), 0, "%s %s: %s", variables, steps, output);
-    cr_expect_str_eq(output, expected, "%s %s:\n%s", variables, steps, output);
-}
-
-/* The line of `look` where the program sees `names` and the driver shows `shown`. */
-static const char *seen(const char *environment, const char *names, const char *shown)
-{
-    static char line[512];
-    snprintf(line, sizeof line, "env=%s runtime=%s driver=%s shown=%s current=0\n", environment, names, names, shown);
-    return line;
-}
 
 /* --- What it is told ---------------------------------------------------------------------------------------------- */
 
@@ -83,7 +28,7 @@ Test(devices, the_program_sees_its_own_and_the_driver_the_donors_behind_them)
         {"VRAMSPAN_DONORS=cpu", "(unset)", A "," B, A "," B},
         {"CUDA_VISIBLE_DEVICES=1,0 VRAMSPAN_DONORS=cpu:1gb", "1,0", B "," A, B "," A},
     };
-    use_machine(pair);
+    use_machine(PAIR);
     use_two_gpus();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         expect_seen(cases[i].variables, "look", seen(cases[i].environment, cases[i].names, cases[i].shown));
@@ -91,7 +36,7 @@ Test(devices, the_program_sees_its_own_and_the_driver_the_donors_behind_them)
 
 Test(devices, a_donor_of_the_policy_itself_is_reached_behind_the_programs_devices)
 {
-    use_machine(pair);
+    use_machine(PAIR);
     use_policy_text("version: 1\ndonors: [cuda:0, cpu]\n"
                     "models:\n  - {match: \"*.safetensors\", distorch: \"cuda:0,4mb;cpu,*\"}\n");
     expect_seen("VRAMSPAN_DEVICES=cuda:1", "look", seen("1", B, B "," A));
@@ -102,7 +47,7 @@ Test(devices, a_donor_of_the_policy_itself_is_reached_behind_the_programs_device
 Test(devices, where_only_donors_are_said_the_rest_is_seen)
 {
     char output[8192];
-    use_machine(pair);
+    use_machine(PAIR);
     use_two_gpus();
     cr_expect_eq(see("VRAMSPAN_DONORS=cuda:0", "look", output), 0, "%s", output);
     cr_expect_eq(strncmp(output, "env=1", 5), 0, "%s", output);
@@ -137,7 +82,7 @@ Test(devices, numbers_and_uuids_mean_what_the_driver_takes_them_for)
 /* Without anything to place, the driver itself hides what the program is not to see. */
 Test(devices, without_models_to_place_the_donors_are_not_shown_at_all)
 {
-    use_machine(pair);
+    use_machine(PAIR);
     unsetenv("VRAMSPAN_POLICY");
     expect_seen("VRAMSPAN_DEVICES=cuda:1", "look", seen("1", B, B));
     expect_seen("VRAMSPAN_DEVICES=cuda:1 VRAMSPAN_DONORS=cuda:0,cpu", "look", seen("1", B, B));
@@ -151,7 +96,7 @@ Test(devices, calls_that_name_a_hidden_donor_fail_as_where_it_is_not_there)
     } cases[] = {{"VRAMSPAN_DEVICES=cuda:1 VRAMSPAN_DONORS=cuda:0", "0000:01:00.0"},
         {"VRAMSPAN_DEVICES=cuda:0 VRAMSPAN_DONORS=cuda:1", "0000:02:00.0"}};
     char expected[8192], output[8192], steps[64];
-    use_machine(pair);
+    use_machine(PAIR);
     use_two_gpus();
     for (size_t i = 0; i < 2; i++) {
         char variables[128];
@@ -164,85 +109,43 @@ Test(devices, calls_that_name_a_hidden_donor_fail_as_where_it_is_not_there)
     }
 }
 
-/* --- The environment and children --------------------------------------------------------------------------------- */
-
-Test(devices, the_environment_is_narrowed_before_and_after_cuda_starts_whoever_starts_it)
-{
-    char output[8192];
-    use_machine(pair);
-    use_two_gpus();
-    for (int round = 0; round < 20; round++) {
-        cr_expect_eq(see("VRAMSPAN_DEVICES=cuda:1 VRAMSPAN_DONORS=cuda:0", "race look", output), 0);
-        char expected[600];
-        snprintf(expected, sizeof expected, "raced\n%s", seen("1", B, B "," A));
-        cr_expect_str_eq(output, expected, "%s", output);
-    }
-}
-
-Test(devices, a_process_without_cuda_is_only_given_its_environment)
-{
-    char output[8192];
-    static const char echo[] = "sh -c 'echo $CUDA_VISIBLE_DEVICES, $VRAMSPAN_USER_VISIBLE_DEVICES'";
-    char command[512];
-    use_policy_text("this: is not a policy\n"); /* must not even be read */
-    snprintf(command, sizeof command, "env CUDA_VISIBLE_DEVICES=4,7 VRAMSPAN_DEVICES=cuda:1 %s", echo);
-    cr_expect_eq(run(command, output), 0);
-    cr_expect_str_eq(output, "7, 4,7\n");
-    snprintf(command, sizeof command, "env VRAMSPAN_DEVICES=cuda:1 VRAMSPAN_DONORS=cuda:0 %s", echo);
-    cr_expect_eq(run(command, output), 0);
-    cr_expect_str_eq(output, "1, unset\n");
-    snprintf(command, sizeof command, "env CUDA_VISIBLE_DEVICES=4,7 %s", echo);
-    cr_expect_eq(run(command, output), 0);
-    cr_expect_str_eq(output, "4,7,\n");
-    /* What is wrong is told to processes with CUDA only, and changes nothing here. */
-    snprintf(command, sizeof command, "env CUDA_VISIBLE_DEVICES=4,7 VRAMSPAN_DEVICES=cuda:2 %s", echo);
-    cr_expect_eq(run(command, output), 0);
-    cr_expect_str_eq(output, "4,7,\n");
-}
-
-Test(devices, children_go_on_counting_in_the_users_numbers)
+/* A management library that cannot count stands in for none. */
+Test(devices, without_nvml_donors_are_reached_behind_the_devices_that_are_known)
 {
     static const struct {
-        const char *variables, *environment, *names, *shown;
+        const char *variables, *names, *shown;
     } cases[] = {
-        {"VRAMSPAN_DEVICES=cuda:1 VRAMSPAN_DONORS=cuda:0", "1", B, B "," A},
-        {"CUDA_VISIBLE_DEVICES=1,0 VRAMSPAN_DEVICES=cuda:0 VRAMSPAN_DONORS=cuda:1", "1", B, B "," A},
+        {"VRAMSPAN_DONORS=cuda:1", "Last", "Last,First"},
+        {"VRAMSPAN_DONORS=cuda:2,cuda:0", "First", "First,Middle,Last"},
+        {"VRAMSPAN_DEVICES=cuda:2,cuda:0 VRAMSPAN_DONORS=cuda:1", "Middle,Last", "Middle,Last,First"},
+        {"CUDA_VISIBLE_DEVICES=1,2,0 VRAMSPAN_DONORS=cuda:0", "Middle,Last", "Middle,Last,First"},
     };
-    char expected[1100];
-    use_machine(pair);
-    use_two_gpus();
-    for (size_t i = 0; i < 2; i++) {
-        const char *line = seen(cases[i].environment, cases[i].names, cases[i].shown);
-        expect_seen(cases[i].variables, "spawn look", line); /* the parent never starts CUDA */
-        expect_seen(cases[i].variables, "exec look", line);
-        expect_seen(cases[i].variables, "fork look", line);
-        expect_seen(cases[i].variables, "spawn exec spawn look", line);
-        snprintf(expected, sizeof expected, "%s%s", line, line); /* it does */
-        expect_seen(cases[i].variables, "look spawn look", expected);
-        expect_seen(cases[i].variables, "look exec look", expected);
-    }
-}
-
-/* ComfyUI's --cuda-device, and starters of workers, set the variable themselves. */
-Test(devices, a_program_that_sets_the_variable_itself_sees_what_it_names)
-{
-    char output[8192];
+    static const struct {
+        const char *variables, *said;
+    } refusals[] = {
+        {"VRAMSPAN_DONORS=cuda:0",
+            "nothing tells how many the machine has (libnvidia-ml.so.1 does not answer); name the "
+            "program's in VRAMSPAN_DEVICES\n"},
+        {"VRAMSPAN_DEVICES=cuda:0 VRAMSPAN_DONORS=cuda:1,cuda:5", "cuda:5 cannot be reached"},
+        {"CUDA_VISIBLE_DEVICES=0,7,1 VRAMSPAN_DONORS=cuda:2",
+            "cuda:2 cannot be reached"}, /* its second entry ends it */
+    };
+    char variables[256], output[8192], expected[256];
+    setenv("WITHOUT", program("nvml"), 1);
     use_machine(three_cards());
-    setenv("CUDA_DEVICE_ORDER", "PCI_BUS_ID", 1);
-    use_policy_text("version: 1\nmodels:\n  - {match: \"*.safetensors\", distorch: \"cuda:0,4mb;cpu,*\"}\n");
-    static const char variables[] = "VRAMSPAN_DONORS=cuda:0";
-    expect_seen(variables, "set 2 look", seen("2", "Last", "Last,First"));
-    expect_seen(variables, "set 2,1 look", seen("2,1", "Last,Middle", "Last,Middle,First"));
-    expect_seen(variables, "set 2,1 spawn look", seen("2,1", "Last,Middle", "Last,Middle,First"));
-    use_policy_text("version: 1\ncompute: cuda:1\n"
-                    "models:\n  - {match: \"*.safetensors\", distorch: \"cuda:0,4mb;cpu,*\"}\n");
-    cr_expect_eq(see(variables, "set 2 look", output), 78, "%s", output); /* it is to compute on cuda:1 */
-    cr_expect(strstr(output, "the program does not see cuda:1, on which it is to compute (CUDA_VISIBLE_DEVICES=2)"),
-        "%s", output);
-    cr_expect_eq(see(variables, "set 0,1 look", output), 78, "%s", output);
-    cr_expect(strstr(output, "CUDA_VISIBLE_DEVICES=0,1, which names cuda:0, a device that is hidden"), "%s", output);
-    cr_expect_eq(see(variables, "set - spawn look", output), 78, "%s", output); /* all of them */
-    expect_seen(variables, "set '' spawn look", "env= error=100\n");            /* a child that is to have none */
+    use_policy_text("version: 1\nmodels: [{match: \"*\", virtual-vram: 1gb}]\n");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        snprintf(variables, sizeof variables, "LD_LIBRARY_PATH=$WITHOUT:$LD_LIBRARY_PATH %s", cases[i].variables);
+        cr_expect_eq(see(variables, "look", output), 0, "%s: %s", variables, output);
+        snprintf(expected, sizeof expected, " runtime=%s driver=%s shown=%s current=0\n", cases[i].names,
+            cases[i].names, cases[i].shown);
+        cr_expect(strstr(output, expected), "%s: %s", variables, output);
+    }
+    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
+        snprintf(variables, sizeof variables, "LD_LIBRARY_PATH=$WITHOUT:$LD_LIBRARY_PATH %s", refusals[i].variables);
+        cr_expect_eq(see(variables, "look", output), 78, "%s: %s", variables, output);
+        cr_expect(strstr(output, refusals[i].said), "%s: %s", variables, output);
+    }
     remove(getenv("SIMCUDA_MACHINE"));
 }
 
@@ -262,7 +165,7 @@ Test(devices, weights_lie_where_the_users_numbers_say)
     };
     const size_t sizes[] = {BYTES, BYTES, BYTES};
     char steps[128];
-    use_machine(pair);
+    use_machine(PAIR);
     use_two_gpus();
     snprintf(steps, sizeof steps, "use %s", make_model(sizes, 3));
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
@@ -274,7 +177,7 @@ Test(devices, the_first_call_may_come_before_any_constructor_of_ours_ran)
 {
     const size_t sizes[] = {BYTES};
     char output[8192], command[1024];
-    use_machine(pair);
+    use_machine(PAIR);
     use_policy_text("version: 1\nmodels:\n  - {match: \"*.safetensors\", on: cuda:0}\n");
     snprintf(command, sizeof command, "env VRAMSPAN_DEVICES=cuda:1 VRAMSPAN_DONORS=cuda:0 MODEL=%s BYTES=%zu %s",
         make_model(sizes, 1), BYTES, program("early"));
@@ -286,7 +189,7 @@ Test(devices, the_end_of_the_run_is_told_in_the_users_numbers)
 {
     const size_t sizes[] = {BYTES, BYTES, BYTES};
     char steps[128], output[8192];
-    use_machine(pair);
+    use_machine(PAIR);
     use_policy_text(
         "version: 1\nmodels:\n  - {match: \"*.safetensors\", distorch: \"cuda:1,8mb;cuda:0,4mb\", order: listed}\n");
     setenv("VRAMSPAN_LOG", "info", 1);
@@ -316,7 +219,7 @@ Test(devices, what_cannot_be_stops_the_program_and_says_so)
             "cuda:0 cannot be reached to lend memory: of 2 devices CUDA shows 1"},
     };
     char output[8192];
-    use_machine(pair);
+    use_machine(PAIR);
     use_two_gpus();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         cr_expect_eq(see(cases[i].variables, cases[i].steps, output), 78, "%s: %s", cases[i].variables, output);

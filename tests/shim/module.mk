@@ -5,7 +5,7 @@ SHIM_PROGRAMS := $(BUILD)/tests/programs
 shim_test_CFLAGS := -isystem $(CUDA_INCLUDE)
 shim_test_LINK_DEPS := $(SIMCUDA_LIBRARIES)
 shim_test_LIBS := $(addprefix $(SIMCUDA_DIR)/,libcudart.so.13 libcublas.so.13 libcublasLt.so.13 libcuda.so.1) -lcriterion -lm
-$(eval $(call program,shim_test,$(SHIM_TEST),$(wildcard tests/shim/*_test.c) tests/shim/fixture.c tests/policy/gguf_writer.c policy/text.c))
+$(eval $(call program,shim_test,$(SHIM_TEST),$(wildcard tests/shim/*_test.c) tests/shim/fixture.c tests/shim/sees.c tests/policy/gguf_writer.c policy/text.c))
 
 # The stress runner is a plain program: Criterion does not run under ThreadSanitizer.
 stress_CFLAGS := -isystem $(CUDA_INCLUDE)
@@ -23,6 +23,21 @@ sees_LINK_DEPS := $(SIMCUDA_LIBRARIES)
 sees_LIBS := $(addprefix $(SIMCUDA_DIR)/,libcudart.so.13 libcuda.so.1) -lpthread -ldl
 $(eval $(call program,sees,$(SHIM_PROGRAMS)/sees,tests/shim/programs/sees.c))
 
+forking_CFLAGS := -isystem $(CUDA_INCLUDE)
+forking_LINK_DEPS := $(SIMCUDA_LIBRARIES)
+forking_LIBS := $(addprefix $(SIMCUDA_DIR)/,libcudart.so.13 libcuda.so.1) -lpthread -ldl
+$(eval $(call program,forking,$(SHIM_PROGRAMS)/forking,tests/shim/programs/forking.c))
+
+# Calls made of the table of hooks.
+EACH_CALL_GENERATED := $(BUILD)/gen/each_call
+$(EACH_CALL_GENERATED)/each_call.h: shim/hooks.def tests/shim/each_call.awk
+	$(Q)mkdir -p $(@D) && awk -f tests/shim/each_call.awk $< > $@
+each_call_CFLAGS := -isystem $(CUDA_INCLUDE) -I$(EACH_CALL_GENERATED) -Wno-deprecated-declarations
+each_call_DEPS := $(EACH_CALL_GENERATED)/each_call.h
+each_call_LINK_DEPS := $(SIMCUDA_LIBRARIES)
+each_call_LIBS := -ldl
+$(eval $(call program,each_call,$(SHIM_PROGRAMS)/each_call,tests/shim/programs/each_call.c))
+
 # $(call cudart_user,MAJOR,INCLUDE): a library linked against one major version of the runtime.
 define cudart_user
 user$(1)_CFLAGS := -isystem $(2) -DUSER=user$(1)
@@ -34,7 +49,8 @@ $(eval $(call cudart_user,12,$(CUDA12_INCLUDE)))
 $(eval $(call cudart_user,13,$(CUDA_INCLUDE)))
 
 # A program over a runtime of another age; it finds that one by its run path, whatever LD_LIBRARY_PATH says.
-old_cudart_LDFLAGS := -Wl,-soname,libcudart.so.12
+old_cudart_LDFLAGS := -Wl,-soname,libcudart.so.12,--default-symver
+old_cudart_LIBS := -ldl
 $(eval $(call shared_library,old_cudart,$(SHIM_PROGRAMS)/old/libcudart.so.12,tests/shim/programs/old_cudart.c))
 old_program_LINK_DEPS := $(SHIM_PROGRAMS)/old/libcudart.so.12
 old_program_LDFLAGS := -Wl,--disable-new-dtags,-rpath,'$$ORIGIN/old'
@@ -88,6 +104,6 @@ nesting_LDFLAGS := -Wl,--disable-new-dtags,-rpath,'$$ORIGIN/nesting_runtime'
 nesting_LIBS := $(SHIM_PROGRAMS)/nesting_runtime/libcudart.so.12 $(SIMCUDA_DIR)/libcuda.so.1
 $(eval $(call program,nesting,$(SHIM_PROGRAMS)/nesting,tests/shim/programs/nesting.c))
 
-SHIM_TEST_PROGRAMS := $(SHIM_TEST) $(addprefix $(SHIM_PROGRAMS)/,stress exiting sees early nesting waiting libwaiting.so \
+SHIM_TEST_PROGRAMS := $(SHIM_TEST) $(addprefix $(SHIM_PROGRAMS)/,stress exiting sees forking each_call early nesting waiting libwaiting.so \
 	old_program libold_user.so libuser12.so libuser13.so nvml_only nvml/libnvidia-ml.so.1)
 TEST_PROGRAMS += $(SHIM_TEST_PROGRAMS)

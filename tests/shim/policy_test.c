@@ -85,7 +85,29 @@ Test(process, a_missing_symbol_stops_the_program_with_one_line)
     cr_expect_eq(run(program("old_program"), output), 78);
     cr_expect_eq(occurrences(output, "\n"), 2, "%s", output); /* the policy in force, and the reason */
     cr_expect(strstr(output, "libcudart.so.12 lacks cudaMallocAsync"), "%s", output);
-    cr_expect(strstr(output, "unset VRAMSPAN_POLICY"), "%s", output);
+    cr_expect(strstr(output, "or unset VRAMSPAN_POLICY\n"), "%s", output);
+}
+
+/* The remedy is for what the policy came from. */
+Test(process, a_missing_symbol_is_told_with_a_way_out_wherever_the_policy_is_from)
+{
+    char output[8192], command[700];
+    unsetenv("VRAMSPAN_POLICY");
+    snprintf(command, sizeof command, "VRAMSPAN_VIRTUAL_VRAM=4gb %s", program("old_program"));
+    cr_expect_eq(run(command, output), 78);
+    cr_expect(strstr(output, "or unset VRAMSPAN_VIRTUAL_VRAM\n"), "%s", output);
+    snprintf(command, sizeof command, "VRAMSPAN_DISTORCH='cpu,*' %s", program("old_program"));
+    cr_expect_eq(run(command, output), 78);
+    cr_expect(strstr(output, "or unset VRAMSPAN_DISTORCH\n"), "%s", output);
+
+    use_policy("cpu,*"); /* as a file of the user's folder */
+    snprintf(command, sizeof command,
+        "home=$(dirname $VRAMSPAN_POLICY)/home && mkdir -p $home/vramspan && cp $VRAMSPAN_POLICY $home/vramspan && "
+        "env -u VRAMSPAN_POLICY XDG_CONFIG_HOME=$home %s",
+        program("old_program"));
+    cr_expect_eq(run(command, output), 78);
+    cr_expect(strstr(output, "or take the policies out of /"), "%s", output);
+    cr_expect(strstr(output, "/home/vramspan\n"), "%s", output);
 }
 
 Test(process, a_missing_symbol_is_survived_where_the_policy_says_so)
@@ -94,8 +116,12 @@ Test(process, a_missing_symbol_is_survived_where_the_policy_says_so)
     use_policy_text(
         "version: 1\non-error: passthrough\nmodels:\n  - match: \"*.safetensors\"\n    distorch: \"cpu,*\"\n");
     cr_expect_eq(run(program("old_program"), output), 0, "%s", output);
-    cr_expect(strstr(output, "stepping aside"), "%s", output);
-    cr_expect(strstr(output, "cudaMalloc returned 0"), "%s", output);
+    cr_expect_eq(occurrences(output, "stepping aside"), 1, "%s", output); /* however many functions are called */
+    cr_expect_eq(occurrences(output, " lacks "), 1, "%s", output);
+    cr_expect(strstr(output, "cudaMalloc returned 0\nit counts 2\n"), "%s", output);
+    setenv("VRAMSPAN_DONORS", "cuda:1,cpu", 1); /* is not shown, since nothing will be placed there */
+    cr_expect_eq(run(program("old_program"), output), 0, "%s", output);
+    cr_expect(strstr(output, "it counts 1\n"), "%s", output);
 }
 
 Test(process, without_a_policy_an_unknown_cuda_runs_as_ever)
@@ -103,5 +129,5 @@ Test(process, without_a_policy_an_unknown_cuda_runs_as_ever)
     char output[8192];
     unsetenv("VRAMSPAN_POLICY");
     cr_expect_eq(run(program("old_program"), output), 0);
-    cr_expect_str_eq(output, "cudaMalloc returned 0\n");
+    cr_expect_str_eq(output, "cudaMalloc returned 0\nit counts 2\n");
 }

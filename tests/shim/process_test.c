@@ -102,7 +102,8 @@ Test(process, a_compute_device_that_is_not_there_is_told)
     use_policy_text("version: 1\ncompute: cuda:7\nmodels:\n  - match: \"*.safetensors\"\n    distorch: \"cpu,*\"\n");
     snprintf(command, sizeof command, "%s %s %zu", program("exiting"), make_model(sizes, 2), BYTES);
     cr_expect_eq(run(command, output), 78, "%s", output);
-    cr_expect(strstr(output, "cuda:7 is not there (the machine has 2)"), "%s", output);
+    cr_expect(
+        strstr(output, "cuda:7 is not there: CUDA shows the program 2 devices; correct `compute:` in /"), "%s", output);
 }
 
 /* The child's first call of a library that the parent never used must not act either. */
@@ -215,6 +216,23 @@ Test(majors, stepping_aside_keeps_what_was_placed)
     cr_expect_str_eq((char *)result, "kept");
     CUDA_OK(cudaFree(weight));
     cr_expect_eq(simcudaBytesUsed(SIMCUDA_LOCATION_HOST), 0);
+}
+
+/* Stepping aside ends the placing; the program goes on seeing what it was shown. */
+Test(majors, a_runtime_of_another_age_does_not_see_the_hidden_donors_either)
+{
+    int count;
+    setenv("VRAMSPAN_DEVICES", "cuda:1", 1);
+    setenv("VRAMSPAN_DONORS", "cuda:0", 1);
+    use_policy_text("version: 1\non-error: passthrough\nmodels:\n  - match: \"*.safetensors\"\n    on: cuda:0\n");
+    CUDA_OK(cudaGetDeviceCount(&count));
+    cr_expect_eq(count, 1);
+    CUresult (*shown)(int *) = (CUresult(*)(int *))look_up(dlopen("libcuda.so.1", RTLD_NOW), "cuDeviceGetCount");
+    CUDA_OK(shown(&count));
+    cr_expect_eq(count, 2);
+    cr_expect_eq(((int (*)(void))look_up(load("libold_user.so"), "old_user_count"))(), 1);
+    CUDA_OK(cudaGetDeviceCount(&count));
+    cr_expect_eq(count, 1);
 }
 
 /* A library whose constructor waits for a thread that opens a file: the loader's lock is held meanwhile. */

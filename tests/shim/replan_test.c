@@ -113,6 +113,53 @@ Test(replan, the_next_model_is_offered_the_donor_again_and_nothing_is_said_twice
     cr_expect_eq(occurrences(text, "warning"), 1, "%s", text);
 }
 
+/* --- Where nobody else may have the share of a full donor --------------------------------------------------------- */
+
+/* The donor has room for five; the compute device takes what is left, since out of memory is for the program only once
+ * all are full. */
+static void expect_taken_by_the_compute_device(const char *models, int host, int card_0)
+{
+    char policy[256];
+    snprintf(policy, sizeof policy, "version: 1\nmodels: [%s]\n", models);
+    use_machine("24gb+1536mb");
+    use_policy_text(policy);
+    listen();
+    fill_card(1, 20 * MIB);
+    for (int round = 0; round < 2; round++) {
+        open_model(model());
+        if (round == 0)
+            expect_load(COUNT, host, card_0, 5, 0);
+        else
+            expect_load(COUNT, host, card_0 + 5, 0, 0);
+    }
+    char *text = heard();
+    cr_expect_eq(occurrences(text, "warning"), 1, "%s", text);
+    cr_expect_eq(occurrences(text, "error"), 0, "%s", text);
+    cr_expect_eq(occurrences(text, "policy.yaml, line 2: `cuda:1` is full, and nobody else may have its share: what is "
+                                   "left of that stays on `cuda:0`"),
+        1, "%s", text);
+}
+
+Test(replan, the_compute_device_takes_what_a_full_donor_of_a_whole_model_cannot)
+{
+    expect_taken_by_the_compute_device("{match: \"*\", on: cuda:1}", 0, COUNT - 5);
+}
+
+/* layer.1, layer.10 to layer.19 */
+Test(replan, the_compute_device_takes_what_a_full_donor_of_some_tensors_cannot)
+{
+    expect_taken_by_the_compute_device(
+        "{match: \"*\", on: cpu, tensors: [{match: \"layer.1*\", on: cuda:1}]}", COUNT - 11, 6);
+}
+
+Test(replan, a_host_that_is_full_leaves_its_share_to_the_compute_device)
+{
+    use_virtual_vram("cpu", "48mb");
+    open_model(model());
+    simcudaFail("cuMemCreate", 1, CUDA_ERROR_OUT_OF_MEMORY);
+    expect_load(COUNT, 0, COUNT, 0, 0);
+}
+
 /* --- From the start ----------------------------------------------------------------------------------------------- */
 
 Test(replan, a_donor_that_cannot_be_mapped_is_warned_of_once_for_all_models)
@@ -156,10 +203,10 @@ Test(replan, what_cannot_be_had_stops_the_program_and_says_why)
             "peer access to it)\n"},
         {"2x24gb-no-peer", "", "{match: \"*\", on: cpu, tensors: [{match: \"*\", on: cuda:1}]}",
             "policy.yaml:2: error: `on: cuda:1` cannot be had"},
-        {"2x24gb", "cuMemCreate:1", "{match: \"*\", on: cuda:1}",
-            "`on: cuda:1` cannot be had: it cannot lend memory to `cuda:0` (CUDA_ERROR_OUT_OF_MEMORY)\n"},
-        {"2x24gb", "cuMemCreate:1", "{match: \"*\", virtual-vram: 100%}",
-            "`cpu` cannot lend memory to `cuda:0` (CUDA_ERROR_OUT_OF_MEMORY), and there is no donor after it that "
+        {"2x24gb", "cuMemCreate:1:801", "{match: \"*\", on: cuda:1}",
+            "`on: cuda:1` cannot be had: it cannot lend memory to `cuda:0` (CUDA_ERROR_NOT_SUPPORTED)\n"},
+        {"2x24gb", "cuMemCreate:1:801,cuMemHostAlloc:1:801", "{match: \"*\", virtual-vram: 100%}",
+            "`cpu` cannot lend memory to `cuda:0` (CUDA_ERROR_NOT_SUPPORTED), and there is no donor after it that "
             "could "
             "take its share\n"},
         {"2x24gb", "", "{match: \"*\", on: cuda:5}",
@@ -179,6 +226,61 @@ Test(replan, what_cannot_be_had_stops_the_program_and_says_why)
         snprintf(command, sizeof command, "VRAMSPAN_ON_ERROR=passthrough SIMCUDA_MACHINE=%s SIMCUDA_FAIL=%s %s %s %zu",
             cases[i].machine, cases[i].fail, program("exiting"), path, BYTES);
         cr_expect_eq(run(command, output), 0, "%s: %s", cases[i].models, output);
+    }
+}
+
+/* --- What does not fit -------------------------------------------------------------------------------------------- */
+
+static void expect_told(const char *machine, const char *policy, const char *what)
+{
+    char text[256];
+    snprintf(text, sizeof text, "version: 1\n%s\n", policy);
+    use_machine(machine);
+    use_policy_text(text);
+    listen();
+    open_model(model());
+    for (int i = 0; i < COUNT; i++)
+        place_new(BYTES);
+    char *said = heard();
+    cr_expect_eq(occurrences(said, what), 1, "%s", said);
+}
+
+Test(replan, a_compute_device_that_is_too_small_is_named_with_what_to_do)
+{
+    expect_told("2gb+1536mb", "compute-reserve: 2000mb\nmodels: [{match: \"*\", on: cuda:0}]",
+        "`cuda:0` is to hold 96 MB of it, and has beside the reserve 48 MB: the program may run out of memory; let "
+        "other "
+        "devices hold more of it\n");
+}
+
+Test(replan, a_donor_that_is_too_small_is_named_with_what_to_do)
+{
+    expect_told("2gb+80mb", "donors: [cuda:1]\nmodels: [{match: \"*\", on: cuda:1}]",
+        "`cuda:1` is to hold 96 MB of it, and has 80 MB: what finds it full goes to another device; let it hold "
+        "less\n");
+}
+
+/* The way out names where the device was said. */
+Test(replan, a_compute_device_that_is_not_there_is_told_with_where_it_was_said)
+{
+    static const struct {
+        const char *variables, *policy, *said;
+    } cases[] = {
+        {"A=b", "compute: cuda:5\nmodels: [{match: \"*\", virtual-vram: 4mb}]", "correct `compute:` in /"},
+        {"A=b", "models: [{match: \"*\", distorch: \"cpu,*#cuda:5\"}]", "correct what stands behind the `#` in /"},
+        {"VRAMSPAN_DISTORCH='cpu,*#cuda:5'", "models: [{match: \"*\", virtual-vram: 4mb}]",
+            "correct what stands behind the `#` in VRAMSPAN_DISTORCH\n"},
+    };
+    char output[8192], command[700], policy[256];
+    const char *path = model();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        snprintf(policy, sizeof policy, "version: 1\n%s\n", cases[i].policy);
+        use_policy_text(policy);
+        snprintf(command, sizeof command, "%s %s %s %zu", cases[i].variables, program("exiting"), path, BYTES);
+        cr_expect_eq(run(command, output), 78, "%s: %s", cases[i].policy, output);
+        cr_expect(
+            strstr(output, "the compute device cuda:5 is not there: CUDA shows the program 2 devices; "), "%s", output);
+        cr_expect(strstr(output, cases[i].said), "%s: %s", cases[i].policy, output);
     }
 }
 

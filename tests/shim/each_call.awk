@@ -1,0 +1,41 @@
+# each_call.awk: makes of hooks.def the calls of programs/each_call.c: one for each `first` entry, and one for each device that
+# an `ordinal` entry names. Pointers are given a buffer, devices `device`, all else is nothing.
+
+function trim(text) { gsub(/^[ \t]+|[ \t]+$/, "", text); return text }
+
+# The argument for a parameter; the one at `place` is the device.
+function argument(parameter, is_device) {
+    match(parameter, /[A-Za-z_0-9]+[ \t]*$/)
+    type = trim(substr(parameter, 1, RSTART - 1))
+    if (is_device)
+        return "device"
+    return type ~ /\*$/ ? "(void *)buffer" : "(" type "){0}"
+}
+
+function names_device(parameter) { return parameter ~ /^ *(int|CUdevice) (device|ordinal|peer|src_device|dst_device) *$/ }
+
+function call(place,    i, arguments) {
+    for (i = 1; i <= count; i++)
+        arguments = arguments (i > 1 ? ", " : "") argument(parts[i], i == place)
+    if (parameters == "void")
+        arguments = ""
+    printf "CALL(%s, %s, %s, %d, %s, (%s), (%s))\n", kind, library, symbol, place, result, parameters, arguments
+}
+
+BEGIN { FS = "|" }
+/^[ \t]*(#|$)/ { next }
+{
+    library = trim($1); symbol = trim($2); kind = trim($3); sub(/\?$/, "", kind)
+    if (kind != "first" && kind != "ordinal")
+        next
+    signature = trim($4)
+    open_at = index(signature, "(")
+    result = trim(substr(signature, 1, open_at - 1))
+    parameters = trim(substr(signature, open_at + 1, length(signature) - open_at - 1))
+    count = split(parameters, parts, ",")
+    if (kind == "first")
+        call(0)
+    for (i = 1; kind == "ordinal" && i <= count; i++)
+        if (names_device(parts[i]))
+            call(i)
+}
