@@ -39,6 +39,9 @@ class Machine(ToolTest):
                 "",
             )
 
+    def test_a_part_of_a_model_that_is_not_known_is_never_too_much(self):
+        self.assertEqual(self.said("8gb", self.section("virtual-vram: 60%", 'donors: "cpu:512mb"\n')), "")
+
     def test_devices_that_are_not_there(self):
         text = self.said("2x24gb", self.section("on: cuda:2"), status=1)
         self.assertIn("p.yaml:3:28: error: `cuda:2` is not there: the machine has cuda:0, cuda:1, cpu\n", text)

@@ -42,6 +42,13 @@ class Plan(ToolTest):
                     file.write_text(said)
                 self.assertEqual(said, file.read_text())
 
+    def test_a_line_of_tensors_that_takes_nothing_is_told(self):
+        path = self.write("p.yaml", "version: 1\nmodels:\n- match: \"*\"\n  tensors:\n"
+                                    "  - {match: \"double_blocks.0\", on: cpu}\n  - {match: \"*img_in*\", on: cpu}\n")
+        run = self.plan("--policy", path, "--as", "flux.gguf", ROOT / "examples/models/flux_dev.json")
+        self.assertEqual(run.stderr, f"{path}:5: warning: `double_blocks.0` fits no tensor of the model\n"
+                                     "  hint: a glob must fit the whole name: did you mean `double_blocks.0*`?\n")
+
     def test_80_columns_are_enough_for_every_model_and_policy(self):
         """Each policy of examples/ for each file name that it is for."""
         policies = [["--policy", path, "--as", re.sub(r"\[(.)[^]]*\]", r"\1", name).replace("*", "x")]
