@@ -52,12 +52,21 @@ static bool are_same(const char *a, const char *b)
     return strncmp(a, b, a_length < b_length ? a_length : b_length) == 0;
 }
 
-static const struct vs_visible_entry *find(const struct vs_visible *visible, const char *text)
+static const struct vs_visible_entry *find_text(const struct vs_visible *visible, const char *text)
 {
     for (size_t i = 0; i < visible->count; i++)
-        if (are_same(visible->entries[i].text, text))
+        if (strcmp(visible->entries[i].text, text) == 0)
             return &visible->entries[i];
     return NULL;
+}
+
+static const struct vs_visible_entry *find_device(const struct vs_visible *visible, const char *text)
+{
+    const struct vs_visible_entry *exact = find_text(visible, text);
+    for (size_t i = 0; i < visible->count && !exact; i++)
+        if (are_same(visible->entries[i].text, text))
+            return &visible->entries[i];
+    return exact;
 }
 
 static void read_all(size_t machine_count, struct vs_visible *visible)
@@ -89,7 +98,7 @@ void vs_visible_read(const char *value, size_t machine_count, struct vs_visible 
         if (prefix ? !read_uuid(entry, length, prefix, read.text)
                    : !read_number(entry, length, machine_count, read.text))
             return;
-        if (find(visible, read.text)) {
+        if (find_text(visible, read.text)) {
             visible->count = 0;
             return;
         }
@@ -177,7 +186,7 @@ static void add_own(const struct vs_visible *user, const struct vs_visible *own,
 {
     for (size_t i = 0; i < own->count; i++) {
         struct vs_visible_entry entry = own->entries[i];
-        const struct vs_visible_entry *known = find(user, entry.text);
+        const struct vs_visible_entry *known = find_device(user, entry.text);
         entry.number = known ? known->number : -1;
         if (view->conflict < 0 && is_hidden(wish, entry.number))
             view->conflict = entry.number;
@@ -210,7 +219,7 @@ void vs_device_view_make(const struct vs_visible *user, const struct vs_visible 
         if (wish->donors[i].device.family != VS_DEVICE_CUDA)
             continue;
         const struct vs_visible_entry *entry = wished(user, wish->donors[i].device, view);
-        if (entry && !find(&view->driver, entry->text))
+        if (entry && !find_device(&view->driver, entry->text))
             append(&view->driver, entry);
     }
 }

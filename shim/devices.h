@@ -1,7 +1,7 @@
 /* devices.h: which devices the program sees, and how devices are numbered.
  *
  * VRAMSPAN_DEVICES and VRAMSPAN_DONORS set the program's devices apart from those that lend; of the three numberings
- * tells policy/visible_devices.h. It is done with CUDA_VISIBLE_DEVICES, at three moments:
+ * tells policy/visible_devices.h. It is done with CUDA_VISIBLE_DEVICES (visible_variable.h), at three moments:
  *
  *     at start       the constructor narrows it to the program's devices, before an interpreter takes its snapshot
  *     at cuInit      it is widened by the donors, behind the program's devices, around the library's own call of the
@@ -11,7 +11,10 @@
  * Where no hidden donor is to be reached it stays narrowed, and nothing is hooked.
  *
  * A program that sets the variable itself (ComfyUI's --cuda-device), or sets another one for a child, is followed: it
- * sees what it has named, and the donors lend. A donor among those is a contradiction, and stops it.
+ * sees what it has named, by number or by UUID, and the donors lend, those of a policy file, too: numbers go on
+ * counting by what the process began with. A donor that is to be hidden among what it names is a contradiction, and
+ * stops it. From its first CUDA call on the value that it began with is kept for its children; a child that it starts
+ * before, with another value, begins with that one.
  *
  * Not met: a first call of the program that is not in hooks.def, such as one through ctypes or of a runtime that is
  * linked statically. CUDA then starts with the variable narrowed: the program sees what it should, and the donors are

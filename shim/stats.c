@@ -67,7 +67,8 @@ void vs_stats_tell(void)
             vs_log(VS_LOG_WARN, "end of run",
                 "no model was placed: the policy names none of those that were opened (%s)", unmatched);
         else
-            vs_log(VS_LOG_INFO, "end of run", "no model was placed: no .safetensors or .gguf file was opened for reading");
+            vs_log(
+                VS_LOG_INFO, "end of run", "no model was placed: no .safetensors or .gguf file was opened for reading");
         return;
     }
     size_t weights = 0;
