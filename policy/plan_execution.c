@@ -178,22 +178,6 @@ static uint64_t key_of(const struct vs_planner *planner, size_t tensor)
 
 /* --- As learned --------------------------------------------------------------------------------------------------- */
 
-static size_t find_by_name(const struct vs_planner *planner, const char *name)
-{
-    size_t low = 0, high = planner->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = strcmp(planner->tensors[planner->by_name[middle]].name, name);
-        if (!order)
-            return planner->by_name[middle];
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return planner->count;
-}
-
 /* Learned tensors in the order of their first use; the others stay behind the one that they followed. */
 static void apply_learned(struct vs_planner *planner, uint64_t *key)
 {
@@ -202,7 +186,7 @@ static void apply_learned(struct vs_planner *planner, uint64_t *key)
     for (size_t i = 0; i < planner->count; i++)
         key[i] = 0;
     for (size_t k = wish->learned_count; k > 0; k--) { /* backwards: the first use is written last */
-        size_t i = find_by_name(planner, wish->learned[k - 1]);
+        size_t i = vs_planner_find_name(planner, wish->learned[k - 1]);
         if (i < planner->count)
             key[i] = k;
     }

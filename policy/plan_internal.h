@@ -61,6 +61,8 @@ bool vs_planner_has_room(const struct vs_planner *planner, size_t device, uint64
 
 /* plan_modules.c: which module each tensor belongs to, by a table that fits, else by names. */
 int vs_planner_sort_names(struct vs_planner *planner);
+/* The index of the tensor with this name, or planner->count. */
+size_t vs_planner_find_name(const struct vs_planner *planner, const char *name);
 int vs_planner_find_table(struct vs_planner *planner);
 int vs_planner_guess_modules(struct vs_planner *planner);
 

@@ -60,6 +60,11 @@ static size_t find_tensor(const struct vs_planner *planner, const struct pieces 
     return planner->count;
 }
 
+size_t vs_planner_find_name(const struct vs_planner *planner, const char *name)
+{
+    return find_tensor(planner, &(struct pieces){{name, "", "", ""}, {strlen(name)}});
+}
+
 static bool same_shape(const struct vs_plan_tensor *tensor, const struct vs_table_tensor *expected)
 {
     if (tensor->rank != expected->rank)

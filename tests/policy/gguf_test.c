@@ -18,22 +18,11 @@
 
 TestSuite(gguf, .fini = expect_no_leaks);
 
-/* Behind the text come zeros. */
-static ssize_t read_text(void *context, void *buffer, size_t bytes, uint64_t offset)
-{
-    const struct vs_text *file = context;
-    size_t there = offset < file->length ? file->length - (size_t)offset : 0;
-    there = there < bytes ? there : bytes;
-    memcpy(buffer, file->data + (there ? offset : 0), there);
-    memset((char *)buffer + there, 0, bytes - there);
-    return (ssize_t)bytes;
-}
-
 /* Reads a file that is longer than what is written of it; frees the text. */
 static int read_long_file(struct vs_text *file, uint64_t bytes, struct vs_header *header, char **said)
 {
     struct vs_diags diags = {0};
-    int result = vs_header_read("m.gguf", read_text, file, bytes, header, &diags);
+    int result = vs_header_read("m.gguf", read_text_and_zeros, file, bytes, header, &diags);
     *said = rendered(&diags);
     vs_text_free(file);
     return result;

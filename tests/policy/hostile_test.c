@@ -27,17 +27,6 @@ static double seconds(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-/* Behind the text come zeros. */
-static ssize_t read_text(void *context, void *buffer, size_t bytes, uint64_t offset)
-{
-    const struct vs_text *file = context;
-    size_t there = offset < file->length ? file->length - (size_t)offset : 0;
-    there = there < bytes ? there : bytes;
-    memcpy(buffer, file->data + (there ? offset : 0), there);
-    memset((char *)buffer + there, 0, bytes - there);
-    return (ssize_t)bytes;
-}
-
 /* Of a file of so many bytes more: what is said first, or that so many tensors were read. Frees the text. */
 static void expect(const char *name, struct vs_text *file, uint64_t more_bytes, const char *expected, size_t tensors)
 {
@@ -46,7 +35,7 @@ static void expect(const char *name, struct vs_text *file, uint64_t more_bytes, 
     cr_assert_not(file->failed);
     allocations_count();
     double begin = seconds();
-    int result = vs_header_read(name, read_text, file, file->length + more_bytes, &header, &diags);
+    int result = vs_header_read(name, read_text_and_zeros, file, file->length + more_bytes, &header, &diags);
     double took = seconds() - begin;
     size_t most = allocations_counted();
     char *said = rendered(&diags);

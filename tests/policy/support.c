@@ -117,3 +117,13 @@ void expect_no_leaks(void)
         abort(); /* an assertion in a .fini is printed and not counted */
 #endif
 }
+
+ssize_t read_text_and_zeros(void *context, void *buffer, size_t bytes, uint64_t offset)
+{
+    const struct vs_text *file = context;
+    size_t there = offset < file->length ? file->length - (size_t)offset : 0;
+    there = there < bytes ? there : bytes;
+    memcpy(buffer, file->data + (there ? offset : 0), there);
+    memset((char *)buffer + there, 0, bytes - there);
+    return (ssize_t)bytes;
+}

@@ -57,4 +57,7 @@ size_t allocations_counted(void);
  * exit does not make Criterion fail). */
 void expect_no_leaks(void);
 
+/* The reader of a file (header.h) that holds the struct vs_text at `context`, and zeros behind it without end. */
+ssize_t read_text_and_zeros(void *context, void *buffer, size_t bytes, uint64_t offset);
+
 #endif
