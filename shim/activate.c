@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "../policy/policy_files.h"
-#include "../policy/settings.h"
+#include "../policy/language/policy_files.h"
+#include "../policy/language/settings.h"
 #include "devices.h"
 #include "log.h"
 #include "models.h"

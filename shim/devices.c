@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../policy/settings.h"
+#include "../policy/language/settings.h"
 #include "activate.h"
 #include "driver.h"
 #include "gpu_count.h"

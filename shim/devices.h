@@ -1,7 +1,7 @@
 /* devices.h: which devices the program sees, and how devices are numbered.
  *
  * VRAMSPAN_DEVICES and VRAMSPAN_DONORS set the program's devices apart from those that lend; of the three numberings
- * tells policy/visible_devices.h. It is done with CUDA_VISIBLE_DEVICES (visible_variable.h), at three moments:
+ * tells policy/language/visible_devices.h. It is done with CUDA_VISIBLE_DEVICES (visible_variable.h), at three moments:
  *
  *     at start       the constructor narrows it to the program's devices, before an interpreter takes its snapshot
  *     at cuInit      it is widened by the donors, behind the program's devices, around the library's own call of the
@@ -26,7 +26,7 @@
 #include <cuda.h>
 #include <stdbool.h>
 
-#include "../policy/device_name.h"
+#include "../policy/values/device_name.h"
 
 struct vs_settings;
 

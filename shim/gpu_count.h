@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "../policy/visible_devices.h"
+#include "../policy/language/visible_devices.h"
 
 /* By the kernel module's list, in a few microseconds, which every process can spend; 0 where there is none (WSL). A
  * container may be given fewer than it lists. */

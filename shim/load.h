@@ -13,8 +13,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "../policy/named_parts.h"
-#include "../policy/summary.h"
+#include "../policy/language/named_parts.h"
+#include "../policy/plan/summary.h"
 #include "models.h"
 #include "real_machine.h"
 

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../policy/diag.h"
+#include "../policy/text/diag.h"
 
 #define MESSAGE_BYTES 1024
 

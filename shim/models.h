@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
-#include "../policy/model.h"
-#include "../policy/policy.h"
+#include "../policy/language/policy.h"
+#include "../policy/model/model.h"
 
 /* A model file at one moment. Owned by whoever holds the pointer; freed with vs_model_file_free. */
 struct vs_model_file {

@@ -3,7 +3,7 @@
 #ifndef VS_REAL_MACHINE_H
 #define VS_REAL_MACHINE_H
 
-#include "../policy/plan.h"
+#include "../policy/plan/plan.h"
 #include "backing.h"
 
 enum { VS_REAL_DEVICES_MAX = VS_DEVICE_ORDINAL_MAX + 2 }; /* every GPU that has a name, and cpu */

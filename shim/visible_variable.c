@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../policy/settings.h"
+#include "../policy/language/settings.h"
 #include "activate.h"
 #include "gpu_count.h"
 

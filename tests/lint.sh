@@ -40,6 +40,11 @@ step "clang-tidy" tidy
 step "cppcheck" cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
     --suppress=missingIncludeSystem -D_GNU_SOURCE -D__x86_64__ policy shim tools
 step "policy/ includes no CUDA" arrows policy '(cuda|cublas|cudnn|nvml)'
+rooms=(text values model plan language machine) # of policy/: each uses those before it only
+for ((i = 0; i < ${#rooms[@]}; i++)); do
+    later=$(IFS='|' && echo "${rooms[*]:i+1}")
+    [ -z "$later" ] || step "policy/${rooms[i]}/ uses none of $later" arrows "policy/${rooms[i]}" "\\.\\./($later)/"
+done
 step "policy/ uses neither shim/ nor tools/" arrows policy '(\.\./)*(shim|tools|tests)/'
 step "shim/ uses neither tools/ nor tests/" arrows shim '(\.\./)*(tools|tests)/'
 step "tools/ does not use shim/" arrows tools '(\.\./)*(shim|tests)/'

@@ -3,7 +3,7 @@
  */
 #include "beside.h"
 
-#include "../policy/text.h"
+#include "../policy/text/text.h"
 #include "command.h"
 #include "program.h"
 

@@ -3,7 +3,7 @@
  */
 #include "command.h"
 
-#include "../policy/settings.h"
+#include "../policy/language/settings.h"
 #include "diag_json.h"
 #include "machine_check.h"
 #include "machine_option.h"

@@ -3,7 +3,7 @@
  */
 #include "command.h"
 
-#include "../policy/text.h"
+#include "../policy/text/text.h"
 #include "terminal.h"
 
 #include <stdarg.h>

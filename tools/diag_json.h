@@ -8,7 +8,7 @@
 #ifndef VRAMSPAN_TOOLS_DIAG_JSON_H
 #define VRAMSPAN_TOOLS_DIAG_JSON_H
 
-#include "../policy/diag.h"
+#include "../policy/text/diag.h"
 
 #include <jansson.h>
 

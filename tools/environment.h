@@ -5,7 +5,7 @@
 #ifndef VRAMSPAN_TOOLS_ENVIRONMENT_H
 #define VRAMSPAN_TOOLS_ENVIRONMENT_H
 
-#include "../policy/text.h"
+#include "../policy/text/text.h"
 
 #include <stdbool.h>
 

@@ -3,7 +3,7 @@
  */
 #include "hand_down.h"
 
-#include "../policy/visible_devices.h"
+#include "../policy/language/visible_devices.h"
 #include "beside.h"
 
 #include <limits.h>

@@ -4,7 +4,7 @@
 #ifndef VRAMSPAN_TOOLS_HAND_DOWN_H
 #define VRAMSPAN_TOOLS_HAND_DOWN_H
 
-#include "../policy/settings.h"
+#include "../policy/language/settings.h"
 #include "environment.h"
 
 /*

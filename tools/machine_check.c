@@ -4,7 +4,7 @@
  */
 #include "machine_check.h"
 
-#include "../policy/size.h"
+#include "../policy/values/size.h"
 
 #include <math.h>
 

@@ -7,8 +7,8 @@
 #ifndef VRAMSPAN_TOOLS_MACHINE_CHECK_H
 #define VRAMSPAN_TOOLS_MACHINE_CHECK_H
 
-#include "../policy/machine.h"
-#include "../policy/settings.h"
+#include "../policy/language/settings.h"
+#include "../policy/machine/machine.h"
 
 /* Adds errors for what stops a plan, warnings for what changes it. */
 void vs_machine_check(const struct vs_settings *settings, const struct vs_machine *machine, struct vs_diags *diags);

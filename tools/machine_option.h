@@ -4,7 +4,7 @@
 #ifndef VRAMSPAN_TOOLS_MACHINE_OPTION_H
 #define VRAMSPAN_TOOLS_MACHINE_OPTION_H
 
-#include "../policy/machine.h"
+#include "../policy/machine/machine.h"
 
 #include <stdbool.h>
 #include <stddef.h>

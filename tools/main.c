@@ -3,8 +3,8 @@
  */
 #include "command.h"
 
-#include "../policy/suggest.h"
-#include "../policy/text.h"
+#include "../policy/text/suggest.h"
+#include "../policy/text/text.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
 #ifndef VRAMSPAN_TOOLS_PAPER_H
 #define VRAMSPAN_TOOLS_PAPER_H
 
-#include "../policy/text.h"
+#include "../policy/text/text.h"
 #include "terminal.h"
 
 #include <stdint.h>

@@ -3,7 +3,7 @@
  */
 #include "command.h"
 
-#include "../policy/number.h"
+#include "../policy/text/number.h"
 #include "machine_check.h"
 #include "machine_option.h"
 #include "plan_json.h"

@@ -1,5 +1,6 @@
 /*
- * The forecast as a table, a verdict and the assumptions. See plan_text.h, and policy/forecast.h for what they mean.
+ * The forecast as a table, a verdict and the assumptions. See plan_text.h, and policy/machine/forecast.h for what they
+ * mean.
  */
 #include "plan_text.h"
 

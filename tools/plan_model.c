@@ -3,8 +3,8 @@
  */
 #include "plan_model.h"
 
-#include "../policy/file.h"
-#include "../policy/safetensors.h"
+#include "../policy/model/safetensors.h"
+#include "../policy/text/file.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

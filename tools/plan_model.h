@@ -5,8 +5,8 @@
 #ifndef VRAMSPAN_TOOLS_PLAN_MODEL_H
 #define VRAMSPAN_TOOLS_PLAN_MODEL_H
 
-#include "../policy/model.h"
-#include "../policy/module_table.h"
+#include "../policy/model/model.h"
+#include "../policy/model/module_table.h"
 
 #include <stdbool.h>
 

@@ -5,9 +5,9 @@
 #ifndef VRAMSPAN_TOOLS_PLAN_REPORT_H
 #define VRAMSPAN_TOOLS_PLAN_REPORT_H
 
-#include "../policy/forecast.h"
-#include "../policy/named_parts.h"
-#include "../policy/settings.h"
+#include "../policy/language/named_parts.h"
+#include "../policy/language/settings.h"
+#include "../policy/machine/forecast.h"
 #include "plan_model.h"
 
 /* What is the same for all models of a command line. */

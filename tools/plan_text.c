@@ -3,7 +3,7 @@
  */
 #include "plan_text.h"
 
-#include "../policy/glob.h"
+#include "../policy/text/glob.h"
 
 #include <math.h>
 #include <string.h>

@@ -4,9 +4,9 @@
  */
 #include "command.h"
 
-#include "../policy/input.h"
-#include "../policy/suggest.h"
-#include "../policy/values.h"
+#include "../policy/model/input.h"
+#include "../policy/text/suggest.h"
+#include "../policy/values/values.h"
 #include "beside.h"
 #include "hand_down.h"
 #include "machine_check.h"

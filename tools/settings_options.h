@@ -11,7 +11,7 @@
 #ifndef VRAMSPAN_TOOLS_SETTINGS_OPTIONS_H
 #define VRAMSPAN_TOOLS_SETTINGS_OPTIONS_H
 
-#include "../policy/settings.h"
+#include "../policy/language/settings.h"
 
 #include <argp.h>
 

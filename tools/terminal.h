@@ -7,7 +7,7 @@
 #ifndef VRAMSPAN_TOOLS_TERMINAL_H
 #define VRAMSPAN_TOOLS_TERMINAL_H
 
-#include "../policy/diag.h"
+#include "../policy/text/diag.h"
 
 #include <stdbool.h>
 #include <stdio.h>

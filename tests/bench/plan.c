@@ -2,7 +2,7 @@
  * plan COUNT ORDER: plans a model of so many tensors with `spread`, `distorch` or `listed`, in a function whose
  * instructions callgrind counts (plan.sh).
  */
-#include "../../policy/plan.h"
+#include "../../policy/plan/plan.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 """Where SD 1.5's weights should be, computed from the table of its modules: what the tests compare the library with.
 
 `distorch` is the rule of ComfyUI-MultiGPU's DisTorch2 as it is used there; `kinds` and `distance_from_line` are what the
-order `spread` promises (policy/plan.h), not how it is reached.
+order `spread` promises (policy/plan/plan.h), not how it is reached.
 """
 
 import itertools

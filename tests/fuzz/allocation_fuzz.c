@@ -3,7 +3,7 @@
  */
 #include "check.h"
 
-#include "../../policy/distorch.h"
+#include "../../policy/values/distorch.h"
 
 #include <math.h>
 

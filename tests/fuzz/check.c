@@ -3,7 +3,7 @@
  */
 #include "check.h"
 
-#include "../../policy/model.h"
+#include "../../policy/model/model.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -5,8 +5,8 @@
 #ifndef VRAMSPAN_TESTS_FUZZ_CHECK_H
 #define VRAMSPAN_TESTS_FUZZ_CHECK_H
 
-#include "../../policy/diag.h"
-#include "../../policy/header.h"
+#include "../../policy/model/header.h"
+#include "../../policy/text/diag.h"
 
 #include <stddef.h>
 #include <stdint.h>

@@ -3,7 +3,7 @@
  */
 #include "check.h"
 
-#include "../../policy/machine.h"
+#include "../../policy/machine/machine.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,8 +3,8 @@
 FUZZ_CC ?= clang
 SECONDS ?= 60
 FUZZERS ?= $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
-FUZZ_SOURCES := $(wildcard policy/*.c) $(filter-out %_fuzz.c,$(wildcard tests/fuzz/*.c))
-FUZZ_OBJECTS := $(patsubst %,$(BUILD)/obj/policy_fuzz/%.o,$(basename $(FUZZ_SOURCES) policy/builtin_tables.S))
+FUZZ_SOURCES := $(wildcard policy/*/*.c) $(filter-out %_fuzz.c,$(wildcard tests/fuzz/*.c))
+FUZZ_OBJECTS := $(patsubst %,$(BUILD)/obj/policy_fuzz/%.o,$(basename $(FUZZ_SOURCES) policy/model/builtin_tables.S))
 FUZZ_PROGRAMS := $(patsubst %,$(BUILD)/fuzz/%,$(FUZZERS))
 FUZZ_CFLAGS := -std=gnu17 -g -O1 $(WARNINGS) -D_GNU_SOURCE -fno-omit-frame-pointer \
 	-fsanitize=address,undefined -fno-sanitize-recover=all

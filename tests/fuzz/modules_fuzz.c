@@ -3,7 +3,7 @@
  */
 #include "check.h"
 
-#include "../../policy/module_table.h"
+#include "../../policy/model/module_table.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
  */
 #include "check.h"
 
-#include "../../policy/policy.h"
+#include "../../policy/language/policy.h"
 
 #include <string.h>
 

@@ -4,8 +4,8 @@
  */
 #include "check.h"
 
-#include "../../policy/safetensors.h"
-#include "../../policy/shards.h"
+#include "../../policy/model/safetensors.h"
+#include "../../policy/model/shards.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,7 +4,7 @@
  */
 #include "check.h"
 
-#include "../../policy/settings.h"
+#include "../../policy/language/settings.h"
 
 #include <stdlib.h>
 #include <string.h>

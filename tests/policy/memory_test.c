@@ -5,9 +5,9 @@
  */
 #include "support.h"
 
-#include "../../policy/model.h"
-#include "../../policy/settings.h"
-#include "../../policy/summary.h"
+#include "../../policy/language/settings.h"
+#include "../../policy/model/model.h"
+#include "../../policy/plan/summary.h"
 
 #include <stdio.h>
 #include <stdlib.h>

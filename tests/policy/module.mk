@@ -5,7 +5,7 @@ policy_test_CFLAGS := -DSOURCE_ROOT='"$(CURDIR)"' $(if $(SANITIZE),-fno-sanitize
 policy_test_LINK_DEPS := $(POLICY_LIBRARY)
 policy_test_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free,--wrap=strdup,--wrap=vasprintf
 policy_test_LIBS := $(POLICY_LIBRARY) -l:libyaml.a -l:libjansson.a -lcriterion -lm
-$(eval $(call program,policy_test,$(POLICY_TEST),$(wildcard tests/policy/*.c)))
+$(eval $(call program,policy_test,$(POLICY_TEST),$(wildcard tests/policy/*.c tests/policy/*/*_test.c tests/policy/*/*_support.c) tests/policy/model/gguf_writer.c tests/policy/plan/golden_cases.c))
 TEST_PROGRAMS += $(POLICY_TEST)
 
 # What is said about a policy, for the stored messages and for the test of the JSON Schema.
@@ -19,7 +19,7 @@ TEST_PROGRAMS += $(POLICY_CHECK)
 CHECK_GOLDEN := $(BUILD)/tests/check_golden
 check_golden_LINK_DEPS := $(POLICY_LIBRARY)
 check_golden_LIBS := $(POLICY_LIBRARY) -l:libyaml.a -l:libjansson.a
-$(eval $(call program,check_golden,$(CHECK_GOLDEN),tests/policy/golden/check_golden.c tests/policy/golden_cases.c))
+$(eval $(call program,check_golden,$(CHECK_GOLDEN),tests/policy/golden/check_golden.c tests/policy/plan/golden_cases.c))
 .PHONY: check-golden
 check-golden: $(CHECK_GOLDEN) ## DisTorch2's own results, case by case
 	$(Q)$(CHECK_GOLDEN) tests/policy/golden/cases.json

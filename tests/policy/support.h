@@ -5,10 +5,10 @@
 #ifndef VRAMSPAN_TESTS_POLICY_SUPPORT_H
 #define VRAMSPAN_TESTS_POLICY_SUPPORT_H
 
-#include "../../policy/diag.h"
-#include "../../policy/distorch.h"
-#include "../../policy/policy.h"
-#include "../../policy/safetensors.h"
+#include "../../policy/language/policy.h"
+#include "../../policy/model/safetensors.h"
+#include "../../policy/text/diag.h"
+#include "../../policy/values/distorch.h"
 
 #include <criterion/criterion.h>
 #include <stdbool.h>

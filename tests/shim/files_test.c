@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../policy/gguf_writer.h"
+#include "../policy/model/gguf_writer.h"
 #include "fixture.h"
 
 /* --- Parts and types ---------------------------------------------------------------------------------------------- */

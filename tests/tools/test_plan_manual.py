@@ -44,7 +44,7 @@ class PlanManual(ToolTest):
 
     def test_every_key_of_a_machine_is_told(self):
         keys = re.findall(r'^    \{"([a-z0-9-]+)", read_|^    \{"([a-z-]+)", keep_',
-                          (ROOT / "policy/machine_file.c").read_text(), re.M)
+                          (ROOT / "policy/machine/machine_file.c").read_text(), re.M)
         keys = {first or second for first, second in keys}
         self.assertGreater(len(keys), 15)
         section = self.source.split(".SH MACHINES")[1].split(".SH THE JSON FORM")[0]
@@ -67,7 +67,7 @@ class PlanManual(ToolTest):
         self.assertEqual([line for line in lines[1:] if line != "…" and line not in said], [])
 
     def test_figures_of_cards_and_links_are_those_of_the_table(self):
-        table = (ROOT / "policy/hardware.c").read_text()
+        table = (ROOT / "policy/machine/hardware.c").read_text()
         links = re.findall(r'\{"(pcie\d-x\d+)", ([\d.]+)e9\}', table)
         cards = re.findall(r'\{"(\d+gb)", [^}]*?, (\d+)e12, "(pcie\d-x\d+)"\}', table)
         self.assertEqual((len(links), len(cards)), (5, 5))

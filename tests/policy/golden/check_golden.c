@@ -2,7 +2,7 @@
  * check_golden CASES: `make check-golden`. Prints `case N: ok` or the first difference for each case; fails unless all
  * are right. With VRAMSPAN_GOLDEN_CASES, that file's cases.
  */
-#include "../golden_cases.h"
+#include "../plan/golden_cases.h"
 
 #include <stdio.h>
 #include <stdlib.h>

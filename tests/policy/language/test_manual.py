@@ -49,7 +49,7 @@ class Manual(unittest.TestCase):
             self.assertTrue(re.search(rf"(?m)^\.R?BR? .*\b{re.escape(word)}\b", self.source), word)
 
     def test_every_variable_has_a_paragraph_and_no_other(self):
-        known = re.findall(r'"(VRAMSPAN_\w+)"', (ROOT / "policy/settings.c").read_text())
+        known = re.findall(r'"(VRAMSPAN_\w+)"', (ROOT / "policy/language/settings.c").read_text())
         self.assertGreater(len(known), 5)
         self.assertEqual(re.findall(r"^\.TP\n\.B (VRAMSPAN_\w+)$", self.source, re.M), known)
 

@@ -6,8 +6,8 @@
  *
  * Exit status 0, or 1 where a file could not be opened.
  */
-#include "../../../policy/file.h"
-#include "../../../policy/policy.h"
+#include "../../../policy/language/policy.h"
+#include "../../../policy/text/file.h"
 
 #include <libgen.h>
 #include <stdio.h>

@@ -1,11 +1,11 @@
 /* machine.h: the simulated machine, from SIMCUDA_MACHINE. The driver and NVML both read it.
  *
  * The variable holds a short form ("2x24gb", "8gb+24gb"), the name of a file in the folder `machines` beside the
- * library, or the path of such a file: policy/machine.h has the language. Unset means 2x24gb. */
+ * library, or the path of such a file: policy/machine/machine.h has the language. Unset means 2x24gb. */
 #ifndef SIM_MACHINE_H
 #define SIM_MACHINE_H
 
-#include "../../../policy/machine.h"
+#include "../../../policy/machine/machine.h"
 
 #include <stdbool.h>
 #include <stddef.h>
