@@ -35,6 +35,14 @@ dangling() {
     ! grep -nE '= *vs_(quote|quote_string|device_format)\(.*\)\.text[,;]' "${product_c[@]}"
 }
 
+mutants_apply() {
+    local patch bad=0
+    for patch in tests/mutants/*.patch; do
+        patch --dry-run --silent -p1 <"$patch" || bad=1
+    done
+    return $bad
+}
+
 step "layout (clang-format)" clang-format --dry-run --Werror "${all_c[@]}"
 step "clang-tidy" tidy
 step "cppcheck" cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
@@ -50,6 +58,7 @@ step "shim/ uses neither tools/ nor tests/" arrows shim '(\.\./)*(tools|tests)/'
 step "tools/ does not use shim/" arrows tools '(\.\./)*(shim|tests)/'
 # C ends the life of what a function returns by value with the expression: keep the struct.
 step "no pointer into a struct that is gone" dangling
+step "the mutants' patches apply" mutants_apply
 step "no file has more than 400 lines" awk 'FNR == 401 { print FILENAME; bad = 1 } END { exit bad }' \
     $(sources '*.c' '*.h' '*.S' '*.sh' '*.py' '*.mk' Makefile)
 exit $failed
