@@ -38,6 +38,7 @@ lint|clang-format|clang-format
 lint|cppcheck|cppcheck
 check|valgrind|valgrind
 check|patch|patch
+lint|patch|patch
 check|groff-base|groff
 check|python3-jsonschema|jsonschema
 check|python3-yaml|/usr/lib/python3/dist-packages/yaml/__init__.py
