@@ -89,6 +89,7 @@ Test(devices, a_child_that_is_forked_while_cuda_starts_finds_what_every_child_fi
     cr_expect_str_eq(output, "child: 0 (unset), 1 1\nparent: 0 (unset), 1 1\n", "%s", output);
 }
 
+#ifndef __SANITIZE_ADDRESS__ /* whose allocator another thread may hold at the fork (gcc 12); libc's is released there */
 Test(devices, a_child_that_is_forked_while_models_are_opened_does_not_hang)
 {
     char output[8192], command[512];
@@ -98,6 +99,7 @@ Test(devices, a_child_that_is_forked_while_models_are_opened_does_not_hang)
     cr_expect_eq(run(command, output), 0, "%s", output);
     cr_expect_str_eq(output, "0 hung\n", "%s", output);
 }
+#endif
 
 /* ComfyUI's --cuda-device, and starters of workers, set the variable themselves. */
 Test(devices, a_program_that_sets_the_variable_itself_sees_what_it_names)
