@@ -89,7 +89,7 @@ Test(devices, a_child_that_is_forked_while_cuda_starts_finds_what_every_child_fi
     cr_expect_str_eq(output, "child: 0 (unset), 1 1\nparent: 0 (unset), 1 1\n", "%s", output);
 }
 
-#ifndef __SANITIZE_ADDRESS__ /* whose allocator another thread may hold at the fork (gcc 12); libc's is released there */
+#ifndef __SANITIZE_ADDRESS__ /* whose allocator (gcc 12) another thread may hold at the fork; libc releases its own */
 Test(devices, a_child_that_is_forked_while_models_are_opened_does_not_hang)
 {
     char output[8192], command[512];
