@@ -22,13 +22,7 @@ static pid_t own_pid;
 static bool acting, placing, seen;
 static bool begun, left_alone; /* reading the policy has begun; ... in a parent, and this is its child */
 
-static const char *variable(void *context, const char *name)
-{
-    (void)context;
-    return getenv(name);
-}
-
-static const struct vs_said environment = {.variable = variable};
+static const struct vs_said environment = {.variable = vs_variable_of_process};
 
 /* Asked by every process at its start, several times. */
 bool vs_configured(void)
@@ -131,15 +125,11 @@ const struct vs_policy *vs_policy_in_force(void)
 
 void vs_policy_remedy(char remedy[VS_REMEDY_BYTES])
 {
-    static const enum vs_setting sources[] = {VS_SETTING_VIRTUAL_VRAM, VS_SETTING_DISTORCH, VS_SETTING_POLICY};
-    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
-        struct vs_setting_value value = vs_setting_in_force(&environment, sources[i]);
-        if (value.text) {
-            snprintf(remedy, VS_REMEDY_BYTES, "unset %s", value.name);
-            return;
-        }
-    }
-    snprintf(remedy, VS_REMEDY_BYTES, "take the policies out of %s", settings.policy.name);
+    enum vs_setting source = vs_setting_of_shares(&environment);
+    if (source != VS_SETTING_COUNT)
+        snprintf(remedy, VS_REMEDY_BYTES, "unset %s", vs_setting_variable(source));
+    else
+        snprintf(remedy, VS_REMEDY_BYTES, "take the policies out of %s", settings.policy.name);
 }
 
 bool vs_in_own_process(void)

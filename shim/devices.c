@@ -46,17 +46,6 @@ static bool is_among(const struct vs_device_wish *wish, int number)
     return wish->hides_donors;
 }
 
-static struct vs_device_id compute_of(
-    const struct vs_policy *policy, const struct vs_policy_section *section, const struct vs_device_view *view)
-{
-    int first = view->driver.entries[0].number;
-    if (policy->has_compute)
-        return policy->compute;
-    if (section->sharing == VS_SHARING_DISTORCH && section->distorch.has_compute)
-        return section->distorch.compute;
-    return (struct vs_device_id){VS_DEVICE_CUDA, first < 0 ? VS_DEVICES_NONE : (unsigned)first};
-}
-
 /* Gives up where the view cannot be. `own` is what the program has set itself, or NULL. */
 static void refuse_what_cannot_be(const struct vs_settings *settings, const struct vs_device_view *view,
     const struct vs_visible *own, size_t machine, bool comparable)
@@ -95,8 +84,10 @@ static void refuse_what_cannot_be(const struct vs_settings *settings, const stru
             machine);
         return;
     }
+    int number = view->seen_count ? view->driver.entries[0].number : -1;
+    const struct vs_device_id first = {VS_DEVICE_CUDA, number < 0 ? VS_DEVICES_NONE : (unsigned)number};
     for (size_t i = 0; i < settings->policy.section_count && view->seen_count; i++) {
-        struct vs_device_id compute = compute_of(&settings->policy, &settings->policy.sections[i], view);
+        struct vs_device_id compute = vs_section_compute(&settings->policy, &settings->policy.sections[i], first);
         if (compute.ordinal == VS_DEVICES_NONE) {
             vs_give_up("the program computes on a device that no policy can name: the user's own " VS_VARIABLE_VISIBLE
                        " does not hold the first one of %s; correct one of the two",

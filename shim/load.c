@@ -10,6 +10,7 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
+#include "../policy/text/file.h"
 #include "devices.h"
 #include "driver.h"
 #include "log.h"
@@ -135,19 +136,13 @@ fail:
     return NULL;
 }
 
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
 void vs_load_finish(struct vs_load *load)
 {
     bool of_many = load->file->model.file.tensor_count != load->parts[0].named.tensors->count;
     struct vs_text text = {0};
     for (size_t i = 0; i < load->part_count; i++) {
         const struct vs_load_part *part = &load->parts[i];
-        const struct vs_summary summary = {.model_name = base_name(load->file->path),
+        const struct vs_summary summary = {.model_name = vs_base_name(load->file->path),
             .part = of_many ? vs_part_name(part->named.part) : NULL,
             .tensor_count = part->tensor_count,
             .total_bytes = part->total_bytes,

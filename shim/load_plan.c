@@ -43,29 +43,11 @@ static void say(const struct vs_diags *diags)
 
 /* --- Devices that lie idle ---------------------------------------------------------------------------------------- */
 
-static bool names(const struct vs_policy_section *section, struct vs_device_id id)
-{
-    if (section->sharing == VS_SHARING_ON && !section->on.is_compute && vs_device_equal(section->on.device, id))
-        return true;
-    for (size_t i = 0; section->sharing == VS_SHARING_DISTORCH && i < section->distorch.count; i++)
-        if (vs_device_equal(section->distorch.shares[i].device, id))
-            return true;
-    for (size_t i = 0; i < section->rule_count; i++)
-        if (!section->rules[i].on_compute && vs_device_equal(section->rules[i].device, id))
-            return true;
-    return false;
-}
-
 static bool is_idle(
     const struct vs_policy *policy, const struct vs_plan_machine_device *device, const struct vs_load_part *part)
 {
-    if (device->id.family != VS_DEVICE_CUDA || device->unmappable ||
-        vs_device_equal(device->id, part->wish.wish.compute))
-        return false;
-    for (size_t i = 0; i < policy->section_count; i++)
-        if (names(&policy->sections[i], device->id))
-            return false;
-    return true;
+    return device->id.family == VS_DEVICE_CUDA && !device->unmappable &&
+           !vs_device_equal(device->id, part->wish.wish.compute) && !vs_policy_names_device(policy, device->id);
 }
 
 /* Virtual VRAM goes to `cpu` where nobody names donors. Who has a second GPU may not know that it can lend. */

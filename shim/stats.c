@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../policy/text/file.h"
 #include "devices.h"
 #include "locks.h"
 #include "log.h"
@@ -51,8 +52,7 @@ static char unmatched[256];
 
 void vs_stats_model_unmatched(const char *path)
 {
-    const char *slash = strrchr(path, '/');
-    const char *name = slash ? slash + 1 : path;
+    const char *name = vs_base_name(path);
     pthread_mutex_lock(&vs_unmatched_lock);
     size_t used = strlen(unmatched);
     if (!strstr(unmatched, name) && used + strlen(name) + 3 < sizeof unmatched)

@@ -12,13 +12,7 @@
 
 extern char **environ;
 
-static const char *variable(void *context, const char *name)
-{
-    (void)context;
-    return getenv(name);
-}
-
-static const struct vs_said environment = {.variable = variable};
+static const struct vs_said environment = {.variable = vs_variable_of_process};
 
 /* --- At start ----------------------------------------------------------------------------------------------------- */
 

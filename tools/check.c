@@ -65,19 +65,16 @@ static error_t read_option(int key, char *argument, struct argp_state *state)
 /* What is checked, in words: a file or folder, or what was said in the place of one. Nothing where nothing is said. */
 static void name_of(const struct vs_said *said, struct vs_text *name)
 {
-    static const enum vs_setting settings[] = {VS_SETTING_VIRTUAL_VRAM, VS_SETTING_DISTORCH, VS_SETTING_POLICY};
+    enum vs_setting source = vs_setting_of_shares(said);
     char folder[4096];
-    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
-        struct vs_setting_value value = vs_setting_in_force(said, settings[i]);
-        if (!value.text)
-            continue;
-        if (settings[i] != VS_SETTING_POLICY)
+    if (source != VS_SETTING_COUNT) {
+        struct vs_setting_value value = vs_setting_in_force(said, source);
+        if (source != VS_SETTING_POLICY)
             vs_text_printf(name, "%s=", value.name);
         vs_text_append_quoted(name, value.text, strlen(value.text));
-        return;
-    }
-    if (vs_settings_folder(said, folder, sizeof folder))
+    } else if (vs_settings_folder(said, folder, sizeof folder)) {
         vs_text_append_quoted(name, folder, strlen(folder));
+    }
 }
 
 static void say_ok(const struct arguments *arguments, const char *name, const struct vs_settings *settings)

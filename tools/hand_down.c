@@ -4,6 +4,7 @@
 #include "hand_down.h"
 
 #include "../policy/language/visible_devices.h"
+#include "../policy/text/file.h"
 #include "beside.h"
 
 #include <limits.h>
@@ -25,8 +26,7 @@ static void set(struct vs_environment *environment, const char *name, char *valu
 
 static bool ends_in_library(const char *path)
 {
-    const char *slash = strrchr(path, '/');
-    return !strcmp(slash ? slash + 1 : path, VS_LIBRARY_NAME);
+    return !strcmp(vs_base_name(path), VS_LIBRARY_NAME);
 }
 
 static bool is_same_file(const char *a, const char *b)

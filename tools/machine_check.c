@@ -20,22 +20,26 @@ struct check {
     struct vs_diags *diags;
 };
 
-/* Bytes of a device, 0 where it is not there. */
-static uint64_t memory_of(const struct check *check, struct vs_device_id device)
+static const struct vs_plan_machine_device *find(const struct check *check, struct vs_device_id device)
 {
     for (size_t i = 0; i < check->for_plan.count; i++)
         if (vs_device_equal(check->for_plan.devices[i].id, device))
-            return check->for_plan.devices[i].total_bytes;
-    return 0;
+            return &check->for_plan.devices[i];
+    return NULL;
+}
+
+/* Bytes of a device, 0 where it is not there. */
+static uint64_t memory_of(const struct check *check, struct vs_device_id device)
+{
+    const struct vs_plan_machine_device *found = find(check, device);
+    return found ? found->total_bytes : 0;
 }
 
 /* The most that the device can lend, for messages too: a small BAR1 shows only a part of it. */
 static uint64_t lendable_of(const struct check *check, struct vs_device_id device)
 {
-    for (size_t i = 0; i < check->for_plan.count; i++)
-        if (vs_device_equal(check->for_plan.devices[i].id, device))
-            return vs_plan_lendable_bytes(&check->for_plan.devices[i]);
-    return 0;
+    const struct vs_plan_machine_device *found = find(check, device);
+    return found ? vs_plan_lendable_bytes(found) : 0;
 }
 
 /* A value's place. `source` is made for it, and has to live as long; where nothing is known of it, the policy is meant.
@@ -225,15 +229,18 @@ static void check_compute_and_seen(const struct check *check, const struct vs_se
             is_there(check, settings->devices[i], settings->device_at[i], "is to be seen by the program");
 }
 
-static struct check check_of(
-    const struct vs_settings *settings, const struct vs_machine *machine, struct vs_diags *diags)
+/* Begins a check with the devices that the program is to see. In place, since it points into itself. */
+static void begin(
+    struct check *check, const struct vs_settings *settings, const struct vs_machine *machine, struct vs_diags *diags)
 {
     const char *name = settings->policy.name;
-    return (struct check){.policy = &settings->policy,
+    *check = (struct check){.policy = &settings->policy,
         .machine = machine,
         .compute = compute_of(settings),
         .source = {.name = name ? name : "the policy"},
         .diags = diags};
+    check->for_plan = vs_machine_for_plan(machine, check->compute, check->devices);
+    check_compute_and_seen(check, settings);
 }
 
 int vs_machine_check_devices(
@@ -241,9 +248,8 @@ int vs_machine_check_devices(
 {
     const struct vs_policy *policy = &settings->policy;
     size_t errors_before = diags->error_count;
-    struct check check = check_of(settings, machine, diags);
-    check.for_plan = vs_machine_for_plan(machine, check.compute, check.devices);
-    check_compute_and_seen(&check, settings);
+    struct check check;
+    begin(&check, settings, machine, diags);
     for (size_t i = 0; policy->has_donors && i < policy->donor_count; i++)
         is_there(&check, policy->donors[i].device, policy->donors[i].at, "is to lend memory");
     return diags->error_count == errors_before ? 0 : -1;
@@ -252,27 +258,14 @@ int vs_machine_check_devices(
 void vs_machine_check(const struct vs_settings *settings, const struct vs_machine *machine, struct vs_diags *diags)
 {
     const struct vs_policy *policy = &settings->policy;
-    struct check check = check_of(settings, machine, diags);
     size_t errors_before = diags->error_count;
-    check.for_plan = vs_machine_for_plan(machine, check.compute, check.devices);
-    check_compute_and_seen(&check, settings);
+    struct check check;
+    begin(&check, settings, machine, diags);
     for (size_t i = 0; policy->has_donors && i < policy->donor_count; i++)
         check_donor(&check, &policy->donors[i]);
     check_reserve(&check);
     for (size_t i = 0; diags->error_count == errors_before && i < policy->section_count; i++)
         check_section(&check, &policy->sections[i]);
-}
-
-/* Whether the section names the device. */
-static bool names(const struct vs_policy_section *section, struct vs_device_id device)
-{
-    for (size_t i = 0; section->sharing == VS_SHARING_DISTORCH && i < section->distorch.count; i++)
-        if (vs_device_equal(section->distorch.shares[i].device, device))
-            return true;
-    for (size_t i = 0; i < section->rule_count; i++)
-        if (!section->rules[i].on_compute && vs_device_equal(section->rules[i].device, device))
-            return true;
-    return section->sharing == VS_SHARING_ON && !section->on.is_compute && vs_device_equal(section->on.device, device);
 }
 
 bool vs_machine_idle_device(
@@ -287,11 +280,9 @@ bool vs_machine_idle_device(
         return false;
     for (int k = 0; k < machine->device_count; k++) {
         *device = (struct vs_device_id){.family = VS_DEVICE_CUDA, .ordinal = (unsigned)k};
-        bool is_named = vs_device_equal(*device, compute);
+        bool is_named = vs_device_equal(*device, compute) || vs_policy_names_device(policy, *device);
         for (size_t i = 0; i < settings->device_count; i++)
             is_named |= vs_device_equal(settings->devices[i], *device);
-        for (size_t i = 0; i < policy->section_count; i++)
-            is_named |= names(&policy->sections[i], *device);
         if (!is_named && vs_machine_can_map(machine, compute.ordinal, (size_t)k))
             return true;
     }

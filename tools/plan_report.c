@@ -3,6 +3,7 @@
  */
 #include "plan_report.h"
 
+#include "../policy/text/file.h"
 #include "machine_check.h"
 
 #include <stdlib.h>
@@ -10,9 +11,7 @@
 
 const char *vs_plan_model_name(const struct vs_plan_request *request, const struct vs_plan_model *model)
 {
-    const char *name = request->name ? request->name : model->path;
-    const char *slash = strrchr(name, '/');
-    return slash ? slash + 1 : name;
+    return vs_base_name(request->name ? request->name : model->path);
 }
 
 size_t vs_plan_named_parts(const struct vs_plan_request *request, const struct vs_plan_model *model, enum vs_part asked,

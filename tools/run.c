@@ -5,6 +5,7 @@
 #include "command.h"
 
 #include "../policy/model/input.h"
+#include "../policy/text/file.h"
 #include "../policy/text/suggest.h"
 #include "../policy/values/values.h"
 #include "beside.h"
@@ -189,7 +190,7 @@ static const struct {
 
 static const char *rights_hint(const char *name)
 {
-    const char *slash = strrchr(name, '/'), *base = slash ? slash + 1 : name;
+    const char *base = vs_base_name(name);
     for (size_t i = 0; i < sizeof rights_hints / sizeof *rights_hints; i++)
         if (!strcmp(base, rights_hints[i].name))
             return rights_hints[i].hint;

@@ -44,12 +44,6 @@ static error_t read_option(int key, char *argument, struct argp_state *state)
 
 const struct argp vs_settings_argp = {.options = options, .parser = read_option};
 
-const char *vs_variable_of_process(void *context, const char *name)
-{
-    (void)context;
-    return getenv(name);
-}
-
 /* As values of options are called as the source of a message; a file's name has something else in it. */
 static bool is_option(const char *source)
 {

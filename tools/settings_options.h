@@ -18,9 +18,6 @@
 /* Its input is a struct vs_said, whose other members stay as they are. */
 extern const struct argp vs_settings_argp;
 
-/* vs_said.variable of this process. */
-const char *vs_variable_of_process(void *context, const char *name);
-
 /* The exit status for the errors of a reading: VS_EXIT_USAGE where one is about the value of an option itself, else
  * VS_EXIT_ERRORS. */
 int vs_settings_status(const struct vs_diags *diags);

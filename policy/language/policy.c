@@ -15,7 +15,7 @@
 /* Steps of comparing globs, some nanoseconds each: enough for thousands of pairs, and a bound for hostile files. */
 enum { GLOB_STEPS = 4000000 };
 
-void vs_policy_reader_init(struct vs_policy_reader *reader, struct vs_policy *policy, struct vs_diags *diags)
+static void begin(struct vs_policy_reader *reader, struct vs_policy *policy, struct vs_diags *diags)
 {
     *policy = (struct vs_policy){.on_error = VS_ON_ERROR_STOP};
     *reader = (struct vs_policy_reader){.policy = policy, .diags = diags, .glob_steps = GLOB_STEPS};
@@ -31,7 +31,9 @@ void vs_policy_fill_in(struct vs_policy *policy)
     policy->donor_count = 1;
 }
 
-int vs_policy_reader_end(struct vs_policy_reader *reader, size_t errors_before)
+/* Fills in what no text said. Returns 0, or -1 where errors were added since `errors_before`; the policy is empty then,
+ * but for on_error. */
+static int end(struct vs_policy_reader *reader, size_t errors_before)
 {
     struct vs_policy *policy = reader->policy;
     if (reader->diags->error_count == errors_before) {
@@ -55,10 +57,10 @@ int vs_policy_parse(const char *name, const char *text, size_t bytes, struct vs_
 {
     size_t errors_before = diags->error_count;
     struct vs_policy_reader reader;
-    vs_policy_reader_init(&reader, policy, diags);
+    begin(&reader, policy, diags);
     set_name(&reader, name);
     vs_policy_read_text(&reader, name, text, bytes);
-    return vs_policy_reader_end(&reader, errors_before);
+    return end(&reader, errors_before);
 }
 
 static void read_file(struct vs_policy_reader *reader, const char *path)
@@ -76,11 +78,11 @@ int vs_policy_load_files(
 {
     size_t errors_before = diags->error_count;
     struct vs_policy_reader reader;
-    vs_policy_reader_init(&reader, policy, diags);
+    begin(&reader, policy, diags);
     set_name(&reader, name);
     for (size_t i = 0; i < files->count; i++)
         read_file(&reader, files->paths[i]);
-    return vs_policy_reader_end(&reader, errors_before);
+    return end(&reader, errors_before);
 }
 
 int vs_policy_load(const char *path, struct vs_policy *policy, struct vs_diags *diags)
@@ -144,8 +146,7 @@ static bool match(const struct vs_globs *globs, const char *text)
 static const struct vs_policy_section *find_section(
     const struct vs_policy *policy, const char *path, enum vs_part part, bool only_named)
 {
-    const char *slash = strrchr(path, '/');
-    const char *name = slash ? slash + 1 : path;
+    const char *name = vs_base_name(path);
     for (size_t i = 0; i < policy->section_count; i++) {
         const struct vs_policy_section *section = &policy->sections[i];
         bool fits_any = part == VS_PART_ANY || (section->part == VS_PART_ANY && !only_named);
@@ -166,6 +167,35 @@ const struct vs_policy_section *vs_policy_match_named(
     return find_section(policy, path, part, true);
 }
 
+static bool names_device(const struct vs_policy_section *section, struct vs_device_id device)
+{
+    for (size_t i = 0; section->sharing == VS_SHARING_DISTORCH && i < section->distorch.count; i++)
+        if (vs_device_equal(section->distorch.shares[i].device, device))
+            return true;
+    for (size_t i = 0; i < section->rule_count; i++)
+        if (!section->rules[i].on_compute && vs_device_equal(section->rules[i].device, device))
+            return true;
+    return section->sharing == VS_SHARING_ON && !section->on.is_compute && vs_device_equal(section->on.device, device);
+}
+
+bool vs_policy_names_device(const struct vs_policy *policy, struct vs_device_id device)
+{
+    for (size_t i = 0; i < policy->section_count; i++)
+        if (names_device(&policy->sections[i], device))
+            return true;
+    return false;
+}
+
+struct vs_device_id vs_section_compute(
+    const struct vs_policy *policy, const struct vs_policy_section *section, struct vs_device_id first_device)
+{
+    if (policy->has_compute)
+        return policy->compute;
+    if (section->sharing == VS_SHARING_DISTORCH && section->distorch.has_compute)
+        return section->distorch.compute;
+    return first_device;
+}
+
 /* Virtual VRAM of a part of so many bytes, with the policy's donors; who computes does not lend. */
 static struct vs_distorch virtual_vram(const struct vs_policy *policy, const struct vs_policy_section *section,
     uint64_t part_bytes, struct vs_device_id compute)
@@ -183,9 +213,7 @@ static struct vs_distorch virtual_vram(const struct vs_policy *policy, const str
 void vs_section_wish(const struct vs_policy *policy, const struct vs_policy_section *section, enum vs_part part,
     uint64_t part_bytes, struct vs_device_id first_device, struct vs_section_wish *wish)
 {
-    bool has_own = section->sharing == VS_SHARING_DISTORCH && section->distorch.has_compute;
-    struct vs_device_id compute =
-        policy->has_compute ? policy->compute : (has_own ? section->distorch.compute : first_device);
+    struct vs_device_id compute = vs_section_compute(policy, section, first_device);
     *wish = (struct vs_section_wish){.wish = {
                                          .source = section->file,
                                          .line = section->line,

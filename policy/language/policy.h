@@ -112,6 +112,12 @@ const struct vs_policy_section *vs_policy_match(const struct vs_policy *policy, 
 const struct vs_policy_section *vs_policy_match_named(
     const struct vs_policy *policy, const char *path, enum vs_part part);
 
+/* Whether any section names the device for weights. */
+bool vs_policy_names_device(const struct vs_policy *policy, struct vs_device_id device);
+/* What the section's model computes on; `first_device` is the program's first, where nothing says another. */
+struct vs_device_id vs_section_compute(
+    const struct vs_policy *policy, const struct vs_policy_section *section, struct vs_device_id first_device);
+
 /* What a section wants of the planner. Refers to the policy and to itself: it is filled in place and not copied. */
 struct vs_section_wish {
     struct vs_plan_wish wish;

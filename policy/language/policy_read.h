@@ -23,12 +23,8 @@ struct vs_policy_reader {
     size_t glob_steps; /* left for comparing globs with each other */
 };
 
-void vs_policy_reader_init(struct vs_policy_reader *reader, struct vs_policy *policy, struct vs_diags *diags);
 /* Reads one text into the policy; what is wrong is in the diagnostics. */
 void vs_policy_read_text(struct vs_policy_reader *reader, const char *name, const char *text, size_t bytes);
-/* Fills in what no text said. Returns 0, or -1 where errors were added since `errors_before`; the policy is empty then,
- * but for on_error. */
-int vs_policy_reader_end(struct vs_policy_reader *reader, size_t errors_before);
 
 #define VS_ON_ERROR_HINT "write `stop` (end the program with a message) or `passthrough` (run without spreading)"
 bool vs_read_on_error(struct vs_word word, enum vs_on_error *on_error, struct vs_diags *diags);

@@ -51,6 +51,21 @@ struct vs_setting_value vs_setting_in_force(const struct vs_said *said, enum vs_
     return (struct vs_setting_value){value, names[setting].variable};
 }
 
+const char *vs_variable_of_process(void *context, const char *name)
+{
+    (void)context;
+    return getenv(name);
+}
+
+enum vs_setting vs_setting_of_shares(const struct vs_said *said)
+{
+    static const enum vs_setting settings[] = {VS_SETTING_VIRTUAL_VRAM, VS_SETTING_DISTORCH, VS_SETTING_POLICY};
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+        if (vs_setting_in_force(said, settings[i]).text)
+            return settings[i];
+    return VS_SETTING_COUNT;
+}
+
 bool vs_settings_folder(const struct vs_said *said, char *folder, size_t size)
 {
     const char *config = variable(said, "XDG_CONFIG_HOME"), *home = variable(said, "HOME");

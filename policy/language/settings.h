@@ -47,6 +47,12 @@ const char *vs_setting_variable(enum vs_setting setting);
 /* The value that counts. `vramspan run` hands those down in the variables, and takes the other variables away. */
 struct vs_setting_value vs_setting_in_force(const struct vs_said *said, enum vs_setting setting);
 
+/* vs_said.variable of this process: getenv. */
+const char *vs_variable_of_process(void *context, const char *name);
+/* The setting that models get their shares from; VS_SETTING_COUNT where none is said (the user's own folder may be
+ * there). */
+enum vs_setting vs_setting_of_shares(const struct vs_said *said);
+
 /* The folder of the user's own policies, written into `folder`; false where the environment tells no home. */
 bool vs_settings_folder(const struct vs_said *said, char *folder, size_t size);
 

@@ -116,20 +116,23 @@ static void add_up(struct vs_planner *planner)
 static int make_plan(struct vs_planner *planner)
 {
     struct vs_plan *plan = planner->plan;
-    if (make_room(planner) || vs_planner_find_devices(planner) || vs_planner_sort_names(planner) ||
-        vs_planner_find_table(planner))
+    if (make_room(planner) || vs_planner_find_devices(planner))
+        return -1;
+    vs_planner_sort_names(planner);
+    if (vs_planner_find_table(planner))
         return -1;
     set_unused_aside(planner);
     if (vs_planner_order_execution(planner))
         return -1;
-    if (plan->order == VS_ORDER_DISTORCH && planner->wish->allocation && !planner->table) {
+    bool by_modules = plan->order == VS_ORDER_DISTORCH && planner->wish->allocation;
+    if (by_modules && !planner->table) {
         plan->approximate = true;
         if (vs_planner_guess_modules(planner))
             return -1;
     }
     if (vs_planner_order_as_learned(planner))
         return -1;
-    if (plan->order == VS_ORDER_DISTORCH && planner->wish->allocation && vs_planner_measure_modules(planner))
+    if (by_modules && vs_planner_measure_modules(planner))
         return -1;
     if (planner->wish->allocation && vs_planner_share_out(planner))
         return -1;

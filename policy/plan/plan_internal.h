@@ -60,7 +60,7 @@ void vs_planner_sort_devices(const struct vs_planner *planner, size_t order[VS_P
 bool vs_planner_has_room(const struct vs_planner *planner, size_t device, uint64_t bytes);
 
 /* plan_modules.c: which module each tensor belongs to, by a table that fits, else by names. */
-int vs_planner_sort_names(struct vs_planner *planner);
+void vs_planner_sort_names(struct vs_planner *planner);
 /* The index of the tensor with this name, or planner->count. */
 size_t vs_planner_find_name(const struct vs_planner *planner, const char *name);
 int vs_planner_find_table(struct vs_planner *planner);

@@ -18,12 +18,11 @@ static int by_name(const void *left, const void *right, void *context)
     return strcmp(tensors[*(const uint32_t *)left].name, tensors[*(const uint32_t *)right].name);
 }
 
-int vs_planner_sort_names(struct vs_planner *planner)
+void vs_planner_sort_names(struct vs_planner *planner)
 {
     for (size_t i = 0; i < planner->count; i++)
         planner->by_name[i] = (uint32_t)i;
     qsort_r(planner->by_name, planner->count, sizeof *planner->by_name, by_name, (void *)planner->tensors);
-    return 0;
 }
 
 /* A name in pieces: prefix, module, point, tensor. Compares as strcmp of the whole would. */

@@ -113,3 +113,9 @@ ssize_t vs_file_pread(void *context, void *buffer, size_t bytes, uint64_t offset
 {
     return pread(*(const int *)context, buffer, bytes, (off_t)offset);
 }
+
+const char *vs_base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}

@@ -25,4 +25,7 @@ int vs_file_open(const char *path, const char *what, uint64_t *bytes, struct vs_
 /* Reads from the descriptor at `context`, as vs_pread_function (input.h) has it. */
 ssize_t vs_file_pread(void *context, void *buffer, size_t bytes, uint64_t offset);
 
+/* The name of the file without its folders: points into `path`. */
+const char *vs_base_name(const char *path);
+
 #endif
