@@ -50,9 +50,7 @@ static bool own_folder(char *folder, size_t size)
     return true;
 }
 
-/* The first of some paths that is there: each begins in this program's folder, or with `../` in the one above it. NULL:
- * none is. */
-static char *first_beside(const char *const *paths, size_t count)
+char *vs_beside_first(const char *const *paths, size_t count, int mode)
 {
     char folder[4096], above[4096];
     if (!own_folder(folder, sizeof folder))
@@ -66,7 +64,7 @@ static char *first_beside(const char *const *paths, size_t count)
         char *path = NULL;
         if (asprintf(&path, "%s/%s", is_above ? above : folder, paths[i] + (is_above ? 3 : 0)) < 0)
             return NULL;
-        if (!access(path, R_OK))
+        if (!access(path, mode))
             return path;
         free(path);
     }
@@ -83,7 +81,7 @@ char *vs_beside_library(const char *command)
     if (named && *named)
         error = vs_absolute_path(named, &path);
     else
-        path = first_beside(places, sizeof places / sizeof *places);
+        path = vs_beside_first(places, sizeof places / sizeof *places, R_OK);
     if (error)
         vs_complain_relative(command, named, error);
     else if (!path)
@@ -110,8 +108,8 @@ int vs_beside_simulator(const char *command, char **program, char **libraries)
 {
     static const char *const programs[] = {"vramspan-sim", "../libexec/vramspan/vramspan-sim"};
     static const char *const drivers[] = {"simcuda/libcuda.so.1", "../libexec/vramspan/simcuda/libcuda.so.1"};
-    *program = first_beside(programs, sizeof programs / sizeof *programs);
-    *libraries = first_beside(drivers, sizeof drivers / sizeof *drivers);
+    *program = vs_beside_first(programs, sizeof programs / sizeof *programs, R_OK);
+    *libraries = vs_beside_first(drivers, sizeof drivers / sizeof *drivers, R_OK);
     if (*program && *libraries) {
         *strrchr(*libraries, '/') = '\0';
         return 0;

@@ -5,7 +5,13 @@
 #ifndef VRAMSPAN_TOOLS_BESIDE_H
 #define VRAMSPAN_TOOLS_BESIDE_H
 
+#include <stddef.h>
+
 #define VS_LIBRARY_NAME "libvramspan.so"
+
+/* The first of some paths that is there, with the rights of `mode` (as access(2) has it): each begins in the command's
+ * own folder, or with `../` in the one above it. NULL: none is, or memory is lacking. To be freed. */
+char *vs_beside_first(const char *const *paths, size_t count, int mode);
 
 /* The library to preload: what VRAMSPAN_LIBRARY names, else the one beside the command, by its absolute path, without
  * following links. NULL where it is not there or cannot be preloaded; that has been told as `vramspan COMMAND`'s

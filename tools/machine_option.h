@@ -6,16 +6,11 @@
 
 #include "../policy/machine/machine.h"
 
-#include <stdbool.h>
-#include <stddef.h>
-
 /*
- * The folder of the machine files that have a name: `simcuda/machines` beside the command, as it is built, or
- * `share/vramspan/machines` beside its folder, as it is installed. False where neither is there.
+ * Reads what was given to the option of this name: a short form, a file, or the name of a file in `simcuda/machines`
+ * beside the command, as it is built, or in `share/vramspan/machines` beside its folder, as it is installed. Returns 0,
+ * or -1 with an error added.
  */
-bool vs_machine_folder(char *folder, size_t size);
-
-/* Reads what was given to the option of this name. Returns 0, or -1 with an error added. */
 int vs_machine_option(const char *option, const char *text, struct vs_machine *machine, struct vs_diags *diags);
 
 #endif
