@@ -29,6 +29,8 @@
     X(cuThreadExchangeStreamCaptureMode)                                                                               \
     X(cuStreamIsCapturing)                                                                                             \
     X(cuStreamGetCtx)                                                                                                  \
+    X(cuStreamCreate)                                                                                                  \
+    X(cuStreamDestroy)                                                                                                 \
     X(cuStreamSynchronize)                                                                                             \
     X(cuEventCreate)                                                                                                   \
     X(cuEventRecord)                                                                                                   \
@@ -36,6 +38,7 @@
     X(cuEventDestroy)                                                                                                  \
     X(cuMemGetAllocationGranularity)                                                                                   \
     X(cuMemAddressReserve)                                                                                             \
+    X(cuMemAddressFree)                                                                                                \
     X(cuMemCreate)                                                                                                     \
     X(cuMemRelease)                                                                                                    \
     X(cuMemMap)                                                                                                        \

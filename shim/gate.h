@@ -63,6 +63,11 @@ static inline void vs_gate_leave(void)
         vs_gate_tell();
 }
 
+static inline bool vs_gate_is_inside(void)
+{
+    return vs_gate_self && __atomic_load_n(&vs_gate_self->inside, __ATOMIC_RELAXED);
+}
+
 /* Closes the gate and waits until no other thread is inside, at most `limit_ns`. True: the caller is the only mover
  * until vs_gate_open. False: the gate is open as before, since a call did not return (it may itself wait for a thread
  * that stands here), or since a thread could not be given a record.
