@@ -28,6 +28,8 @@ BEGIN { FS = "|" }
     library = trim($1); symbol = trim($2); kind = trim($3); sub(/\?$/, "", kind)
     if (library == "cudart" && kind ~ /^(launch|memset)$/)
         kind = "first" # for what this is about
+    if (kind == "context")
+        kind = "ordinal" # where it names a device
     if (kind != "first" && kind != "ordinal")
         next
     signature = trim($4)
