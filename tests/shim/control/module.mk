@@ -14,9 +14,10 @@ move_test_LINK_DEPS := $(SIMCUDA_LIBRARIES)
 move_test_LIBS := $(addprefix $(SIMCUDA_DIR)/,libcudart.so.13 libcuda.so.1) -lcriterion -lm -ldl -lpthread
 $(eval $(call program,move_test,$(BUILD)/tests/move_test,$(wildcard tests/shim/control/*_test.c) tests/shim/control/movable.c tests/shim/fixture.c))
 
-# A plain program: threads that launch while pages move. It replays where SIMCUDA_SEED and the turns are given.
+# A plain program: threads that launch while pages move. It exports its mutexes and conditions, whose waits are turns.
 moving_CFLAGS := -isystem $(CUDA_INCLUDE)
 moving_LINK_DEPS := $(SIMCUDA_LIBRARIES)
+moving_LDFLAGS := -Wl,--export-dynamic
 moving_LIBS := $(addprefix $(SIMCUDA_DIR)/,libcudart.so.13 libcuda.so.1) -lpthread -ldl
 $(eval $(call program,moving,$(SHIM_PROGRAMS)/moving,tests/shim/control/moving.c tests/simcuda/order/pthread_turns.c))
 
