@@ -31,6 +31,7 @@
     X(cuStreamGetCtx)                                                                                                  \
     X(cuStreamCreate)                                                                                                  \
     X(cuStreamDestroy)                                                                                                 \
+    X(cuStreamGetId)                                                                                                   \
     X(cuStreamSynchronize)                                                                                             \
     X(cuEventCreate)                                                                                                   \
     X(cuEventRecord)                                                                                                   \
@@ -47,6 +48,9 @@
     X(cuMemHostRegister)                                                                                               \
     X(cuMemHostGetDevicePointer)                                                                                       \
     X(cuMemHostUnregister)                                                                                             \
+    X(cuDeviceGetDefaultMemPool)                                                                                       \
+    X(cuMemPoolGetAttribute)                                                                                           \
+    X(cuMemPoolTrimTo)                                                                                                 \
     X(cuMemcpy)                                                                                                        \
     X(cuMemcpyAsync)
 
