@@ -19,7 +19,7 @@ sys.path[:0] = {path!r}
 from comfy_aimdo import control
 from driver import MIB, PATCHED, Driver
 from simcuda_account import open_account
-NEIGHBOURS = ("cuMemCreate", "cuMemMap", "cuMemUnmap", "cuMemcpyHtoDAsync_v2", "cuMemAllocHost_v2",
+NEIGHBOURS = ("cuMemCreate", "cuMemMap", "cuMemUnmap", "cuMemcpyHtoDAsync_v2", "cuMemAllocManaged", "cuMemAllocHost_v2",
               "cuMemAllocFromPoolAsync", "cuCtxSynchronize", "cuMemGetInfo_v2")
 
 control.init("cuda")
