@@ -84,7 +84,6 @@ preloaded() {
 
 # The same with the build that lets tests move pages by hand.
 preloaded_control() {
-    export -f preloaded
     preload=${shim%/*}/tests/libvramspan_control.so preloaded "$@"
 }
 
