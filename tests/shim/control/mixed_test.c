@@ -11,22 +11,20 @@
 #define BYTES (11 * MIB)
 
 /* Entry points of programs that were built for per-thread default streams, which headers declare under other names. */
-#define TWIN(symbol, suffix, parameters) extern __typeof__(symbol) symbol##suffix;
-TWIN(cudaMemcpy, _ptds, )
-TWIN(cudaMemcpyAsync, _ptsz, )
-TWIN(cudaMemcpy2D, _ptds, ) TWIN(cudaMemcpy2DAsync, _ptsz, ) TWIN(cudaMemcpy3D, _ptds, )
-    TWIN(cudaMemcpy3DAsync, _ptsz, ) TWIN(cudaMemset, _ptds, ) TWIN(cudaMemsetAsync, _ptsz, )
-        TWIN(cudaMemset2D, _ptds, ) TWIN(cudaMemset2DAsync, _ptsz, )
+#define TWIN(symbol, suffix) extern __typeof__(symbol) symbol##suffix
+TWIN(cudaMemcpy, _ptds);
+TWIN(cudaMemcpyAsync, _ptsz);
+TWIN(cudaMemcpy2D, _ptds);
+TWIN(cudaMemcpy2DAsync, _ptsz);
+TWIN(cudaMemcpy3D, _ptds);
+TWIN(cudaMemcpy3DAsync, _ptsz);
+TWIN(cudaMemset, _ptds);
+TWIN(cudaMemsetAsync, _ptsz);
+TWIN(cudaMemset2D, _ptds);
+TWIN(cudaMemset2DAsync, _ptsz);
 
-    /* Two weights, and memory of three other kinds; what each must hold is in `expected`. */
-    enum {
-        FIRST,
-        SECOND,
-        PLAIN,
-        PINNED,
-        PAGEABLE,
-        PLACES
-    };
+/* Two weights, and memory of three other kinds; what each must hold is in `expected`. */
+enum { FIRST, SECOND, PLAIN, PINNED, PAGEABLE, PLACES };
 static unsigned char *places[PLACES], *expected[PLACES], *seen;
 static cudaStream_t stream;
 static unsigned state = 1;
@@ -65,8 +63,7 @@ static void *from(const struct request *r)
     return places[r->from] + r->from_at;
 }
 
-/* --- Copies: each form of a call
- * --------------------------------------------------------------------------------------------- */
+/* --- Copies: each form of a call ---------------------------------------------------------------------------------- */
 
 #define FLAT(name, call)                                                                                               \
     static int name(const struct request *r)                                                                           \
@@ -186,9 +183,7 @@ static CUDA_MEMCPY3D driver_boxes_of(const struct request *r)
 DRIVER_BOXES(driver_boxes, cuMemcpy3D(&request))
 DRIVER_BOXES(driver_boxes_async, cuMemcpy3DAsync(&request, stream))
 
-/* --- Memsets
- * -------------------------------------------------------------------------------------------------------------------
- */
+/* --- Memsets ------------------------------------------------------------------------------------------------------ */
 
 FLAT(set, cudaMemset(to(r), (int)r->value & 0xff, r->width))
 FLAT(set_ptds, cudaMemset_ptds(to(r), (int)r->value & 0xff, r->width))
@@ -275,8 +270,7 @@ static const struct form {
 };
 enum { FORMS = sizeof forms / sizeof *forms };
 
-/* --- The same, done to ordinary memory
- * ---------------------------------------------------------------------------------------------- */
+/* --- The same, done to ordinary memory ---------------------------------------------------------------------------- */
 
 static void do_to_expected(const struct form *form, const struct request *r)
 {

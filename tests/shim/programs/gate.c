@@ -134,8 +134,7 @@ static void movers_and_passers(unsigned movers, bool from_inside, const char *se
     tell(all_whole(movers * rounds, before) && (movers > 1 || atomic_load(&passes) > 0), sentence);
 }
 
-/* --- Threads that come and go
- * --------------------------------------------------------------------------------------------- */
+/* --- Threads that come and go ------------------------------------------------------------------------------------- */
 
 static void *pass_some(void *unused)
 {
@@ -198,8 +197,7 @@ static void destructors_that_pass(void)
         "a destructor may pass when the thread's record is given back already");
 }
 
-/* --- A call that does not return
- * ----------------------------------------------------------------------------------------- */
+/* --- A call that does not return ---------------------------------------------------------------------------------- */
 
 static atomic_bool is_in, may_leave;
 
@@ -263,8 +261,7 @@ static void a_mover_waits(void)
     tell(closed && seen == other, "a call in flight is waited for");
 }
 
-/* --- A child
- * ------------------------------------------------------------------------------------------------------------ */
+/* --- A child ------------------------------------------------------------------------------------------------------ */
 
 static void *pass_in_child(void *unused)
 {
