@@ -12,7 +12,7 @@ $(CONTROL): $(CONTROL_OBJECTS) $(shim_LINK_DEPS)
 move_test_CFLAGS := -isystem $(CUDA_INCLUDE)
 move_test_LINK_DEPS := $(SIMCUDA_LIBRARIES)
 move_test_LIBS := $(addprefix $(SIMCUDA_DIR)/,libcudart.so.13 libcuda.so.1) -lcriterion -lm -ldl -lpthread
-$(eval $(call program,move_test,$(BUILD)/tests/move_test,$(wildcard tests/shim/control/*_test.c) tests/shim/control/movable.c tests/shim/fixture.c))
+$(eval $(call program,move_test,$(BUILD)/tests/move_test,$(wildcard tests/shim/control/*_test.c) tests/shim/control/movable.c tests/shim/control/mixed_forms.c tests/shim/fixture.c))
 
 # A plain program: threads that launch while pages move. It exports its mutexes and conditions, whose waits are turns.
 moving_CFLAGS := -isystem $(CUDA_INCLUDE)

@@ -59,8 +59,7 @@ static void sleep_ns(long ns)
     nanosleep(&(struct timespec){ns / SECOND, ns % SECOND}, NULL);
 }
 
-/* --- What movers write and passers read ------------------------------------------------------------------------------
- */
+/* --- What movers write and passers read ------------------------------------------------------------ */
 
 static unsigned first_half, second_half; /* plain on purpose; equal whenever the gate is open */
 static atomic_uint torn;
