@@ -1,6 +1,7 @@
 /* end_of_run.c: the last words. Only numbers are read: CUDA calls of the program may still arrive after this, and other
  * libraries may be gone. What is still allocated goes with the process. */
 #include "activate.h"
+#include "neighbours.h"
 #include "placement.h"
 #include "stats.h"
 
@@ -10,4 +11,5 @@ __attribute__((destructor)) static void tell_end_of_run(void)
         return;
     vs_placement_end_loads();
     vs_stats_tell();
+    vs_neighbours_tell(); /* which may be why nothing was placed */
 }

@@ -161,7 +161,7 @@ function header(    l, r) {
 
 function source(    l, e, r, arguments) {
     print "/* Made by hooks.awk from hooks.def: per entry point, the function that its slot leads to while hooks act. */"
-    print "#include \"devices.h\"\n#include \"error.h\"\n#include \"hook.h\"\n#include \"resolve.h\"\n"
+    print "#include \"below.h\"\n#include \"devices.h\"\n#include \"error.h\"\n#include \"hook.h\"\n#include \"resolve.h\"\n"
     for (l = 0; l < libraries; l++)
         printf "static struct vs_%s %s_real[%d];\n", library_order[l], library_order[l], versioned[library_order[l]] ? 3 : 1
     for (e = 0; e < entries; e++) {
@@ -183,8 +183,15 @@ function source(    l, e, r, arguments) {
             continue
         }
         printf "    if (vs_depth > 0)\n        return %s.%s(%s);\n", real, symbol[r], arguments
-        printf "    vs_depth++;\n    %s result = vs_%s(&%s%s);\n    vs_depth--;\n    return result;\n}\n", \
-            return_type[r], symbol[r], real, arguments == "" ? "" : ", " arguments
+        print "    vs_depth++;"
+        if (library[r] == "libcuda" && kind[r] == "free")
+            print "    size_t below_bytes = vs_below_freeing(address);"
+        printf "    %s result = vs_%s(&%s%s);\n", return_type[r], symbol[r], real, arguments == "" ? "" : ", " arguments
+        if (library[r] == "libcuda" && kind[r] == "alloc")
+            print "    if (result == CUDA_SUCCESS)\n        vs_below_allocated(*address, bytes);"
+        if (library[r] == "libcuda" && kind[r] == "free")
+            print "    if (result != CUDA_SUCCESS)\n        vs_below_allocated(address, below_bytes);"
+        print "    vs_depth--;\n    return result;\n}"
     }
     print "\nconst struct vs_entry vs_entries[VS_ENTRY_COUNT] = {"
     for (e = 0; e < entries; e++) {

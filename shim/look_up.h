@@ -34,4 +34,7 @@ void vs_look_up_start(void);
  * for per-thread default streams was asked for. */
 void *vs_look_up_answer(const char *name, bool per_thread, void *function, const void *caller);
 
+/* Whether the library of that path is one of those that patch in place and are met as told above. Enters the loader. */
+bool vs_look_up_is_known_patcher(const char *path);
+
 #endif

@@ -50,10 +50,17 @@ $(foreach name,a b other,$(eval chain_$(name)_LIBS := -ldl))
 $(foreach name,a b other,$(eval $(call shared_library,chain_$(name),$(SHIM_PROGRAMS)/libchain_$(name).so,tests/shim/programs/chain.c)))
 finds_CFLAGS := -isystem $(CUDA_INCLUDE) -I$(ROWS_GENERATED)
 finds_DEPS := $(ROWS_GENERATED)/rows.h
-finds_LINK_DEPS := $(SIMCUDA_LIBRARIES) $(foreach name,a b other,$(SHIM_PROGRAMS)/libchain_$(name).so)
+finds_LINK_DEPS := $(SIMCUDA_LIBRARIES) $(addprefix $(SHIM_PROGRAMS)/,libchain_a.so libchain_b.so libchain_other.so libuser13.so)
 finds_LDFLAGS := -Wl,--no-as-needed
 finds_LIBS := $(foreach name,a b,$(SHIM_PROGRAMS)/libchain_$(name).so) $(addprefix $(SIMCUDA_DIR)/,libcudart.so.13 libcuda.so.1) -ldl
 $(eval $(call program,finds,$(SHIM_PROGRAMS)/finds,tests/shim/programs/finds.c))
+
+# Libraries between a program and CUDA.
+$(eval $(call shared_library,patcher,$(SHIM_PROGRAMS)/libpatcher.so,tests/shim/programs/patcher.c))
+patcher_marked_CFLAGS := -DMARKED
+$(eval $(call shared_library,patcher_marked,$(SHIM_PROGRAMS)/libpatcher_marked.so,tests/shim/programs/patcher.c))
+interposer_LIBS := -ldl
+$(eval $(call shared_library,interposer,$(SHIM_PROGRAMS)/libinterposer.so,tests/shim/programs/interposer.c))
 
 # $(call cudart_user,MAJOR,INCLUDE): a library linked against one major version of the runtime.
 define cudart_user
@@ -122,5 +129,5 @@ nesting_LIBS := $(SHIM_PROGRAMS)/nesting_runtime/libcudart.so.12 $(SIMCUDA_DIR)/
 $(eval $(call program,nesting,$(SHIM_PROGRAMS)/nesting,tests/shim/programs/nesting.c))
 
 SHIM_TEST_PROGRAMS := $(SHIM_TEST) $(addprefix $(SHIM_PROGRAMS)/,stress exiting sees forking each_call finds early nesting waiting libwaiting.so \
-	old_program libold_user.so libuser12.so libuser13.so nvml_only nvml/libnvidia-ml.so.1)
+	libpatcher.so libpatcher_marked.so libinterposer.so old_program libold_user.so libuser12.so libuser13.so nvml_only nvml/libnvidia-ml.so.1)
 TEST_PROGRAMS += $(SHIM_TEST_PROGRAMS)

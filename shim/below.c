@@ -1,0 +1,89 @@
+/* below.c: see below.h. */
+#include "below.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <uthash.h>
+
+#include "arena.h"
+#include "driver.h"
+#include "locks.h"
+
+#define MAX_DEVICES 64
+
+struct block {
+    CUdeviceptr address;
+    size_t bytes;
+    int ordinal;
+    UT_hash_handle hh;
+};
+
+pthread_mutex_t vs_below_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct block *blocks;
+static struct {
+    atomic_size_t now, most;
+} devices[MAX_DEVICES];
+
+/* Which device holds it: not always the current one, since the stream decides (cuMemAllocAsync). -1: not known. */
+static int device_of(CUdeviceptr address)
+{
+    int ordinal = -1;
+    const struct vs_driver *driver = vs_driver();
+    if (!driver || driver->cuPointerGetAttribute(&ordinal, CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL, address) != CUDA_SUCCESS)
+        return -1;
+    return ordinal < MAX_DEVICES ? ordinal : -1;
+}
+
+static void count(const struct block *block)
+{
+    size_t now = atomic_fetch_add(&devices[block->ordinal].now, block->bytes) + block->bytes;
+    size_t most = atomic_load(&devices[block->ordinal].most);
+    while (now > most && !atomic_compare_exchange_weak(&devices[block->ordinal].most, &most, now))
+        ;
+}
+
+void vs_below_allocated(CUdeviceptr address, size_t bytes)
+{
+    if (bytes == 0 || vs_arena_may_own(address))
+        return;
+    int ordinal = device_of(address);
+    struct block *block = ordinal < 0 ? NULL : malloc(sizeof *block), *known = NULL;
+    if (!block)
+        return;
+    *block = (struct block){.address = address, .bytes = bytes, .ordinal = ordinal};
+    pthread_mutex_lock(&vs_below_lock);
+    HASH_FIND(hh, blocks, &address, sizeof address, known);
+    if (!known)
+        HASH_ADD(hh, blocks, address, sizeof address, block);
+    pthread_mutex_unlock(&vs_below_lock);
+    if (known) /* freed by the runtime meanwhile, unseen; what was counted stands for it */
+        free(block);
+    else
+        count(block);
+}
+
+size_t vs_below_freeing(CUdeviceptr address)
+{
+    struct block *block = NULL;
+    pthread_mutex_lock(&vs_below_lock);
+    HASH_FIND(hh, blocks, &address, sizeof address, block);
+    if (block)
+        HASH_DEL(blocks, block);
+    pthread_mutex_unlock(&vs_below_lock);
+    size_t bytes = block ? block->bytes : 0;
+    if (block)
+        atomic_fetch_sub(&devices[block->ordinal].now, bytes);
+    free(block);
+    return bytes;
+}
+
+size_t vs_below_now(int ordinal)
+{
+    return ordinal >= 0 && ordinal < MAX_DEVICES ? atomic_load(&devices[ordinal].now) : 0;
+}
+
+size_t vs_below_most(int ordinal)
+{
+    return ordinal >= 0 && ordinal < MAX_DEVICES ? atomic_load(&devices[ordinal].most) : 0;
+}
