@@ -10,8 +10,6 @@
 #include "driver.h"
 #include "locks.h"
 
-#define MAX_DEVICES 64
-
 struct block {
     CUdeviceptr address;
     size_t bytes;
@@ -23,7 +21,7 @@ pthread_mutex_t vs_below_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct block *blocks;
 static struct {
     atomic_size_t now, most;
-} devices[MAX_DEVICES];
+} devices[VS_BELOW_DEVICES];
 
 /* Which device holds it: not always the current one, since the stream decides (cuMemAllocAsync). -1: not known. */
 static int device_of(CUdeviceptr address)
@@ -32,7 +30,7 @@ static int device_of(CUdeviceptr address)
     const struct vs_driver *driver = vs_driver();
     if (!driver || driver->cuPointerGetAttribute(&ordinal, CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL, address) != CUDA_SUCCESS)
         return -1;
-    return ordinal < MAX_DEVICES ? ordinal : -1;
+    return ordinal < VS_BELOW_DEVICES ? ordinal : -1;
 }
 
 static void count(const struct block *block)
@@ -80,10 +78,10 @@ size_t vs_below_freeing(CUdeviceptr address)
 
 size_t vs_below_now(int ordinal)
 {
-    return ordinal >= 0 && ordinal < MAX_DEVICES ? atomic_load(&devices[ordinal].now) : 0;
+    return ordinal >= 0 && ordinal < VS_BELOW_DEVICES ? atomic_load(&devices[ordinal].now) : 0;
 }
 
 size_t vs_below_most(int ordinal)
 {
-    return ordinal >= 0 && ordinal < MAX_DEVICES ? atomic_load(&devices[ordinal].most) : 0;
+    return ordinal >= 0 && ordinal < VS_BELOW_DEVICES ? atomic_load(&devices[ordinal].most) : 0;
 }

@@ -16,6 +16,9 @@ void vs_below_allocated(CUdeviceptr address, size_t bytes);
 /* It is about to be freed. Returns the bytes that were counted for it, for vs_below_allocated where that fails. */
 size_t vs_below_freeing(CUdeviceptr address);
 
+/* The driver's ordinals that are counted. */
+enum { VS_BELOW_DEVICES = 64 };
+
 /* Bytes on a device of the driver's, now and at most so far. Lock-free. */
 size_t vs_below_now(int ordinal);
 size_t vs_below_most(int ordinal);

@@ -4,6 +4,7 @@
 #include "neighbours.h"
 #include "placement.h"
 #include "stats.h"
+#include "usage.h"
 
 __attribute__((destructor)) static void tell_end_of_run(void)
 {
@@ -11,5 +12,6 @@ __attribute__((destructor)) static void tell_end_of_run(void)
         return;
     vs_placement_end_loads();
     vs_stats_tell();
+    vs_usage_tell_end();
     vs_neighbours_tell(); /* which may be why nothing was placed */
 }

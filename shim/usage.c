@@ -31,18 +31,26 @@ static void tell_device(int ordinal, size_t used_bytes)
 {
     size_t weights = vs_stats_bytes((struct vs_home){VS_HOME_PEER, ordinal}), below = vs_below_now(ordinal);
     size_t known = weights + below;
-    if (known == 0)
-        return;
-    vs_log(VS_LOG_INFO, "usage",
-        "%s: %.1f MB are in use, as NVML tells; %.1f MB of them are weights placed by vramspan, %.1f MB were allocated "
-        "below the runtime (cuBLAS and others), %.1f MB are the program's own, contexts and other processes",
-        vs_device_format(vs_devices_id(ordinal)).text, MEGABYTES(used_bytes), MEGABYTES(weights), MEGABYTES(below),
-        MEGABYTES(used_bytes > known ? used_bytes - known : 0));
-    if (used_bytes < known)
+    const char *name = vs_device_format(vs_devices_id(ordinal)).text;
+    if (used_bytes < known) /* the management library may mean another device */
         vs_log(VS_LOG_WARN, "usage",
-            "%s: vramspan counts %.1f MB more there than NVML does; NVML may tell of another device, or memory was freed "
-            "unseen",
-            vs_device_format(vs_devices_id(ordinal)).text, MEGABYTES(known - used_bytes));
+            "%s: NVML counts %.1f MB in use, less than the %.1f MB that were allocated there by vramspan and below the "
+            "runtime; please report it",
+            name, MEGABYTES(used_bytes), MEGABYTES(known));
+    else if (known > 0)
+        vs_log(VS_LOG_INFO, "usage",
+            "%s: NVML counts %.1f MB in use: %.1f MB of weights placed there, %.1f MB allocated below the runtime (cuBLAS "
+            "and others), %.1f MB besides (the program's own, contexts, unfilled pages, other processes)",
+            name, MEGABYTES(used_bytes), MEGABYTES(weights), MEGABYTES(below), MEGABYTES(used_bytes - known));
+}
+
+void vs_usage_tell_end(void)
+{
+    for (int ordinal = 0; ordinal < VS_BELOW_DEVICES; ordinal++)
+        if (vs_below_most(ordinal) > 0)
+            vs_log(VS_LOG_INFO, "end of run", "%s: %.1f MB at most were allocated below the runtime, %.1f MB at the end",
+                vs_device_format(vs_devices_id(ordinal)).text, MEGABYTES(vs_below_most(ordinal)),
+                MEGABYTES(vs_below_now(ordinal)));
 }
 
 void vs_usage_tell(void)

@@ -6,4 +6,7 @@
  * Loads the management library: while no lock is held. Any thread. */
 void vs_usage_tell(void);
 
+/* At the end of the run: what was allocated below the runtime. Only numbers are read. */
+void vs_usage_tell_end(void);
+
 #endif

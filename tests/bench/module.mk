@@ -7,7 +7,11 @@ calls_LINK_DEPS := $(BENCH_DIR)/libcudart.so.13
 calls_LDFLAGS := -Wl,--disable-new-dtags,-rpath,'$$ORIGIN'
 calls_LIBS := $(BENCH_DIR)/libcudart.so.13 -ldl
 $(eval $(call program,calls,$(BENCH_DIR)/calls,tests/bench/calls.c))
-TEST_PROGRAMS += $(BENCH_DIR)/calls
+look_ups_LDFLAGS := -Wl,--disable-new-dtags,-rpath,'$$ORIGIN'
+look_ups_LINK_DEPS := $(BENCH_DIR)/libcudart.so.13
+look_ups_LIBS := -ldl
+$(eval $(call program,look_ups,$(BENCH_DIR)/look_ups,tests/bench/look_ups.c))
+TEST_PROGRAMS += $(BENCH_DIR)/calls $(BENCH_DIR)/look_ups
 
 # What the simulated driver's own calls cost.
 driver_calls_CFLAGS := -isystem $(CUDA_INCLUDE)
@@ -18,8 +22,9 @@ $(eval $(call program,driver_calls,$(BENCH_DIR)/driver_calls,tests/bench/driver_
 TEST_PROGRAMS += $(BENCH_DIR)/driver_calls
 
 .PHONY: bench
-bench: $(BUILD)/libvramspan.so $(BENCH_DIR)/calls $(BENCH_DIR)/driver_calls simcuda simcuda-nvidia ## costs of the hooks and of the simulated driver
+bench: $(BUILD)/libvramspan.so $(BENCH_DIR)/calls $(BENCH_DIR)/look_ups $(BENCH_DIR)/driver_calls simcuda simcuda-nvidia ## costs of the hooks and of the simulated driver
 	$(Q)LD_PRELOAD=$(abspath $(BUILD)/libvramspan.so) $(BENCH_DIR)/calls
+	$(Q)LD_PRELOAD=$(abspath $(BUILD)/libvramspan.so) VRAMSPAN_VIRTUAL_VRAM=1gb $(BENCH_DIR)/look_ups
 	$(Q)tests/bench/startup.sh $(BUILD)/libvramspan.so
 	$(Q)$(BENCH_DIR)/driver_calls
 	$(Q)BUILD=$(BUILD) tests/simcuda/vramspan-sim --quiet $(TORCH_ENV)/bin/python tests/bench/load.py
