@@ -31,6 +31,9 @@ suite simcuda-replay tap tests/simcuda/order/replay.sh "$build" $seeds
 
 # --- the preloaded library, in C ---
 suite shim criterion preloaded "$build/tests/shim_test" -j2
+for way in sees_by_look_up sees_static; do
+    suite "shim-devices-$way" criterion preloaded env SEES=$way "$build/tests/shim_test" -j2 --filter 'devices/*'
+done
 suite shim-finds tap tests/shim/finds.sh "$build"
 # The command, where it starts no program: none of Python's takes a sanitizer's library.
 [ "$depth" != c ] || suite tools-sanitized unittest env PYTHONPATH=tests/tools VRAMSPAN="$build/vramspan" \

@@ -29,6 +29,17 @@ sees_LINK_DEPS := $(SIMCUDA_LIBRARIES)
 sees_LIBS := $(addprefix $(SIMCUDA_DIR)/,libcudart.so.13 libcuda.so.1) -lpthread -ldl
 $(eval $(call program,sees,$(SHIM_PROGRAMS)/sees,tests/shim/programs/sees.c))
 
+# The same program over functions that it looks up, as Python's ctypes does, and over a runtime of its own, as extensions are
+# linked that bring the static one.
+sees_by_look_up_CFLAGS := -isystem $(CUDA_INCLUDE) -include tests/shim/programs/by_look_up.h
+sees_by_look_up_LIBS := $(SIMCUDA_DIR)/libcuda.so.1 -lpthread -ldl
+sees_by_look_up_LINK_DEPS := $(SIMCUDA_LIBRARIES)
+$(eval $(call program,sees_by_look_up,$(SHIM_PROGRAMS)/sees_by_look_up,tests/shim/programs/sees.c))
+sees_static_CFLAGS := -isystem $(CUDA_INCLUDE)
+sees_static_LIBS = $(call objects,cudart13,$(CUDART_SOURCES)) $(SIMCUDA_DIR)/libcuda.so.1 -lpthread -ldl
+sees_static_LINK_DEPS := $(SIMCUDA_LIBRARIES)
+$(eval $(call program,sees_static,$(SHIM_PROGRAMS)/sees_static,tests/shim/programs/sees.c))
+
 forking_CFLAGS := -isystem $(CUDA_INCLUDE)
 forking_LINK_DEPS := $(SIMCUDA_LIBRARIES)
 forking_LIBS := $(addprefix $(SIMCUDA_DIR)/,libcudart.so.13 libcuda.so.1) -lpthread -ldl
@@ -128,6 +139,6 @@ nesting_LDFLAGS := -Wl,--disable-new-dtags,-rpath,'$$ORIGIN/nesting_runtime'
 nesting_LIBS := $(SHIM_PROGRAMS)/nesting_runtime/libcudart.so.12 $(SIMCUDA_DIR)/libcuda.so.1
 $(eval $(call program,nesting,$(SHIM_PROGRAMS)/nesting,tests/shim/programs/nesting.c))
 
-SHIM_TEST_PROGRAMS := $(SHIM_TEST) $(addprefix $(SHIM_PROGRAMS)/,stress exiting sees forking each_call finds early nesting waiting libwaiting.so \
+SHIM_TEST_PROGRAMS := $(SHIM_TEST) $(addprefix $(SHIM_PROGRAMS)/,stress exiting sees sees_by_look_up sees_static forking each_call finds early nesting waiting libwaiting.so \
 	libpatcher.so libpatcher_marked.so libinterposer.so old_program libold_user.so libuser12.so libuser13.so nvml_only nvml/libnvidia-ml.so.1)
 TEST_PROGRAMS += $(SHIM_TEST_PROGRAMS)
