@@ -66,6 +66,15 @@ finds_LDFLAGS := -Wl,--no-as-needed
 finds_LIBS := $(foreach name,a b,$(SHIM_PROGRAMS)/libchain_$(name).so) $(addprefix $(SIMCUDA_DIR)/,libcudart.so.13 libcuda.so.1) -ldl
 $(eval $(call program,finds,$(SHIM_PROGRAMS)/finds,tests/shim/programs/finds.c))
 
+# The runtime's calls of the table, and what becomes of them.
+$(BUILD)/gen/pairs/pairs.h: tests/shim/pairs.awk shim/hooks.def
+	$(Q)mkdir -p $(@D) && awk -f $^ > $@
+pairs_CFLAGS := -isystem $(CUDA_INCLUDE) -I$(BUILD)/gen/pairs -I$(ROWS_GENERATED)
+pairs_DEPS := $(BUILD)/gen/pairs/pairs.h $(ROWS_GENERATED)/rows.h
+pairs_LINK_DEPS := $(SIMCUDA_LIBRARIES)
+pairs_LIBS := $(addprefix $(SIMCUDA_DIR)/,libcudart.so.13 libcuda.so.1) -ldl
+$(eval $(call program,pairs,$(SHIM_PROGRAMS)/pairs,tests/shim/programs/pairs.c))
+
 # Libraries between a program and CUDA.
 $(eval $(call shared_library,patcher,$(SHIM_PROGRAMS)/libpatcher.so,tests/shim/programs/patcher.c))
 patcher_marked_CFLAGS := -DMARKED
@@ -139,6 +148,6 @@ nesting_LDFLAGS := -Wl,--disable-new-dtags,-rpath,'$$ORIGIN/nesting_runtime'
 nesting_LIBS := $(SHIM_PROGRAMS)/nesting_runtime/libcudart.so.12 $(SIMCUDA_DIR)/libcuda.so.1
 $(eval $(call program,nesting,$(SHIM_PROGRAMS)/nesting,tests/shim/programs/nesting.c))
 
-SHIM_TEST_PROGRAMS := $(SHIM_TEST) $(addprefix $(SHIM_PROGRAMS)/,stress exiting sees sees_by_look_up sees_static forking each_call finds early nesting waiting libwaiting.so \
+SHIM_TEST_PROGRAMS := $(SHIM_TEST) $(addprefix $(SHIM_PROGRAMS)/,stress exiting sees sees_by_look_up sees_static forking each_call finds pairs early nesting waiting libwaiting.so \
 	libpatcher.so libpatcher_marked.so libinterposer.so old_program libold_user.so libuser12.so libuser13.so nvml_only nvml/libnvidia-ml.so.1)
 TEST_PROGRAMS += $(SHIM_TEST_PROGRAMS)
