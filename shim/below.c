@@ -19,6 +19,7 @@ struct block {
 
 pthread_mutex_t vs_below_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct block *blocks;
+static atomic_bool any;
 static struct {
     atomic_size_t now, most;
 } devices[VS_BELOW_DEVICES];
@@ -52,6 +53,7 @@ void vs_below_allocated(CUdeviceptr address, size_t bytes)
     *block = (struct block){.address = address, .bytes = bytes, .ordinal = ordinal};
     pthread_mutex_lock(&vs_below_lock);
     HASH_FIND(hh, blocks, &address, sizeof address, known);
+    atomic_store(&any, true);
     if (!known)
         HASH_ADD(hh, blocks, address, sizeof address, block);
     pthread_mutex_unlock(&vs_below_lock);
@@ -64,6 +66,8 @@ void vs_below_allocated(CUdeviceptr address, size_t bytes)
 size_t vs_below_freeing(CUdeviceptr address)
 {
     struct block *block = NULL;
+    if (!atomic_load_explicit(&any, memory_order_relaxed))
+        return 0;
     pthread_mutex_lock(&vs_below_lock);
     HASH_FIND(hh, blocks, &address, sizeof address, block);
     if (block)

@@ -13,7 +13,7 @@
 /* The driver has given memory to the program. What is a weight of ours is counted elsewhere. Any thread. */
 void vs_below_allocated(CUdeviceptr address, size_t bytes);
 
-/* It is about to be freed. Returns the bytes that were counted for it, for vs_below_allocated where that fails. */
+/* It is about to be freed, by the driver or by cudaFree. Lock-free where nothing is counted. Returns the bytes that were counted for it, for vs_below_allocated where that fails. */
 size_t vs_below_freeing(CUdeviceptr address);
 
 /* The driver's ordinals that are counted. */

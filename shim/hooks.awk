@@ -186,6 +186,8 @@ function source(    l, e, r, arguments) {
         print "    vs_depth++;"
         if (library[r] == "libcuda" && kind[r] == "free")
             print "    size_t below_bytes = vs_below_freeing(address);"
+        if (symbol[r] == "cudaFree") # which may free what the driver has allocated
+            print "    vs_below_freeing((CUdeviceptr)pointer);"
         printf "    %s result = vs_%s(&%s%s);\n", return_type[r], symbol[r], real, arguments == "" ? "" : ", " arguments
         if (library[r] == "libcuda" && kind[r] == "alloc")
             print "    if (result == CUDA_SUCCESS)\n        vs_below_allocated(*address, bytes);"

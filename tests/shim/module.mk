@@ -40,6 +40,11 @@ sees_static_LIBS = $(call objects,cudart13,$(CUDART_SOURCES)) $(SIMCUDA_DIR)/lib
 sees_static_LINK_DEPS := $(SIMCUDA_LIBRARIES)
 $(eval $(call program,sees_static,$(SHIM_PROGRAMS)/sees_static,tests/shim/programs/sees.c))
 
+below_CFLAGS := -isystem $(CUDA_INCLUDE)
+below_LIBS = $(call objects,cudart13,$(CUDART_SOURCES)) -lpthread -ldl
+below_LINK_DEPS := $(SIMCUDA_LIBRARIES)
+$(eval $(call program,below,$(SHIM_PROGRAMS)/below,tests/shim/programs/below.c))
+
 forking_CFLAGS := -isystem $(CUDA_INCLUDE)
 forking_LINK_DEPS := $(SIMCUDA_LIBRARIES)
 forking_LIBS := $(addprefix $(SIMCUDA_DIR)/,libcudart.so.13 libcuda.so.1) -lpthread -ldl
@@ -148,6 +153,6 @@ nesting_LDFLAGS := -Wl,--disable-new-dtags,-rpath,'$$ORIGIN/nesting_runtime'
 nesting_LIBS := $(SHIM_PROGRAMS)/nesting_runtime/libcudart.so.12 $(SIMCUDA_DIR)/libcuda.so.1
 $(eval $(call program,nesting,$(SHIM_PROGRAMS)/nesting,tests/shim/programs/nesting.c))
 
-SHIM_TEST_PROGRAMS := $(SHIM_TEST) $(addprefix $(SHIM_PROGRAMS)/,stress exiting sees sees_by_look_up sees_static forking each_call finds pairs early nesting waiting libwaiting.so \
+SHIM_TEST_PROGRAMS := $(SHIM_TEST) $(addprefix $(SHIM_PROGRAMS)/,stress exiting sees sees_by_look_up sees_static below forking each_call finds pairs early nesting waiting libwaiting.so \
 	libpatcher.so libpatcher_marked.so libinterposer.so old_program libold_user.so libuser12.so libuser13.so nvml_only nvml/libnvidia-ml.so.1)
 TEST_PROGRAMS += $(SHIM_TEST_PROGRAMS)
