@@ -29,7 +29,8 @@ static int device_of(CUdeviceptr address)
 {
     int ordinal = -1;
     const struct vs_driver *driver = vs_driver();
-    if (!driver || driver->cuPointerGetAttribute(&ordinal, CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL, address) != CUDA_SUCCESS)
+    if (!driver ||
+        driver->cuPointerGetAttribute(&ordinal, CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL, address) != CUDA_SUCCESS)
         return -1;
     return ordinal < VS_BELOW_DEVICES ? ordinal : -1;
 }

@@ -1,8 +1,8 @@
 /* below.h: device memory that is allocated below the runtime: by the driver's own functions, as the outermost call.
  *
  * cuBLAS's workspaces come so (it holds a runtime of its own, which no entry of ours is called in), Triton's and
- * comfy-kitchen's scratch memory, programs that use the driver themselves. PyTorch's own allocations come by the runtime
- * and are not counted: each would cost a look-up.
+ * comfy-kitchen's scratch memory, programs that use the driver themselves. PyTorch's own allocations come by the
+ * runtime and are not counted: each would cost a look-up.
  */
 #ifndef VS_BELOW_H
 #define VS_BELOW_H
@@ -13,7 +13,8 @@
 /* The driver has given memory to the program. What is a weight of ours is counted elsewhere. Any thread. */
 void vs_below_allocated(CUdeviceptr address, size_t bytes);
 
-/* It is about to be freed, by the driver or by cudaFree. Lock-free where nothing is counted. Returns the bytes that were counted for it, for vs_below_allocated where that fails. */
+/* It is about to be freed, by the driver or by cudaFree. Lock-free where nothing is counted. Returns the bytes that
+ * were counted for it, for vs_below_allocated where that fails. */
 size_t vs_below_freeing(CUdeviceptr address);
 
 /* The driver's ordinals that are counted. */

@@ -76,7 +76,8 @@ __attribute__((no_sanitize("address", "undefined"))) static const unsigned char 
     return (const unsigned char *)(uintptr_t)absolute;
 }
 
-/* Whether the function does not go on in its own library, and where it does: patchers jump by way of pages of theirs. */
+/* Whether the function does not go on in its own library, and where it does: patchers jump by way of pages of theirs.
+ */
 static bool leads_away(const void *function, Dl_info *to)
 {
     Dl_info own;
@@ -126,7 +127,8 @@ static void tell_patchers(void)
                 functions_of(one, functions));
         else
             vs_log(VS_LOG_WARN, "neighbours",
-                "%s has patched %s in place, and sees the calls that vramspan makes of them; where weights do not lie as "
+                "%s has patched %s in place, and sees the calls that vramspan makes of them; where weights do not lie "
+                "as "
                 "planned, leave it out",
                 one->path, functions_of(one, functions));
     }
@@ -171,12 +173,14 @@ static void tell_interposers(void)
     find_interposers(&before, &behind);
     for (size_t i = 0; i < before.count; i++)
         vs_log(VS_LOG_WARN, "neighbours",
-            "%s takes over %s before vramspan, which does not see the program's own calls then; put libvramspan.so first in "
+            "%s takes over %s before vramspan, which does not see the program's own calls then; put libvramspan.so "
+            "first in "
             "LD_PRELOAD, or leave the other one out",
             before.neighbours[i].path, functions_of(&before.neighbours[i], functions));
     for (size_t i = 0; i < behind.count; i++)
         vs_log(VS_LOG_WARN, "neighbours",
-            "%s takes over %s as well, and is not asked: vramspan, which comes before it, calls NVIDIA's own; leave one of "
+            "%s takes over %s as well, and is not asked: vramspan, which comes before it, calls NVIDIA's own; leave "
+            "one of "
             "the two out",
             behind.neighbours[i].path, functions_of(&behind.neighbours[i], functions));
 }

@@ -39,7 +39,8 @@ static void tell_device(int ordinal, size_t used_bytes)
             name, MEGABYTES(used_bytes), MEGABYTES(known));
     else if (known > 0)
         vs_log(VS_LOG_INFO, "usage",
-            "%s: NVML counts %.1f MB in use: %.1f MB of weights placed there, %.1f MB allocated below the runtime (cuBLAS "
+            "%s: NVML counts %.1f MB in use: %.1f MB of weights placed there, %.1f MB allocated below the runtime "
+            "(cuBLAS "
             "and others), %.1f MB besides (the program's own, contexts, unfilled pages, other processes)",
             name, MEGABYTES(used_bytes), MEGABYTES(weights), MEGABYTES(below), MEGABYTES(used_bytes - known));
 }
@@ -48,7 +49,8 @@ void vs_usage_tell_end(void)
 {
     for (int ordinal = 0; ordinal < VS_BELOW_DEVICES; ordinal++)
         if (vs_below_most(ordinal) > 0)
-            vs_log(VS_LOG_INFO, "end of run", "%s: %.1f MB at most were allocated below the runtime, %.1f MB at the end",
+            vs_log(VS_LOG_INFO, "end of run",
+                "%s: %.1f MB at most were allocated below the runtime, %.1f MB at the end",
                 vs_device_format(vs_devices_id(ordinal)).text, MEGABYTES(vs_below_most(ordinal)),
                 MEGABYTES(vs_below_now(ordinal)));
 }

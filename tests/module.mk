@@ -29,8 +29,9 @@ mutants: $(SETUP)/debian-check $(BUILD)/libvramspan.so $(SIMCUDA_LIBRARIES) $(SH
 check-c: $(CHECK_READY)
 	$(Q)BUILD=$(BUILD) tests/check.sh c
 
-stress-thread: $(BUILD)/libvramspan.so $(SHIM_PROGRAMS)/stress
+stress-thread: $(BUILD)/libvramspan.so $(addprefix $(SHIM_PROGRAMS)/,stress finds)
 	$(Q)BUILD=$(BUILD) tests/shim/stress.sh
+	$(Q)tests/shim/finds.sh $(BUILD)
 
 sanitize: ## C tests (with a million random calls) under ASan and UBSan, the stress runners under TSan
 	+$(Q)FUZZ_CALLS=1000000 $(MAKE) --no-print-directory SANITIZE=address,undefined check-c

@@ -34,7 +34,6 @@ suite shim criterion preloaded "$build/tests/shim_test" -j2
 for way in sees_by_look_up sees_static; do
     suite "shim-devices-$way" criterion preloaded env SEES=$way "$build/tests/shim_test" -j2 --filter 'devices/*'
 done
-suite shim-finds tap tests/shim/finds.sh "$build"
 # The command, where it starts no program: none of Python's takes a sanitizer's library.
 [ "$depth" != c ] || suite tools-sanitized unittest env PYTHONPATH=tests/tools VRAMSPAN="$build/vramspan" \
     /usr/bin/python3 -m unittest test_check test_check_machine test_main test_plan test_plan_json

@@ -1,5 +1,5 @@
-/* look_ups.c: what dlsym costs behind ours. As calls.c: nanoseconds of the smallest of 30 rounds each, with and without, in
- * turn; `look_ups direct NAME` and `look_ups hooked NAME` make a fixed number for counting instructions. */
+/* look_ups.c: what dlsym costs behind ours. As calls.c: nanoseconds of the smallest of 30 rounds each, with and
+ * without, in turn; `look_ups direct NAME` and `look_ups hooked NAME` make a fixed number for counting instructions. */
 #include <dlfcn.h>
 #include <stdio.h>
 #include <string.h>

@@ -60,7 +60,8 @@ Test(neighbours, a_library_that_patches_in_place_is_named_once)
     cudaFree(load_one());
     cudaFree(load_one());
     char *text = heard();
-    cr_expect(strstr(text, "programs/libpatcher.so has patched cuMemcpy2D_v2 and 2 more functions of CUDA in place"), "%s", text);
+    cr_expect(strstr(text, "programs/libpatcher.so has patched cuMemcpy2D_v2 and 2 more functions of CUDA in place"),
+        "%s", text);
     cr_expect_eq(occurrences(text, "libpatcher.so"), 1, "%s", text);
 }
 
@@ -105,7 +106,8 @@ static void run_with(const char *preload, char output[8192])
     const size_t sizes[] = {BYTES, BYTES};
     char command[2048];
     use_policy("cuda:0,4mb;cpu,*");
-    snprintf(command, sizeof command, "env LD_PRELOAD=%s %s %s %zu", preload, program("exiting"), make_model(sizes, 2), BYTES);
+    snprintf(command, sizeof command, "env LD_PRELOAD=%s %s %s %zu", preload, program("exiting"), make_model(sizes, 2),
+        BYTES);
     cr_expect_eq(run(command, output), 0, "%s", output);
 }
 
@@ -117,12 +119,14 @@ Test(neighbours, an_interposer_is_named_before_us_and_behind)
     cr_expect_not(strstr(output, "neighbours:"), "alone: %s", output);
     snprintf(preload, sizeof preload, "%s:%s", ours, other);
     run_with(preload, output);
-    cr_expect(strstr(output, "libinterposer.so takes over cudaFree and 2 more functions of CUDA as well, and is not asked"),
+    cr_expect(
+        strstr(output, "libinterposer.so takes over cudaFree and 2 more functions of CUDA as well, and is not asked"),
         "%s", output);
     cr_expect(strstr(output, "cpu held 1 weight"), "%s", output);
     snprintf(preload, sizeof preload, "%s:%s", other, ours);
     run_with(preload, output);
-    cr_expect(strstr(output, "libinterposer.so takes over cudaFree and 2 more functions of CUDA before vramspan"), "%s", output);
+    cr_expect(strstr(output, "libinterposer.so takes over cudaFree and 2 more functions of CUDA before vramspan"), "%s",
+        output);
     cr_expect(strstr(output, "put libvramspan.so first in LD_PRELOAD"), "%s", output);
 }
 
@@ -145,7 +149,8 @@ Test(opened, deeply_bound_libraries_go_past_us_and_are_named)
     cr_expect_eq(place_of(weight, KIB), 0);
     load_one();
     char *text = heard();
-    cr_expect(strstr(text, "libuser13.so was opened with RTLD_DEEPBIND: its calls of CUDA go past vramspan"), "%s", text);
+    cr_expect(
+        strstr(text, "libuser13.so was opened with RTLD_DEEPBIND: its calls of CUDA go past vramspan"), "%s", text);
     cr_expect_eq(occurrences(text, "RTLD_DEEPBIND:"), 1, "%s", text);
 }
 

@@ -1,5 +1,5 @@
-/* pairs_test.c: one event, one action: a runtime call of the table, and the driver call that it becomes, which comes by a
- * hook of its own. programs/pairs.c makes them. The control is the same program without the preload. */
+/* pairs_test.c: one event, one action: a runtime call of the table, and the driver call that it becomes, which comes by
+ * a hook of its own. programs/pairs.c makes them. The control is the same program without the preload. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -20,7 +20,8 @@ static void expect_told(const char *text, int device, size_t used, size_t weight
 {
     char line[256];
     snprintf(line, sizeof line,
-        "usage: cuda:%d: NVML counts %.1f MB in use: %.1f MB of weights placed there, %.1f MB allocated below the runtime "
+        "usage: cuda:%d: NVML counts %.1f MB in use: %.1f MB of weights placed there, %.1f MB allocated below the "
+        "runtime "
         "(cuBLAS and others), %.1f MB besides",
         device, megabytes(used), megabytes(weights), megabytes(below), megabytes(used - weights - below));
     cr_expect(strstr(text, line), "no `%s` in %s", line, text);
@@ -94,6 +95,7 @@ Test(usage, the_end_of_the_run_tells_what_was_allocated_below_the_runtime_at_mos
     cr_expect_not(strstr(output, "at most were allocated"), "%s", output);
     snprintf(command, sizeof command, "%s 64", program("below"));
     cr_expect_eq(run(command, output), 0, "%s", output);
-    cr_expect(strstr(output, "end of run: cuda:0: 64.0 MB at most were allocated below the runtime, 16.0 MB at the end"), "%s",
-        output);
+    cr_expect(
+        strstr(output, "end of run: cuda:0: 64.0 MB at most were allocated below the runtime, 16.0 MB at the end"),
+        "%s", output);
 }

@@ -1,4 +1,5 @@
-/* below.c: allocates by a runtime of its own, which is linked into it: argv[1] MB in pieces of 16 MB, of which it keeps one. */
+/* below.c: allocates by a runtime of its own, which is linked into it: argv[1] MB in pieces of 16 MB, of which it keeps
+ * one. */
 #include <cuda_runtime_api.h>
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
-/* by_look_up.h: put before a program, makes it call CUDA by functions that it looks up with dlsym in the two libraries, as
- * Python's ctypes does. */
+/* by_look_up.h: put before a program, makes it call CUDA by functions that it looks up with dlsym in the two libraries,
+ * as Python's ctypes does. */
 #ifndef TESTS_SHIM_BY_LOOK_UP_H
 #define TESTS_SHIM_BY_LOOK_UP_H
 

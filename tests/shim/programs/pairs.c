@@ -2,9 +2,9 @@
  *
  *     SYMBOL=RESULT DRIVER_SYMBOL*COUNT ...
  *
- * with the driver's functions of the table that are of the call's own kind, or allocate, free or copy. So a call that acts
- * twice, or not to the end, differs from the same call without the preload. Where the table has a call that is not made
- * here with arguments of its own, it is made with nothing. */
+ * with the driver's functions of the table that are of the call's own kind, or allocate, free or copy. So a call that
+ * acts twice, or not to the end, differs from the same call without the preload. Where the table has a call that is not
+ * made here with arguments of its own, it is made with nothing. */
 #include <cuda.h>
 #include <cuda_runtime_api.h>
 #include <dlfcn.h>
@@ -66,16 +66,12 @@ OWN(cudaMemcpy2DAsync, two, 64, one, 64, 32, 4, cudaMemcpyDeviceToDevice, stream
 OWN(cudaMemcpy2DAsync_ptsz, one, 64, host, 64, 32, 4, cudaMemcpyHostToDevice, stream)
 static struct cudaMemcpy3DParms box(void)
 {
-    return (struct cudaMemcpy3DParms){.srcPtr = {one, 64, 64, 4},
-        .dstPtr = {two, 64, 64, 4},
-        .extent = {32, 2, 2},
-        .kind = cudaMemcpyDeviceToDevice};
+    return (struct cudaMemcpy3DParms){
+        .srcPtr = {one, 64, 64, 4}, .dstPtr = {two, 64, 64, 4}, .extent = {32, 2, 2}, .kind = cudaMemcpyDeviceToDevice};
 }
 static struct cudaMemcpy3DPeerParms peer_box(void)
 {
-    return (struct cudaMemcpy3DPeerParms){.srcPtr = {one, 64, 64, 4},
-        .dstPtr = {two, 64, 64, 4},
-        .extent = {32, 2, 2}};
+    return (struct cudaMemcpy3DPeerParms){.srcPtr = {one, 64, 64, 4}, .dstPtr = {two, 64, 64, 4}, .extent = {32, 2, 2}};
 }
 OWN(cudaMemcpy3D, (struct cudaMemcpy3DParms[]){box()})
 OWN(cudaMemcpy3D_ptds, (struct cudaMemcpy3DParms[]){box()})
@@ -118,24 +114,27 @@ static const struct own {
     int (*call)(void *function);
 } owns[] = {
     /* In this order: what is allocated is freed next. */
-    ENTRY(cudaMalloc) ENTRY(cudaFree) ENTRY(cudaMallocAsync) ENTRY(cudaFreeAsync) ENTRY(cudaMallocAsync_ptsz)
-    ENTRY(cudaFreeAsync_ptsz) ENTRY(cudaMemcpy) ENTRY(cudaMemcpy_ptds) ENTRY(cudaMemcpyAsync) ENTRY(cudaMemcpyAsync_ptsz)
-    ENTRY(cudaMemcpy2D) ENTRY(cudaMemcpy2D_ptds) ENTRY(cudaMemcpy2DAsync) ENTRY(cudaMemcpy2DAsync_ptsz)
-    ENTRY(cudaMemcpy3D) ENTRY(cudaMemcpy3D_ptds) ENTRY(cudaMemcpy3DAsync) ENTRY(cudaMemcpy3DAsync_ptsz)
-    ENTRY(cudaMemcpyPeer) ENTRY(cudaMemcpyPeerAsync) ENTRY(cudaMemcpy3DPeer) ENTRY(cudaMemcpy3DPeerAsync)
-    ENTRY(cudaPointerGetAttributes) ENTRY(cudaIpcGetMemHandle) ENTRY(cudaMemPoolTrimTo)
-    ENTRY(cudaStreamBeginCapture) ENTRY(cudaStreamEndCapture) ENTRY(cudaStreamBeginCapture_ptsz)
-    ENTRY(cudaStreamEndCapture_ptsz)
-    ENTRY(cudaGetDeviceCount) ENTRY(cudaDeviceGetPCIBusId) ENTRY(cudaDeviceGetByPCIBusId) ENTRY(cudaSetValidDevices)
-    ENTRY(cudaSetDevice) ENTRY(cudaGetDeviceProperties) ENTRY(cudaDeviceGetAttribute)
-    ENTRY(cudaDeviceCanAccessPeer) ENTRY(cudaDeviceEnablePeerAccess) ENTRY(cudaDeviceDisablePeerAccess)
-    ENTRY(cudaDeviceGetP2PAttribute) ENTRY(cudaInitDevice) ENTRY(cudaDeviceGetDefaultMemPool)
-    ENTRY(cudaDeviceGetMemPool) ENTRY(cudaDeviceSetMemPool) ENTRY(cudaDeviceGetGraphMemAttribute)
-    ENTRY(cudaDeviceGraphMemTrim) ENTRY(cudaGetDriverEntryPoint) ENTRY(cudaGetDriverEntryPointByVersion)
-};
+    ENTRY(cudaMalloc) ENTRY(cudaFree) ENTRY(cudaMallocAsync) ENTRY(cudaFreeAsync) ENTRY(cudaMallocAsync_ptsz) ENTRY(
+        cudaFreeAsync_ptsz) ENTRY(cudaMemcpy) ENTRY(cudaMemcpy_ptds) ENTRY(cudaMemcpyAsync) ENTRY(cudaMemcpyAsync_ptsz)
+        ENTRY(cudaMemcpy2D) ENTRY(cudaMemcpy2D_ptds) ENTRY(cudaMemcpy2DAsync) ENTRY(cudaMemcpy2DAsync_ptsz)
+            ENTRY(cudaMemcpy3D) ENTRY(cudaMemcpy3D_ptds) ENTRY(cudaMemcpy3DAsync) ENTRY(cudaMemcpy3DAsync_ptsz)
+                ENTRY(cudaMemcpyPeer) ENTRY(cudaMemcpyPeerAsync) ENTRY(cudaMemcpy3DPeer) ENTRY(cudaMemcpy3DPeerAsync)
+                    ENTRY(cudaPointerGetAttributes) ENTRY(cudaIpcGetMemHandle) ENTRY(cudaMemPoolTrimTo)
+                        ENTRY(cudaStreamBeginCapture) ENTRY(cudaStreamEndCapture) ENTRY(cudaStreamBeginCapture_ptsz)
+                            ENTRY(cudaStreamEndCapture_ptsz) ENTRY(cudaGetDeviceCount) ENTRY(cudaDeviceGetPCIBusId)
+                                ENTRY(cudaDeviceGetByPCIBusId) ENTRY(cudaSetValidDevices) ENTRY(cudaSetDevice)
+                                    ENTRY(cudaGetDeviceProperties) ENTRY(cudaDeviceGetAttribute)
+                                        ENTRY(cudaDeviceCanAccessPeer) ENTRY(cudaDeviceEnablePeerAccess)
+                                            ENTRY(cudaDeviceDisablePeerAccess) ENTRY(cudaDeviceGetP2PAttribute)
+                                                ENTRY(cudaInitDevice) ENTRY(cudaDeviceGetDefaultMemPool)
+                                                    ENTRY(cudaDeviceGetMemPool) ENTRY(cudaDeviceSetMemPool)
+                                                        ENTRY(cudaDeviceGetGraphMemAttribute)
+                                                            ENTRY(cudaDeviceGraphMemTrim) ENTRY(cudaGetDriverEntryPoint)
+                                                                ENTRY(cudaGetDriverEntryPointByVersion)};
 enum { OWNS = sizeof owns / sizeof *owns };
 
-/* --- All others ---------------------------------------------------------------------------------------------------- */
+/* --- All others ----------------------------------------------------------------------------------------------------
+ */
 
 #define PAIR(symbol, kind, result, parameters, arguments)                                                              \
     static int plain_##symbol(void *function)                                                                          \

@@ -44,8 +44,8 @@ static unsigned char *near_page(uintptr_t function)
 {
     for (uintptr_t step = 1; step < 4096; step++) {
         void *wanted = (void *)((function & ~(uintptr_t)0xfff) - (step << 16));
-        void *page = mmap(wanted, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
-            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+        void *page = mmap(
+            wanted, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
         if (page != MAP_FAILED)
             return page;
     }
