@@ -81,8 +81,10 @@ pairs_LIBS := $(addprefix $(SIMCUDA_DIR)/,libcudart.so.13 libcuda.so.1) -ldl
 $(eval $(call program,pairs,$(SHIM_PROGRAMS)/pairs,tests/shim/programs/pairs.c))
 
 # Libraries between a program and CUDA.
+patcher_LIBS := -ldl
 $(eval $(call shared_library,patcher,$(SHIM_PROGRAMS)/libpatcher.so,tests/shim/programs/patcher.c))
 patcher_marked_CFLAGS := -DMARKED
+patcher_marked_LIBS := -ldl
 $(eval $(call shared_library,patcher_marked,$(SHIM_PROGRAMS)/libpatcher_marked.so,tests/shim/programs/patcher.c))
 interposer_LIBS := -ldl
 $(eval $(call shared_library,interposer,$(SHIM_PROGRAMS)/libinterposer.so,tests/shim/programs/interposer.c))

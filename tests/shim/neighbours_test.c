@@ -86,17 +86,43 @@ Test(neighbours, each_form_of_a_jump_is_followed)
     }
 }
 
-Test(neighbours, one_that_carries_funchook_finds_the_real_functions_to_patch_and_is_no_warning)
+/* What allocates and frees; all else it is given as others are. */
+static void expect_given(const char *library, bool real_ones)
+{
+    static const struct {
+        const char *name, *symbol;
+        bool accounted;
+    } asked[] = {{"cuMemAlloc", "cuMemAlloc_v2", true}, {"cuMemFree", "cuMemFree_v2", true},
+        {"cuMemAllocAsync", "cuMemAllocAsync", true}, {"cuMemFreeAsync", "cuMemFreeAsync", true},
+        {"cuMemcpyHtoD", "cuMemcpyHtoD_v2", false}, {"cuMemGetAddressRange", "cuMemGetAddressRange_v2", false}};
+    void *handle = open_program(library, RTLD_NOW);
+    void *(*look_up)(const char *) = (void *(*)(const char *))find(handle, "look_up");
+    void *(*look_up_symbol)(const char *) = (void *(*)(const char *))find(handle, "look_up_symbol");
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
+        void *real = simcudaFunction(asked[i].symbol), *ours = find(dlopen("libcuda.so.1", RTLD_NOW), asked[i].symbol);
+        void *expected = real_ones && asked[i].accounted ? real : ours;
+        cr_expect_neq(real, ours);
+        cr_expect_eq(look_up(asked[i].name), expected, "%s is given another %s", library, asked[i].name);
+        cr_expect_eq(look_up_symbol(asked[i].symbol), expected, "%s is given another %s", library, asked[i].symbol);
+    }
+}
+
+Test(neighbours, one_that_carries_funchook_finds_the_real_functions_to_patch)
 {
     use_policy("cpu,*");
-    setenv("VRAMSPAN_LOG", "info", 1);
+    expect_given("libpatcher_marked.so", true);
+    expect_given("libpatcher.so", false);
+}
+
+Test(neighbours, one_that_carries_funchook_is_no_warning)
+{
+    use_policy("cpu,*");
     listen();
     patch_function *patch = (patch_function *)find(open_program("libpatcher_marked.so", RTLD_NOW), "patch_in_place");
     CUDA_OK(patch(simcudaFunction("cuMemcpy2D_v2"), 0));
     load_one();
     char *text = heard();
     cr_expect(strstr(text, "libpatcher_marked.so watches cuMemcpy2D_v2, patched in place"), "%s", text);
-    setenv("VRAMSPAN_LOG", "warn", 1);
 }
 
 /* --- The same symbols --------------------------------------------------------------------------------------------- */

@@ -1,7 +1,9 @@
 /* patcher.c: a library that patches functions in place, as comfy-aimdo does with funchook: a jump to a page of its own,
  * which jumps on to its code. -DMARKED: it exports what funchook's users may.
  *
- *     patch_in_place(function, form)     writes the jump in one of the forms below; the function then answers 77 */
+ *     patch_in_place(function, form)     writes the jump in one of the forms below; the function then answers 77
+ *     look_up(name), look_up_symbol(symbol)     what this library is given for a function of the driver */
+#include <dlfcn.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -10,6 +12,8 @@
 #define EXPORT __attribute__((visibility("default")))
 
 EXPORT int patch_in_place(void *function, int form);
+EXPORT void *look_up(const char *name);
+EXPORT void *look_up_symbol(const char *symbol);
 #ifdef MARKED
 EXPORT int funchook_install(void);
 
@@ -18,6 +22,20 @@ int funchook_install(void)
     return 0;
 }
 #endif
+
+void *look_up_symbol(const char *symbol)
+{
+    void *volatile found = dlsym(dlopen("libcuda.so.1", RTLD_NOW), symbol); /* not by a jump: it is asked who calls */
+    return found;
+}
+
+void *look_up(const char *name)
+{
+    void *function = NULL;
+    int (*get)(const char *, void **, int, unsigned long long) =
+        (int (*)(const char *, void **, int, unsigned long long))look_up_symbol("cuGetProcAddress");
+    return get(name, &function, 12060, 1) == 0 ? function : NULL;
+}
 
 static int answer(void)
 {
