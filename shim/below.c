@@ -1,14 +1,19 @@
 /* below.c: see below.h. */
 #include "below.h"
 
+#include <dlfcn.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <uthash.h>
 
+#include "../policy/text/file.h"
 #include "arena.h"
 #include "driver.h"
 #include "locks.h"
+#include "models.h"
+#include "placement.h"
 
 struct block {
     CUdeviceptr address;
@@ -41,6 +46,22 @@ static void count(const struct block *block)
     size_t most = atomic_load(&devices[block->ordinal].most);
     while (now > most && !atomic_compare_exchange_weak(&devices[block->ordinal].most, &most, now))
         ;
+}
+
+bool vs_below_is_workspace(const void *caller)
+{
+    /* Not libcudart: it allocates for others. */
+    static const char *const stems[] = {"libcublas", "libcudnn", "libcufft", "libcusolver", "libcusparse", "libcurand",
+        "libcutensor", "libcudss", "libnccl", "libnpp", "libnvjpeg", "libnvshmem"};
+    Dl_info info;
+    vs_models_catch_up(); /* a model may have been opened before the first call of CUDA, which this is */
+    if (!vs_placement_is_open() || !dladdr(caller, &info) || !info.dli_fname)
+        return false;
+    const char *name = vs_base_name(info.dli_fname);
+    for (size_t i = 0; i < sizeof stems / sizeof *stems; i++)
+        if (strncmp(name, stems[i], strlen(stems[i])) == 0)
+            return true;
+    return false;
 }
 
 void vs_below_allocated(CUdeviceptr address, size_t bytes)

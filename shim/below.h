@@ -8,7 +8,13 @@
 #define VS_BELOW_H
 
 #include <cuda.h>
+#include <stdbool.h>
 #include <stddef.h>
+
+/* Whether code at `caller`, which is about to allocate while a load is open, belongs to one of NVIDIA's libraries: what
+ * they allocate is no weight, whatever its size. (cuBLAS's workspace of 32 MiB is as large as a matrix of 4096 x 4096
+ * halves.) Lock-free where no load is open, else enters the loader. */
+bool vs_below_is_workspace(const void *caller);
 
 /* The driver has given memory to the program. What is a weight of ours is counted elsewhere. Any thread. */
 void vs_below_allocated(CUdeviceptr address, size_t bytes);

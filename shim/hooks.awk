@@ -188,7 +188,10 @@ function source(    l, e, r, arguments) {
             print "    size_t below_bytes = vs_below_freeing(address);"
         if (symbol[r] == "cudaFree") # which may free what the driver has allocated
             print "    vs_below_freeing((CUdeviceptr)pointer);"
-        printf "    %s result = vs_%s(&%s%s);\n", return_type[r], symbol[r], real, arguments == "" ? "" : ", " arguments
+        printf "    %s result = ", return_type[r]
+        if (library[r] == "libcuda" && kind[r] == "alloc")
+            printf "vs_below_is_workspace(__builtin_return_address(0)) ? %s.%s(%s)\n        : ", real, symbol[r], arguments
+        printf "vs_%s(&%s%s);\n", symbol[r], real, arguments == "" ? "" : ", " arguments
         if (library[r] == "libcuda" && kind[r] == "alloc")
             print "    if (result == CUDA_SUCCESS)\n        vs_below_allocated(*address, bytes);"
         if (library[r] == "libcuda" && kind[r] == "free")

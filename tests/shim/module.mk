@@ -40,6 +40,17 @@ sees_static_LIBS = $(call objects,cudart13,$(CUDART_SOURCES)) $(SIMCUDA_DIR)/lib
 sees_static_LINK_DEPS := $(SIMCUDA_LIBRARIES)
 $(eval $(call program,sees_static,$(SHIM_PROGRAMS)/sees_static,tests/shim/programs/sees.c))
 
+# $(call with_runtime,NAME): a library with a runtime of its own.
+define with_runtime
+with_runtime_$(1)_CFLAGS := -isystem $(CUDA_INCLUDE)
+with_runtime_$(1)_LDFLAGS := -Wl,-Bsymbolic
+with_runtime_$(1)_LIBS = $$(call objects,cudart13,$$(CUDART_SOURCES)) -lpthread -ldl
+with_runtime_$(1)_LINK_DEPS := $$(SIMCUDA_LIBRARIES)
+$$(eval $$(call shared_library,with_runtime_$(1),$$(SHIM_PROGRAMS)/lib$(1).so,tests/shim/programs/workspace.c))
+endef
+$(eval $(call with_runtime,extension))
+$(eval $(call with_runtime,cublas_workspace))
+
 below_CFLAGS := -isystem $(CUDA_INCLUDE)
 below_LIBS = $(call objects,cudart13,$(CUDART_SOURCES)) -lpthread -ldl
 below_LINK_DEPS := $(SIMCUDA_LIBRARIES)
@@ -155,6 +166,6 @@ nesting_LDFLAGS := -Wl,--disable-new-dtags,-rpath,'$$ORIGIN/nesting_runtime'
 nesting_LIBS := $(SHIM_PROGRAMS)/nesting_runtime/libcudart.so.12 $(SIMCUDA_DIR)/libcuda.so.1
 $(eval $(call program,nesting,$(SHIM_PROGRAMS)/nesting,tests/shim/programs/nesting.c))
 
-SHIM_TEST_PROGRAMS := $(SHIM_TEST) $(addprefix $(SHIM_PROGRAMS)/,stress exiting sees sees_by_look_up sees_static below forking each_call finds pairs early nesting waiting libwaiting.so \
+SHIM_TEST_PROGRAMS := $(SHIM_TEST) $(addprefix $(SHIM_PROGRAMS)/,stress exiting sees sees_by_look_up sees_static below libextension.so libcublas_workspace.so forking each_call finds pairs early nesting waiting libwaiting.so \
 	libpatcher.so libpatcher_marked.so libinterposer.so old_program libold_user.so libuser12.so libuser13.so nvml_only nvml/libnvidia-ml.so.1)
 TEST_PROGRAMS += $(SHIM_TEST_PROGRAMS)

@@ -99,3 +99,41 @@ Test(usage, the_end_of_the_run_tells_what_was_allocated_below_the_runtime_at_mos
         strstr(output, "end of run: cuda:0: 64.0 MB at most were allocated below the runtime, 16.0 MB at the end"),
         "%s", output);
 }
+
+typedef int allocate_function(void **, size_t);
+
+/* Both bring a runtime of their own; the one is named as NVIDIA's are. */
+Test(usage, a_workspace_of_nvidias_libraries_is_no_weight_and_is_counted)
+{
+    const size_t sizes[] = {BYTES, BYTES};
+    void *workspace, *weight, *last;
+    use_policy("cpu,*");
+    listen();
+    void *cublas = dlopen(program("libcublas_workspace.so"), RTLD_NOW | RTLD_LOCAL);
+    void *extension = dlopen(program("libextension.so"), RTLD_NOW | RTLD_LOCAL);
+    cr_assert(cublas && extension, "%s", dlerror());
+    open_model(make_model(sizes, 2));
+    CUDA_OK(((allocate_function *)dlsym(cublas, "allocate_workspace"))(&workspace, BYTES));
+    cr_expect(lies_at(workspace, BYTES, 0));
+    CUDA_OK(((allocate_function *)dlsym(extension, "allocate_workspace"))(&weight, BYTES));
+    cr_expect(lies_at(weight, BYTES, HOST));
+    CUDA_OK(cudaMalloc(&last, BYTES));
+    cr_expect(lies_at(last, BYTES, HOST));
+    expect_told(heard(), 0, simcudaBytesUsed(0), 0, BYTES);
+    CUDA_OK(((int (*)(void *))dlsym(cublas, "free_workspace"))(workspace));
+    CUDA_OK(((int (*)(void *))dlsym(extension, "free_workspace"))(weight));
+    cr_expect_not(lies_at(weight, BYTES, HOST));
+}
+
+Test(usage, a_runtime_that_a_library_brings_counts_the_programs_devices)
+{
+    setenv("VRAMSPAN_DEVICES", "cuda:1", 1);
+    setenv("VRAMSPAN_DONORS", "cuda:0", 1);
+    use_policy_text("version: 1\nmodels:\n  - {match: \"*.safetensors\", on: cuda:0}\n");
+    int shown = -1, (*own_count)(int *) = (int (*)(int *))simcudaFunction("cuDeviceGetCount");
+    void *extension = dlopen(program("libextension.so"), RTLD_NOW | RTLD_LOCAL);
+    cr_assert(extension, "%s", dlerror());
+    cr_expect_eq(((int (*)(void))dlsym(extension, "count_devices"))(), 1);
+    CUDA_OK(own_count(&shown));
+    cr_expect_eq(shown, 2);
+}
