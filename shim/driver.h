@@ -17,6 +17,7 @@
     X(cuDeviceGetCount)                                                                                                \
     X(cuDeviceTotalMem)                                                                                                \
     X(cuDeviceGetAttribute)                                                                                            \
+    X(cuDeviceGetUuid)                                                                                                 \
     X(cuDeviceCanAccessPeer)                                                                                           \
     X(cuDevicePrimaryCtxGetState)                                                                                      \
     X(cuDevicePrimaryCtxRetain)                                                                                        \
@@ -37,6 +38,7 @@
     X(cuEventRecord)                                                                                                   \
     X(cuEventQuery)                                                                                                    \
     X(cuEventDestroy)                                                                                                  \
+    X(cuPointerGetAttribute)                                                                                           \
     X(cuMemGetAllocationGranularity)                                                                                   \
     X(cuMemAddressReserve)                                                                                             \
     X(cuMemAddressFree)                                                                                                \

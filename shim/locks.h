@@ -25,6 +25,7 @@ extern pthread_mutex_t vs_contexts_lock; /* contexts.c: the program's own contex
 extern pthread_mutex_t vs_compute_lock;  /* compute.c: contexts of compute devices */
 extern pthread_mutex_t vs_driver_lock;   /* driver.c: the real driver's functions */
 extern pthread_mutex_t vs_noted_lock;    /* models.c: files opened before the first CUDA call; held across a fork */
+extern pthread_mutex_t vs_below_lock;    /* below.c: what was allocated below the runtime */
 extern pthread_mutex_t vs_unmatched_lock; /* stats.c: names for the last words */
 /* devices.c: the variable CUDA_VISIBLE_DEVICES while it is widened; held across the real cuInit, once, since nobody may
  * start CUDA, or go on as if it were started, before that is done. cuInit calls nothing of ours that takes a lock. */

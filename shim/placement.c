@@ -93,9 +93,14 @@ static void release(struct vs_load *load)
     vs_arena_tell();
 }
 
+bool vs_placement_is_open(void)
+{
+    return atomic_load_explicit(&any_load, memory_order_relaxed);
+}
+
 void vs_placement_end_loads(void)
 {
-    if (!atomic_load_explicit(&any_load, memory_order_relaxed))
+    if (!vs_placement_is_open())
         return;
     for (;;) {
         pthread_mutex_lock(&vs_placement_lock);
