@@ -29,6 +29,8 @@
     X(cuThreadExchangeStreamCaptureMode)                                                                               \
     X(cuStreamIsCapturing)                                                                                             \
     X(cuStreamGetCtx)                                                                                                  \
+    X(cuStreamCreate)                                                                                                  \
+    X(cuStreamDestroy)                                                                                                 \
     X(cuStreamGetId)                                                                                                   \
     X(cuStreamSynchronize)                                                                                             \
     X(cuEventCreate)                                                                                                   \
@@ -37,6 +39,7 @@
     X(cuEventDestroy)                                                                                                  \
     X(cuMemGetAllocationGranularity)                                                                                   \
     X(cuMemAddressReserve)                                                                                             \
+    X(cuMemAddressFree)                                                                                                \
     X(cuMemCreate)                                                                                                     \
     X(cuMemRelease)                                                                                                    \
     X(cuMemMap)                                                                                                        \
