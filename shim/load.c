@@ -168,7 +168,7 @@ static struct vs_summary_device *account_of(struct vs_load_part *part, struct vs
     for (size_t i = 0; i < part->account_count; i++)
         if (vs_device_equal(part->account[i].device, id))
             return &part->account[i];
-    /* A later plan adds none but cpu, for which every plan has room. */
+    /* A later plan adds none but cpu, for which every plan has room; a full compute device adds donors. */
     part->account[part->account_count] = (struct vs_summary_device){.device = id};
     return &part->account[part->account_count++];
 }

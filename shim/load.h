@@ -48,7 +48,8 @@ struct vs_load_part {
     struct vs_wanted wanted[VS_PLAN_DEVICES_MAX]; /* by the plan's devices */
     struct vs_failed_device failed[VS_PLAN_DEVICES_MAX];
     size_t failed_count;
-    struct vs_summary_device account[VS_PLAN_DEVICES_MAX]; /* what the first plan wanted, and what was placed */
+    /* What the first plan wanted, and what was placed. */
+    struct vs_summary_device account[VS_PLAN_DEVICES_MAX + VS_DONORS_MAX];
     size_t account_count;
     size_t tensor_count; /* that the program loads, and their bytes; of all tensors before there is a plan */
     uint64_t total_bytes;
