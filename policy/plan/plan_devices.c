@@ -58,6 +58,17 @@ size_t vs_planner_device(const struct vs_planner *planner, struct vs_device_id i
     return i;
 }
 
+/* The most that a plan may put on a device. DisTorch's order knows no reserves. */
+static uint64_t capacity_of(const struct vs_planner *planner, const struct vs_plan_machine_device *found)
+{
+    uint64_t bytes = vs_plan_lendable_bytes(found), reserve_bytes = 0;
+    if (bytes == UINT64_MAX || planner->plan->order == VS_ORDER_DISTORCH)
+        return bytes;
+    if (vs_device_equal(found->id, cpu))
+        reserve_bytes = planner->wish->host_reserve_bytes;
+    return bytes > reserve_bytes ? bytes - reserve_bytes : 0;
+}
+
 /* The device's index, made if need be. -1 with an error where the machine has none. */
 static int add_device(struct vs_planner *planner, struct vs_device_id id, size_t line)
 {
@@ -75,7 +86,7 @@ static int add_device(struct vs_planner *planner, struct vs_device_id id, size_t
         return -1;
     }
     plan->devices[plan->device_count] = (struct vs_plan_device){
-        .id = id, .total_bytes = found->total_bytes, .capacity_bytes = vs_plan_lendable_bytes(found)};
+        .id = id, .total_bytes = found->total_bytes, .capacity_bytes = capacity_of(planner, found)};
     planner->devices[plan->device_count] =
         (struct vs_planner_device){.lends_bytes = INFINITY, .unmappable = found->unmappable, .why = found->why};
     return (int)plan->device_count++;
@@ -225,7 +236,7 @@ static void ask_virtual(struct vs_planner *planner, double total)
             vs_diag_hint(planner->diags, "take it out of the donors: what the compute device has is used anyway");
             continue;
         }
-        double lends = (double)vs_plan_lendable_bytes(find_in_machine(planner->machine, allocation->shares[i].device));
+        double lends = (double)capacity_of(planner, find_in_machine(planner->machine, allocation->shares[i].device));
         if (allocation->shares[i].amount < lends)
             lends = allocation->shares[i].amount;
         double bytes = needed < lends ? needed : lends;
@@ -301,6 +312,22 @@ static int pass_on_unmappable(struct vs_planner *planner)
     return 0;
 }
 
+/* What is kept free on a device, for messages. */
+struct reserve {
+    uint64_t bytes; /* 0: nothing */
+    const char *key;
+    const char *instead; /* of lowering it */
+};
+
+static struct reserve reserve_of(const struct vs_planner *planner, size_t device)
+{
+    if (device == 0)
+        return (struct reserve){planner->wish->compute_reserve_bytes, "compute-reserve", "let more leave it"};
+    if (vs_device_equal(planner->plan->devices[device].id, cpu))
+        return (struct reserve){planner->wish->host_reserve_bytes, "host-reserve", "ask less of it"};
+    return (struct reserve){0};
+}
+
 /* What a device cannot hold goes to donors with room, in order; then the compute device takes it if it can. What nobody
  * has room for stays where it was, and will not fit. */
 static void pass_on_excess(struct vs_planner *planner, size_t from)
@@ -324,21 +351,22 @@ static void pass_on_excess(struct vs_planner *planner, size_t from)
             vs_device_format(devices[heir].id).text);
     } while (heir != 0 && device->asked_bytes > capacity);
     bool is_left = device->asked_bytes > capacity;
-    bool is_reserved = from == 0 && planner->wish->compute_reserve_bytes > 0;
-    char reserve[64] = "";
-    if (is_reserved)
-        snprintf(reserve, sizeof reserve, " (`compute-reserve` keeps %.0f MB free)",
-            ldexp((double)planner->wish->compute_reserve_bytes, -20));
+    struct reserve reserve = reserve_of(planner, from);
+    char kept[64] = "";
+    if (reserve.bytes)
+        snprintf(kept, sizeof kept, " (`%s` keeps %.0f MB free)", reserve.key, ldexp((double)reserve.bytes, -20));
     if (is_left)
         vs_text_printf(&heirs, "%sfor %.0f MB there is no room", heirs.length ? ", and " : "",
             ceil(ldexp(device->asked_bytes - capacity, -20)));
     vs_diag_add(planner->diags, VS_WARNING, place_of(planner, planner->wish->line),
         "`%s` has room for %.0f MB of weights%s, not for %.0f MB: %s", vs_device_format(devices[from].id).text,
-        ldexp(capacity, -20), reserve, ldexp(asked, -20), heirs.data ? heirs.data : "the rest passes on");
-    vs_diag_hint(planner->diags, "%s",
-        is_left       ? "name more donors, or let them lend more"
-        : is_reserved ? "let more leave it, or lower `compute-reserve`, if passing on is not meant"
-                      : "ask less of it, if passing on is not meant");
+        ldexp(capacity, -20), kept, ldexp(asked, -20), heirs.data ? heirs.data : "the rest passes on");
+    if (is_left)
+        vs_diag_hint(planner->diags, "name more donors, or let them lend more");
+    else if (reserve.bytes)
+        vs_diag_hint(planner->diags, "%s, or lower `%s`, if passing on is not meant", reserve.instead, reserve.key);
+    else
+        vs_diag_hint(planner->diags, "ask less of it, if passing on is not meant");
     vs_text_free(&heirs);
 }
 
