@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 
 #include "driver.h"
+#include "host_memory.h"
 #include "log.h"
 
 #define MAX_DEVICES 64
@@ -35,6 +36,8 @@ CUresult vs_backing_create(
     const struct vs_compute *compute, struct vs_home home, size_t bytes, struct vs_memory *memory)
 {
     CUresult result = CUDA_ERROR_NOT_SUPPORTED;
+    if (home.kind == VS_HOME_HOST && !vs_host_memory_has_room(bytes))
+        return CUDA_ERROR_OUT_OF_MEMORY; /* the driver would give it, and the kernel end a process */
     for (size_t i = 0; i < BACKING_COUNT; i++) {
         const char *why;
         if (atomic_load(refusal(i, home)) || !backings[i]->serves(compute, home, &why))

@@ -44,7 +44,7 @@ extern const struct vs_backing vs_backing_vmm, vs_backing_pinned;
 /* Whether a backing serves `home`; else *why is the best one's reason (static text). */
 bool vs_backing_serves(const struct vs_compute *compute, struct vs_home home, const char **why);
 
-/* Memory of the best backing that serves `home` and gives it. One that refuses for any reason but a lack of memory is
+/* Memory of the best backing that serves `home` and gives it; of the host only what it can lend (host_memory.h). One that refuses for any reason but a lack of memory is
  * not asked for that kind of home again: drivers promise what they do not hold (HOST_NUMA in a container without
  * SYS_NICE). */
 CUresult vs_backing_create(

@@ -81,10 +81,11 @@ static double megabytes(uint64_t bytes)
 static void tell_unfit(const char *path, const struct vs_load_part *part, const struct vs_plan_device *device)
 {
     bool computes = vs_device_equal(device->id, part->wish.wish.compute);
+    bool is_reserved = computes || device->id.family == VS_DEVICE_CPU;
     struct vs_text text = {0};
     vs_text_printf(&text, "%s: `%s` is to hold %.0f MB of it, and %s %.0f MB: %s", path,
-        vs_device_format(device->id).text, megabytes(device->placed_bytes), computes ? "has beside the reserve" : "has",
-        megabytes(device->capacity_bytes),
+        vs_device_format(device->id).text, megabytes(device->placed_bytes),
+        is_reserved ? "has beside the reserve" : "has", megabytes(device->capacity_bytes),
         computes ? "the program may run out of memory; let other devices hold more of it"
                  : "what finds it full goes to another device; let it hold less");
     if (text.data && !was_told(text.data))

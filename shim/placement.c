@@ -12,6 +12,7 @@
 #include "compute.h"
 #include "devices.h"
 #include "driver.h"
+#include "host_memory.h"
 #include "locks.h"
 #include "log.h"
 #include "stats.h"
@@ -137,6 +138,8 @@ static bool allocate_taken(
     pthread_mutex_unlock(&vs_placement_lock);
     if (result == CUDA_SUCCESS)
         vs_stats_placed(taken->home, bytes);
+    else if (result == CUDA_ERROR_OUT_OF_MEMORY && taken->home.kind == VS_HOME_HOST)
+        vs_host_memory_tell_full(bytes);
     return result == CUDA_SUCCESS;
 }
 
