@@ -45,6 +45,14 @@ void use_machine(const char *machine)
         setenv("SIMCUDA_MACHINE", machine, 1);
 }
 
+const char *use_host_files(void)
+{
+    char *folder = scratch_path("host");
+    setenv("SIMCUDA_PROC_ROOT", folder, 1);
+    setenv("VRAMSPAN_PROC_ROOT", folder, 1);
+    return folder;
+}
+
 void use_policy_text(const char *yaml)
 {
     char *path = scratch_path("policy.yaml");
