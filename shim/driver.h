@@ -41,9 +41,9 @@
     X(cuMemMap)                                                                                                        \
     X(cuMemUnmap)                                                                                                      \
     X(cuMemSetAccess)                                                                                                  \
-    X(cuMemHostAlloc)                                                                                                  \
+    X(cuMemHostRegister)                                                                                               \
     X(cuMemHostGetDevicePointer)                                                                                       \
-    X(cuMemFreeHost)                                                                                                   \
+    X(cuMemHostUnregister)                                                                                             \
     X(cuMemcpy)                                                                                                        \
     X(cuMemcpyAsync)
 
