@@ -29,6 +29,7 @@
     X(cuThreadExchangeStreamCaptureMode)                                                                               \
     X(cuStreamIsCapturing)                                                                                             \
     X(cuStreamGetCtx)                                                                                                  \
+    X(cuStreamGetId)                                                                                                   \
     X(cuStreamSynchronize)                                                                                             \
     X(cuEventCreate)                                                                                                   \
     X(cuEventRecord)                                                                                                   \
@@ -44,6 +45,9 @@
     X(cuMemHostRegister)                                                                                               \
     X(cuMemHostGetDevicePointer)                                                                                       \
     X(cuMemHostUnregister)                                                                                             \
+    X(cuDeviceGetDefaultMemPool)                                                                                       \
+    X(cuMemPoolGetAttribute)                                                                                           \
+    X(cuMemPoolTrimTo)                                                                                                 \
     X(cuMemcpy)                                                                                                        \
     X(cuMemcpyAsync)
 

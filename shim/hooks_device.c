@@ -4,6 +4,7 @@
 #include "compute.h"
 #include "driver.h"
 #include "hook.h"
+#include "host_ahead.h"
 #include "log.h"
 #include "retire.h"
 
@@ -114,8 +115,9 @@ cudaError_t vs_cudaDeviceReset(const struct vs_cudart *real)
     bool known = driver && driver->cuCtxGetCurrent(&context) == CUDA_SUCCESS;
     int ordinal = known ? vs_compute_of(context) : -1;
     if (ordinal >= 0) {
-        vs_retire_drop(ordinal);
         vs_arena_drop(ordinal);
+        vs_host_ahead_drop_device(ordinal);
+        vs_retire_drop(ordinal);
         vs_compute_reset(ordinal);
     }
     return real->cudaDeviceReset();

@@ -344,6 +344,11 @@ void vs_host_ahead_drop(const void *owner)
     drop(owner, ANY_DEVICE, false);
 }
 
+void vs_host_ahead_flush(void)
+{
+    drop(NULL, ANY_DEVICE, true);
+}
+
 void vs_host_ahead_drop_device(int ordinal)
 {
     drop(NULL, ordinal, true);

@@ -29,9 +29,10 @@ void vs_host_ahead_want(
 CUresult vs_host_ahead_create(const struct vs_backing *backing, const struct vs_compute *compute, size_t bytes,
     CUmemGenericAllocationHandle *handle);
 
-/* What this owner (NULL: anyone) wanted is wanted no more; what lies ready of it goes back, by the thread, soon. */
+/* What this owner wanted is wanted no more; what lies ready of it goes back, by the thread, soon. */
 void vs_host_ahead_drop(const void *owner);
-/* The same for a compute device whose context is about to go: waits until all of it is back. */
+/* The same for all owners, and for those whose compute device's context is about to go; these wait until it is back. */
+void vs_host_ahead_flush(void);
 void vs_host_ahead_drop_device(int ordinal);
 
 /* In a forked child, which has no such thread. */

@@ -5,6 +5,7 @@
 
 #include "activate.h"
 #include "load.h"
+#include "load_ahead.h"
 #include "locks.h"
 #include "log.h"
 
@@ -189,10 +190,16 @@ bool vs_load_plan(struct vs_load *load, struct vs_load_part *part, const struct 
         return false;
     }
     tell_plan(load, part, &plan);
+    struct vs_load_ahead ahead;
     pthread_mutex_lock(&vs_placement_lock);
-    if (!part->planned && part->edition == snapshot.edition) /* else another thread was faster, or knows more */
+    bool installed = !part->planned && part->edition == snapshot.edition; /* else another was faster, or knows more */
+    if (installed) {
         vs_load_install(load, part, &plan);
+        vs_load_ahead_list(part, &ahead);
+    }
     pthread_mutex_unlock(&vs_placement_lock);
+    if (installed)
+        vs_load_ahead_want(part, compute, &ahead);
     vs_plan_free(&plan);
     return true;
 }

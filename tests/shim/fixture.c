@@ -39,6 +39,13 @@ static char *scratch_path(const char *name)
     return path;
 }
 
+/* Tests count calls of the driver, and let the n-th one fail: those of another thread must not be among them. Where
+ * host memory is made ahead is tested, it is switched on (host_ahead_test.c). */
+__attribute__((constructor)) static void make_nothing_ahead(void)
+{
+    setenv("VRAMSPAN_HOST_AHEAD", "off", 0);
+}
+
 void use_machine(const char *machine)
 {
     if (machine)
@@ -95,36 +102,61 @@ static void write_header(FILE *text, const struct model_tensor *tensors, size_t 
     fputc('}', text);
 }
 
-const char *make_named_model(const struct model_tensor *tensors, size_t count)
+static size_t most_bytes(const struct model_tensor *tensors, size_t count)
+{
+    size_t most = 1;
+    for (size_t i = 0; i < count; i++)
+        most = tensors[i].bytes > most ? tensors[i].bytes : most;
+    return most;
+}
+
+static void write_contents(FILE *file, const struct model_tensor *tensors, size_t count)
+{
+    unsigned char *bytes = malloc(most_bytes(tensors, count));
+    cr_assert(bytes);
+    for (size_t i = 0; i < count; i++) {
+        fill_pattern(bytes, i, tensors[i].bytes);
+        cr_assert(fwrite(bytes, 1, tensors[i].bytes, file) == tensors[i].bytes);
+    }
+    free(bytes);
+}
+
+static void leave_hollow(FILE *file, const struct model_tensor *tensors, size_t count)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < count; i++)
+        total += tensors[i].bytes;
+    cr_assert(fflush(file) == 0 && ftruncate(fileno(file), ftello(file) + (off_t)total) == 0);
+}
+
+static const char *make_file(const struct model_tensor *tensors, size_t count, bool hollow)
 {
     static unsigned models;
     char name[32], *header = NULL;
-    size_t header_bytes, most = 1;
+    size_t header_bytes;
     snprintf(name, sizeof name, "model-%u.safetensors", models++);
     char *path = scratch_path(name);
 
     FILE *text = open_memstream(&header, &header_bytes);
     write_header(text, tensors, count);
     cr_assert(fclose(text) == 0);
-    for (size_t i = 0; i < count; i++)
-        most = tensors[i].bytes > most ? tensors[i].bytes : most;
 
     uint64_t prefix = header_bytes;
-    unsigned char *bytes = malloc(most);
     FILE *file = fopen(path, "w");
-    cr_assert(bytes && file && fwrite(&prefix, sizeof prefix, 1, file) == 1);
+    cr_assert(file && fwrite(&prefix, sizeof prefix, 1, file) == 1);
     cr_assert(fwrite(header, 1, header_bytes, file) == header_bytes);
-    for (size_t i = 0; i < count; i++) {
-        fill_pattern(bytes, i, tensors[i].bytes);
-        cr_assert(fwrite(bytes, 1, tensors[i].bytes, file) == tensors[i].bytes);
-    }
+    (hollow ? leave_hollow : write_contents)(file, tensors, count);
     cr_assert(fclose(file) == 0);
-    free(bytes);
     free(header);
     return path;
 }
 
-const char *make_model(const size_t *tensor_bytes, size_t count)
+const char *make_named_model(const struct model_tensor *tensors, size_t count)
+{
+    return make_file(tensors, count, false);
+}
+
+static const char *make_sized_model(const size_t *tensor_bytes, size_t count, bool hollow)
 {
     struct model_tensor *tensors = calloc(count, sizeof *tensors);
     char(*names)[32] = calloc(count, sizeof *names);
@@ -133,10 +165,20 @@ const char *make_model(const size_t *tensor_bytes, size_t count)
         snprintf(names[i], sizeof names[i], "layer.%zu.weight", i);
         tensors[i] = (struct model_tensor){names[i], "U8", tensor_bytes[i], tensor_bytes[i]};
     }
-    const char *path = make_named_model(tensors, count);
+    const char *path = make_file(tensors, count, hollow);
     free(names);
     free(tensors);
     return path;
+}
+
+const char *make_model(const size_t *tensor_bytes, size_t count)
+{
+    return make_sized_model(tensor_bytes, count, false);
+}
+
+const char *make_hollow_model(const size_t *tensor_bytes, size_t count)
+{
+    return make_sized_model(tensor_bytes, count, true);
 }
 
 void open_model(const char *path)

@@ -37,6 +37,8 @@ void use_policy_text(const char *yaml);
 /* Writes a model file of byte tensors with these sizes, `layer.0.weight` and so on, each filled with a pattern of its
  * own. The path lives until the process ends, the file too. */
 const char *make_model(const size_t *tensor_bytes, size_t count);
+/* The same of large tensors, all bytes of which are zeros that take no room on the disk. */
+const char *make_hollow_model(const size_t *tensor_bytes, size_t count);
 /* The same with names and types. */
 struct model_tensor {
     const char *name, *dtype;
