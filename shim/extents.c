@@ -190,7 +190,7 @@ CUresult vs_extents_unbind(struct vs_range *range, CUdeviceptr address, size_t b
     return first;
 }
 
-CUresult vs_extents_allow(const struct vs_compute *compute)
+CUresult vs_extents_allow(int compute_ordinal)
 {
     const struct vs_range_table *table = atomic_load_explicit(&vs_range_table, memory_order_acquire);
     CUresult first = CUDA_SUCCESS;
@@ -198,7 +198,7 @@ CUresult vs_extents_allow(const struct vs_compute *compute)
         struct vs_range *range = table->entries[i].range;
         size_t page = 0, end = range->bytes / VS_PAGE_BYTES;
         struct vs_extent *extent;
-        while (range->compute == compute && (extent = claim_next(range, &page, end))) {
+        while (range->compute->ordinal == compute_ordinal && (extent = claim_next(range, &page, end))) {
             CUresult result = allow(extent);
             if (first == CUDA_SUCCESS)
                 first = result;

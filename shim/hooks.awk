@@ -34,6 +34,8 @@ function hidden_condition(parameters,    parts, count, i, names, condition) {
 function when(row) {
     if (kind[row] == "first")
         return "VS_WHEN_NEVER"
+    if (kind[row] == "peer")
+        return "VS_WHEN_EITHER"
     return kind[row] == "ordinal" || kind[row] == "seen" ? "VS_WHEN_HIDING" : "VS_WHEN_ACTING"
 }
 

@@ -47,6 +47,7 @@ suite tools unittest env VRAMSPAN="$build/vramspan" /usr/bin/python3 -m unittest
 suite gpu-check-on-simulated unittest python3 -m unittest discover tests/simcuda/conformance
 suite exports tap tests/shim/exports.sh "$shim"
 suite pass-through-cost tap tests/bench/instructions.sh "$shim" "$build/bench/calls"
+suite look-up-cost tap tests/bench/look_up.sh "$build/bench/look_up"
 suite simcuda-cost tap tests/bench/driver_instructions.sh "$build/bench/driver_calls"
 plan_counts="1000 20000"
 [ "$depth" != full ] || plan_counts="1000 10000 100000"

@@ -25,7 +25,7 @@ function call(place,    i, arguments) {
 BEGIN { FS = "|" }
 /^[ \t]*(#|$)/ { next }
 {
-    library = trim($1); symbol = trim($2); kind = trim($3); sub(/\?$/, "", kind)
+    library = trim($1); symbol = trim($2); kind = trim($3); sub(/\?$/, "", kind); sub(/^peer$/, "ordinal", kind)
     if (kind != "first" && kind != "ordinal")
         next
     signature = trim($4)

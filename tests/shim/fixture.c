@@ -102,61 +102,55 @@ static void write_header(FILE *text, const struct model_tensor *tensors, size_t 
     fputc('}', text);
 }
 
-static size_t most_bytes(const struct model_tensor *tensors, size_t count)
-{
-    size_t most = 1;
-    for (size_t i = 0; i < count; i++)
-        most = tensors[i].bytes > most ? tensors[i].bytes : most;
-    return most;
-}
-
-static void write_contents(FILE *file, const struct model_tensor *tensors, size_t count)
-{
-    unsigned char *bytes = malloc(most_bytes(tensors, count));
-    cr_assert(bytes);
-    for (size_t i = 0; i < count; i++) {
-        fill_pattern(bytes, i, tensors[i].bytes);
-        cr_assert(fwrite(bytes, 1, tensors[i].bytes, file) == tensors[i].bytes);
-    }
-    free(bytes);
-}
-
-static void leave_hollow(FILE *file, const struct model_tensor *tensors, size_t count)
-{
-    size_t total = 0;
-    for (size_t i = 0; i < count; i++)
-        total += tensors[i].bytes;
-    cr_assert(fflush(file) == 0 && ftruncate(fileno(file), ftello(file) + (off_t)total) == 0);
-}
-
-static const char *make_file(const struct model_tensor *tensors, size_t count, bool hollow)
+/* The file of a new model, behind its header. */
+static FILE *begin_model(const struct model_tensor *tensors, size_t count, char **path)
 {
     static unsigned models;
     char name[32], *header = NULL;
     size_t header_bytes;
     snprintf(name, sizeof name, "model-%u.safetensors", models++);
-    char *path = scratch_path(name);
-
+    *path = scratch_path(name);
     FILE *text = open_memstream(&header, &header_bytes);
     write_header(text, tensors, count);
     cr_assert(fclose(text) == 0);
-
     uint64_t prefix = header_bytes;
-    FILE *file = fopen(path, "w");
+    FILE *file = fopen(*path, "w");
     cr_assert(file && fwrite(&prefix, sizeof prefix, 1, file) == 1);
     cr_assert(fwrite(header, 1, header_bytes, file) == header_bytes);
-    (hollow ? leave_hollow : write_contents)(file, tensors, count);
-    cr_assert(fclose(file) == 0);
     free(header);
-    return path;
+    return file;
 }
 
 const char *make_named_model(const struct model_tensor *tensors, size_t count)
 {
-    return make_file(tensors, count, false);
+    char *path;
+    size_t most = 1;
+    for (size_t i = 0; i < count; i++)
+        most = tensors[i].bytes > most ? tensors[i].bytes : most;
+    unsigned char *bytes = malloc(most);
+    FILE *file = begin_model(tensors, count, &path);
+    cr_assert(bytes);
+    for (size_t i = 0; i < count; i++) {
+        fill_pattern(bytes, i, tensors[i].bytes);
+        cr_assert(fwrite(bytes, 1, tensors[i].bytes, file) == tensors[i].bytes);
+    }
+    cr_assert(fclose(file) == 0);
+    free(bytes);
+    return path;
 }
 
-static const char *make_sized_model(const size_t *tensor_bytes, size_t count, bool hollow)
+const char *make_hollow_model(const struct model_tensor *tensors, size_t count)
+{
+    char *path;
+    FILE *file = begin_model(tensors, count, &path);
+    off_t end = ftello(file);
+    for (size_t i = 0; i < count; i++)
+        end += (off_t)tensors[i].bytes;
+    cr_assert(fflush(file) == 0 && ftruncate(fileno(file), end) == 0 && fclose(file) == 0);
+    return path;
+}
+
+const char *make_model(const size_t *tensor_bytes, size_t count)
 {
     struct model_tensor *tensors = calloc(count, sizeof *tensors);
     char(*names)[32] = calloc(count, sizeof *names);
@@ -165,20 +159,10 @@ static const char *make_sized_model(const size_t *tensor_bytes, size_t count, bo
         snprintf(names[i], sizeof names[i], "layer.%zu.weight", i);
         tensors[i] = (struct model_tensor){names[i], "U8", tensor_bytes[i], tensor_bytes[i]};
     }
-    const char *path = make_file(tensors, count, hollow);
+    const char *path = make_named_model(tensors, count);
     free(names);
     free(tensors);
     return path;
-}
-
-const char *make_model(const size_t *tensor_bytes, size_t count)
-{
-    return make_sized_model(tensor_bytes, count, false);
-}
-
-const char *make_hollow_model(const size_t *tensor_bytes, size_t count)
-{
-    return make_sized_model(tensor_bytes, count, true);
 }
 
 void open_model(const char *path)

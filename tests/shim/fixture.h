@@ -37,14 +37,14 @@ void use_policy_text(const char *yaml);
 /* Writes a model file of byte tensors with these sizes, `layer.0.weight` and so on, each filled with a pattern of its
  * own. The path lives until the process ends, the file too. */
 const char *make_model(const size_t *tensor_bytes, size_t count);
-/* The same of large tensors, all bytes of which are zeros that take no room on the disk. */
-const char *make_hollow_model(const size_t *tensor_bytes, size_t count);
 /* The same with names and types. */
 struct model_tensor {
     const char *name, *dtype;
     size_t elements, bytes;
 };
 const char *make_named_model(const struct model_tensor *tensors, size_t count);
+/* The same with a hole in place of the bytes: for models that are large. */
+const char *make_hollow_model(const struct model_tensor *tensors, size_t count);
 
 /* Opens a model for reading and closes it, as a loader does first. */
 void open_model(const char *path);

@@ -43,12 +43,24 @@ static void use_ahead(const char *models)
     use_policy_text(text);
 }
 
+static const char *hollow_model(const size_t *sizes, size_t count)
+{
+    struct model_tensor tensors[200];
+    char names[200][32];
+    cr_assert_leq(count, 200);
+    for (size_t i = 0; i < count; i++) {
+        snprintf(names[i], sizeof names[i], "layer.%zu.weight", i);
+        tensors[i] = (struct model_tensor){names[i], "U8", sizes[i], sizes[i]};
+    }
+    return make_hollow_model(tensors, count);
+}
+
 static const char *model_of(size_t bytes, size_t count)
 {
     size_t sizes[64];
     for (size_t i = 0; i < count; i++)
         sizes[i] = bytes;
-    return make_hollow_model(sizes, count);
+    return hollow_model(sizes, count);
 }
 
 static void *allocate(size_t bytes)
@@ -165,7 +177,7 @@ static uint64_t load_mixture(const size_t *sizes, size_t count, const char *ahea
     uint64_t before = simcudaCalls("cuMemCreate");
     cr_assert_leq(count, sizeof weights / sizeof *weights);
     setenv("VRAMSPAN_HOST_AHEAD", ahead, 1);
-    open_model(make_hollow_model(sizes, count));
+    open_model(hollow_model(sizes, count));
     for (size_t i = 0; i < count; i++)
         weights[i] = allocate(sizes[i]);
     sleep_ms(100);
@@ -338,7 +350,7 @@ Test(host_ahead, what_lies_ready_in_another_size_makes_room)
     use_host_files();
     use_ahead("on: cpu");
     CUDA_OK(cudaHostAlloc(&pinned, 2048 * MIB - 115 * MIB, cudaHostAllocDefault));
-    open_model(make_hollow_model(sizes, 5));
+    open_model(hollow_model(sizes, 5));
     for (int i = 0; i < 3; i++) {
         cr_expect(lies_at(allocate(LARGE), LARGE, HOST), "weight %d", i);
         sleep_ms(50);
