@@ -10,7 +10,6 @@
 #include "../policy/language/policy_files.h"
 #include "../policy/language/settings.h"
 #include "devices.h"
-#include "host_ahead.h"
 #include "host_memory.h"
 #include "log.h"
 #include "models.h"
@@ -47,7 +46,6 @@ static void leave_child_alone(void)
     if (!__atomic_load_n(&begun, __ATOMIC_ACQUIRE))
         return;
     left_alone = true;
-    vs_host_ahead_after_fork();
     acting = placing = false;
     vs_devices_forget();
     vs_resolve_pass_through();

@@ -42,9 +42,8 @@ static const struct want *making; /* the thread makes a piece for it, without th
 static size_t ready_bytes;
 static bool running, joinable, ended; /* the thread: it lives; it was not joined yet; there will be none any more */
 static pthread_t thread;
-/* Not protected. */
-static atomic_bool any_want; /* the list is not empty: nobody takes the lock for nothing */
-static atomic_bool forked;
+/* Not protected: the list is not empty. Nobody takes the lock for nothing. */
+static atomic_bool any_want;
 
 /* --- With vs_host_ahead_lock held --------------------------------------------------------------------------------- */
 
@@ -187,7 +186,7 @@ static void *work(void *unused)
 static void end_at_exit(void)
 {
     struct timespec deadline;
-    if (atomic_load(&forked) || !vs_in_own_process())
+    if (!vs_in_own_process())
         return;
     pthread_mutex_lock(&vs_host_ahead_lock);
     bool join = joinable;
@@ -243,7 +242,7 @@ static bool is_switched_off(void)
 void vs_host_ahead_want(
     const void *owner, const struct vs_backing *backing, const struct vs_compute *compute, size_t bytes, size_t count)
 {
-    if (count == 0 || atomic_load(&forked) || is_switched_off())
+    if (count == 0 || is_switched_off() || !vs_in_own_process())
         return;
     struct want *want = malloc(sizeof *want + count * sizeof *want->handles);
     if (!want)
@@ -262,6 +261,12 @@ void vs_host_ahead_want(
     }
     pthread_mutex_unlock(&vs_host_ahead_lock);
     free(want);
+}
+
+/* A child has no such thread, and its copy of the lock may be held for ever. */
+static bool is_anything_wanted(void)
+{
+    return atomic_load(&any_want) && vs_in_own_process();
 }
 
 static bool take(const struct vs_backing *backing, const struct vs_compute *compute, size_t bytes,
@@ -306,7 +311,7 @@ static bool is_about(const struct want *want, const void *owner, int ordinal)
 static bool drop(const void *owner, int ordinal, bool wait)
 {
     bool any = false;
-    if (!atomic_load(&any_want) || atomic_load(&forked))
+    if (!is_anything_wanted())
         return false;
     pthread_mutex_lock(&vs_host_ahead_lock);
     for (struct want *want = wants; want; want = want->next) {
@@ -332,7 +337,7 @@ CUresult vs_host_ahead_create(const struct vs_backing *backing, const struct vs_
     CUmemGenericAllocationHandle *handle)
 {
     const struct vs_home host = {VS_HOME_HOST, 0};
-    if (atomic_load(&any_want) && !atomic_load(&forked) && take(backing, compute, bytes, handle))
+    if (is_anything_wanted() && take(backing, compute, bytes, handle))
         return CUDA_SUCCESS;
     if (!vs_host_memory_has_room(bytes) && (!drop(NULL, ANY_DEVICE, true) || !vs_host_memory_has_room(bytes)))
         return CUDA_ERROR_OUT_OF_MEMORY; /* the driver would give it, and the kernel end a process for it */
@@ -352,9 +357,4 @@ void vs_host_ahead_flush(void)
 void vs_host_ahead_drop_device(int ordinal)
 {
     drop(NULL, ordinal, true);
-}
-
-void vs_host_ahead_after_fork(void)
-{
-    atomic_store(&forked, true);
 }

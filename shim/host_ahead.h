@@ -5,8 +5,8 @@
  * was predicted wrongly costs little, and only while the host has room (host_memory.h).
  *
  * The thread is made when something is wanted, and ends when nothing is wanted and nothing lies ready. It stops making
- * while the program captures a graph. VRAMSPAN_HOST_AHEAD=off: nothing is made ahead. In a forked child all of these do
- * nothing, as they do once the process exits.
+ * while the program captures a graph. VRAMSPAN_HOST_AHEAD=off: nothing is made ahead. In a child of the process
+ * all of these do nothing, as they do once it exits.
  */
 #ifndef VS_HOST_AHEAD_H
 #define VS_HOST_AHEAD_H
@@ -34,8 +34,5 @@ void vs_host_ahead_drop(const void *owner);
 /* The same for all owners, and for those whose compute device's context is about to go; these wait until it is back. */
 void vs_host_ahead_flush(void);
 void vs_host_ahead_drop_device(int ordinal);
-
-/* In a forked child, which has no such thread. */
-void vs_host_ahead_after_fork(void);
 
 #endif

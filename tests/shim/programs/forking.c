@@ -135,15 +135,21 @@ static int fork_at_making(const char *model, size_t bytes)
 {
     int hung = 0, elsewhere = 0;
     void *weight;
+    cudaMemPool_t pool;
+    if (cudaDeviceGetDefaultMemPool(&pool, 0) != cudaSuccess)
+        return 3;
     close(open(model, O_RDONLY));
     for (int i = 0; i < WEIGHTS; i++) {
         if (cudaMalloc(&weight, bytes) != cudaSuccess)
             return 3;
         elsewhere += simcudaBytesAt(weight, bytes, SIMCUDA_LOCATION_HOST) != bytes;
-        pid_t child = fork();
+        pid_t child = i % 2 ? fork() : _Fork(); /* the second calls no handlers: nobody is told */
         if (child == 0) {
             alarm(CHILD_SECONDS);
-            cudaMalloc(&weight, bytes); /* an error, and no wait */
+            cudaMalloc(&weight, bytes); /* errors, and no wait */
+            cudaMemPoolTrimTo(pool, 0);
+            if (i % 2 == 0)
+                _exit(0);
             exit(0);
         }
         hung += end_of(child) != 0;
