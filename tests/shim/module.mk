@@ -5,7 +5,7 @@ SHIM_PROGRAMS := $(BUILD)/tests/programs
 shim_test_CFLAGS := -isystem $(CUDA_INCLUDE)
 shim_test_LINK_DEPS := $(SIMCUDA_LIBRARIES)
 shim_test_LIBS := $(addprefix $(SIMCUDA_DIR)/,libcudart.so.13 libcublas.so.13 libcublasLt.so.13 libcuda.so.1) -lcriterion -l:libjansson.a -lm
-$(eval $(call program,shim_test,$(SHIM_TEST),$(wildcard tests/shim/*_test.c) tests/shim/fixture.c tests/shim/sees.c tests/policy/model/gguf_writer.c policy/text/text.c shim/pages.c \
+$(eval $(call program,shim_test,$(SHIM_TEST),$(wildcard tests/shim/*_test.c) tests/shim/fixture.c tests/shim/sees.c tests/policy/model/gguf_writer.c policy/text/text.c shim/pages.c shim/spans.c \
 	shim/host_memory.c policy/machine/host_memory_text.c))
 
 # The stress runner is a plain program: Criterion does not run under ThreadSanitizer.
