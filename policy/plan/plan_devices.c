@@ -4,7 +4,6 @@
  */
 #include "plan_internal.h"
 
-
 #include <math.h>
 #include <stdio.h>
 
