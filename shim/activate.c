@@ -11,6 +11,7 @@
 #include "../policy/language/settings.h"
 #include "devices.h"
 #include "gate.h"
+#include "host_memory.h"
 #include "log.h"
 #include "models.h"
 #include "resolve.h"
@@ -96,6 +97,7 @@ static void read_policy(void)
         return;
     }
     vs_devices_follow(&settings);
+    vs_host_memory_keep(policy->host_reserve_bytes);
     if (policy->section_count == 0) {
         if (settings.has_policy)
             vs_log(VS_LOG_INFO, "policy", "%s names no model: nothing will be placed", policy->name);

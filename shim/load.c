@@ -14,6 +14,7 @@
 #include "arena.h"
 #include "devices.h"
 #include "driver.h"
+#include "host_ahead.h"
 #include "log.h"
 #include "neighbours.h"
 #include "stats.h"
@@ -145,6 +146,7 @@ void vs_load_finish(struct vs_load *load)
     struct vs_text text = {0};
     for (size_t i = 0; i < load->part_count; i++) {
         const struct vs_load_part *part = &load->parts[i];
+        vs_host_ahead_drop(part);
         const struct vs_summary summary = {.model_name = vs_base_name(load->file->path),
             .part = of_many ? vs_part_name(part->named.part) : NULL,
             .tensor_count = part->tensor_count,
@@ -260,6 +262,14 @@ static size_t subtract_wanted(struct vs_load_part *part, uint32_t tensor, size_t
     if (bytes != part->tensors[tensor].bytes)
         return before.segment_bytes;
     return vs_span_sort_of(bytes) == VS_SPAN_PACKED ? before.packed_bytes : before.whole_bytes;
+}
+
+bool vs_load_is_missing(const struct vs_load_part *part, size_t turn)
+{
+    size_t bytes = part->tensors[part->plan.execution[turn]].bytes;
+    struct vs_missing_size *size;
+    HASH_FIND(hh, part->missing, &bytes, sizeof bytes, size);
+    return size && size->count > 0 && turn >= part->queue[size->next];
 }
 
 void vs_load_install(struct vs_load *load, struct vs_load_part *part, struct vs_plan *plan)

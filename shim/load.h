@@ -120,5 +120,7 @@ bool vs_load_failed(const struct vs_taken *taken, CUresult result);
 bool vs_load_plan(struct vs_load *load, struct vs_load_part *part, const struct vs_compute *compute);
 /* For load_plan.c: a plan is there. The first one decides which tensors are missing, and in which order. */
 void vs_load_install(struct vs_load *load, struct vs_load_part *part, struct vs_plan *plan);
+/* For load_ahead.c: whether the tensor of this turn, which the plan has in its order of execution, is still missing. */
+bool vs_load_is_missing(const struct vs_load_part *part, size_t turn);
 
 #endif

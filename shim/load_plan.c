@@ -5,6 +5,7 @@
 
 #include "activate.h"
 #include "load.h"
+#include "load_ahead.h"
 #include "locks.h"
 #include "log.h"
 
@@ -81,10 +82,11 @@ static double megabytes(uint64_t bytes)
 static void tell_unfit(const char *path, const struct vs_load_part *part, const struct vs_plan_device *device)
 {
     bool computes = vs_device_equal(device->id, part->wish.wish.compute);
+    bool is_reserved = computes || device->id.family == VS_DEVICE_CPU;
     struct vs_text text = {0};
     vs_text_printf(&text, "%s: `%s` is to hold %.0f MB of it, and %s %.0f MB: %s", path,
-        vs_device_format(device->id).text, megabytes(device->placed_bytes), computes ? "has beside the reserve" : "has",
-        megabytes(device->capacity_bytes),
+        vs_device_format(device->id).text, megabytes(device->placed_bytes),
+        is_reserved ? "has beside the reserve" : "has", megabytes(device->capacity_bytes),
         computes ? "the program may run out of memory; let other devices hold more of it"
                  : "what finds it full goes to another device; let it hold less");
     if (text.data && !was_told(text.data))
@@ -188,10 +190,16 @@ bool vs_load_plan(struct vs_load *load, struct vs_load_part *part, const struct 
         return false;
     }
     tell_plan(load, part, &plan);
+    struct vs_load_ahead ahead;
     pthread_mutex_lock(&vs_placement_lock);
-    if (!part->planned && part->edition == snapshot.edition) /* else another thread was faster, or knows more */
+    bool installed = !part->planned && part->edition == snapshot.edition; /* else another was faster, or knows more */
+    if (installed) {
         vs_load_install(load, part, &plan);
+        vs_load_ahead_list(part, &ahead);
+    }
     pthread_mutex_unlock(&vs_placement_lock);
+    if (installed)
+        vs_load_ahead_want(part, compute, &ahead);
     vs_plan_free(&plan);
     return true;
 }

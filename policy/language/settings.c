@@ -20,6 +20,7 @@ static const struct {
     [VS_SETTING_DEVICES] = {"VRAMSPAN_DEVICES", "--devices"},
     [VS_SETTING_DONORS] = {"VRAMSPAN_DONORS", "--donors"},
     [VS_SETTING_COMPUTE_RESERVE] = {"VRAMSPAN_COMPUTE_RESERVE", "--compute-reserve"},
+    [VS_SETTING_HOST_RESERVE] = {"VRAMSPAN_HOST_RESERVE", "--host-reserve"},
     [VS_SETTING_ON_ERROR] = {"VRAMSPAN_ON_ERROR", "--on-error"},
 };
 
@@ -109,6 +110,11 @@ static void read_machine(const struct vs_said *said, struct vs_settings *setting
         vs_read_size(value.word, &policy->compute_reserve_bytes, diags)) {
         policy->has_compute_reserve = true;
         policy->compute_reserve_at = vs_said_at(value.word.place);
+    }
+    if (vs_setting_get(said, VS_SETTING_HOST_RESERVE, &value) &&
+        vs_read_size(value.word, &policy->host_reserve_bytes, diags)) {
+        policy->has_host_reserve = true;
+        policy->host_reserve_at = vs_said_at(value.word.place);
     }
     if (vs_setting_get(said, VS_SETTING_ON_ERROR, &value) && vs_read_on_error(value.word, &policy->on_error, diags))
         policy->has_on_error = true;

@@ -24,6 +24,10 @@
 /* Sets SIMCUDA_MACHINE; NULL leaves the default (two 24 GB cards with peer access). */
 void use_machine(const char *machine);
 
+/* The simulated machine's own /proc and control group count, in a folder that both find; before the first CUDA call.
+ * Returns the folder. */
+const char *use_host_files(void);
+
 /* Makes a policy with one section for every *.safetensors file and this allocation string the one in force; the devices
  * take the tensors one after the other (`order: listed`). */
 void use_policy(const char *distorch);

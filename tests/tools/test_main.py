@@ -92,7 +92,8 @@ class Main(ToolTest):
         self.write("policy.yaml", GOOD)
         self.write("bad.yaml", "devices: nonsense\n")
         rest = {"check": [], "plan": [str(table)], "run": ["true"]}
-        settings = ["--virtual-vram=8gbit", "--distorch=cuda", "--devices=x", "--donors=x", "--compute-reserve=x"]
+        settings = ["--virtual-vram=8gbit", "--distorch=cuda", "--devices=x", "--donors=x", "--compute-reserve=x",
+                    "--host-reserve=x"]
         for command, more in (
             ("check", ["--machine=3x"]),
             ("run", ["--simulate=3x", "--log=loud"]),

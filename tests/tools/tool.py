@@ -76,6 +76,7 @@ VARIABLES = {
     "--devices": "VRAMSPAN_DEVICES",
     "--donors": "VRAMSPAN_DONORS",
     "--compute-reserve": "VRAMSPAN_COMPUTE_RESERVE",
+    "--host-reserve": "VRAMSPAN_HOST_RESERVE",
     "--on-error": "VRAMSPAN_ON_ERROR",
     "--log": "VRAMSPAN_LOG",
 }
