@@ -9,7 +9,7 @@ $(1)_CFLAGS := -isystem $(3)
 $(1)_LDFLAGS := -Wl,-z,lazy
 $(1)_LIBS := $(SIMCUDA_DIR)/libcudart.so.$(2) $(SIMCUDA_DIR)/libcuda.so.1 -Wl,-Bstatic -ljansson -Wl,-Bdynamic -ldl -lpthread
 $(1)_LINK_DEPS := $(SIMCUDA_DIR)/libcudart.so.$(2) $(SIMCUDA_DIR)/libcuda.so.1
-$(call program,$(1),$(BUILD)/tests/$(1),$(wildcard $(CONFORMANCE)/*.c))
+$(call program,$(1),$(BUILD)/tests/$(1),$(wildcard $(CONFORMANCE)/*.c) shim/proof_kernels.c)
 endef
 $(eval $(call conformance,conformance,13,$(CUDA_INCLUDE)))
 $(eval $(call conformance,conformance-12,12,$(CUDA12_INCLUDE)))
