@@ -54,8 +54,6 @@ static void mark_machine(const struct vs_machine *machine)
     for (int i = 0; i < machine->device_count; i++) {
         const struct vs_machine_device *device = &machine->devices[i];
         bits = bits * 31 + (device->bar1_bytes != 0) + (unsigned)!device->vmm * 2 + (unsigned)!device->host_vmm * 4;
-        for (int j = 0; j < machine->device_count; j++)
-            bits = bits * 31 + (j != i && !machine->peer_access[i][j]);
     }
     machine_mark = bits;
 }
