@@ -123,6 +123,11 @@ const struct vs_policy *vs_policy_in_force(void)
     return __atomic_load_n(&placing, __ATOMIC_ACQUIRE) ? &settings.policy : NULL;
 }
 
+const struct vs_backing_wish *vs_backings_wished(void)
+{
+    return &settings.backings;
+}
+
 void vs_policy_remedy(char remedy[VS_REMEDY_BYTES])
 {
     enum vs_setting source = vs_setting_of_shares(&environment);

@@ -25,6 +25,10 @@ bool vs_cuda_seen(void);
 /* The policy in force; NULL where nothing is placed (any more). Lives as long as the process. */
 const struct vs_policy *vs_policy_in_force(void);
 
+/* What may provide memory. Of use where the library acts. */
+struct vs_backing_wish;
+const struct vs_backing_wish *vs_backings_wished(void);
+
 /* How the user gets rid of the policy: "unset VRAMSPAN_POLICY", or of whatever else it came from. */
 enum { VS_REMEDY_BYTES = 512 };
 void vs_policy_remedy(char remedy[VS_REMEDY_BYTES]);

@@ -25,6 +25,7 @@ class HandedDown(RunTest):
             ("--donors", "cuda:1,cpu:48gb"),
             ("--compute-reserve", "1.5gb"),
             ("--on-error", "passthrough"),
+            ("--backends", "vmm,pinned,-vmm:peer"),
             ("--log", "debug"),
         ):
             self.assertEqual(

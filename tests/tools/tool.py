@@ -77,6 +77,7 @@ VARIABLES = {
     "--donors": "VRAMSPAN_DONORS",
     "--compute-reserve": "VRAMSPAN_COMPUTE_RESERVE",
     "--on-error": "VRAMSPAN_ON_ERROR",
+    "--backends": "VRAMSPAN_BACKENDS",
     "--log": "VRAMSPAN_LOG",
 }
 
