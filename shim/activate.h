@@ -15,6 +15,10 @@ struct vs_policy;
  * environment, and one at a folder, once; reads nothing. */
 bool vs_configured(void);
 
+/* From here on the library takes no part in what this process does, whatever the user says: the process is its own.
+ * Before the first call of anything else here. */
+void vs_stay_out(void);
+
 /* The library acts. The first call reads the policy; a policy with errors is reported and stops the process, unless it
  * says `on-error: passthrough`. Any thread. */
 bool vs_acting(void);

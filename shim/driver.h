@@ -12,10 +12,14 @@
 
 #define VS_DRIVER_FUNCTIONS(X)                                                                                         \
     X(cuInit)                                                                                                          \
+    X(cuDriverGetVersion)                                                                                              \
     X(cuGetErrorName)                                                                                                  \
     X(cuDeviceGet)                                                                                                     \
     X(cuDeviceGetCount)                                                                                                \
     X(cuDeviceTotalMem)                                                                                                \
+    X(cuDeviceGetName)                                                                                                 \
+    X(cuDeviceGetUuid)                                                                                                 \
+    X(cuDeviceGetPCIBusId)                                                                                             \
     X(cuDeviceGetAttribute)                                                                                            \
     X(cuDeviceCanAccessPeer)                                                                                           \
     X(cuDevicePrimaryCtxGetState)                                                                                      \
@@ -30,6 +34,8 @@
     X(cuStreamIsCapturing)                                                                                             \
     X(cuStreamGetCtx)                                                                                                  \
     X(cuStreamSynchronize)                                                                                             \
+    X(cuStreamCreate)                                                                                                  \
+    X(cuStreamDestroy)                                                                                                 \
     X(cuEventCreate)                                                                                                   \
     X(cuEventRecord)                                                                                                   \
     X(cuEventQuery)                                                                                                    \
@@ -44,6 +50,13 @@
     X(cuMemHostAlloc)                                                                                                  \
     X(cuMemHostGetDevicePointer)                                                                                       \
     X(cuMemFreeHost)                                                                                                   \
+    X(cuMemAlloc)                                                                                                      \
+    X(cuMemFree)                                                                                                       \
+    X(cuMemsetD32Async)                                                                                                \
+    X(cuModuleLoadData)                                                                                                \
+    X(cuModuleGetFunction)                                                                                             \
+    X(cuModuleUnload)                                                                                                  \
+    X(cuLaunchKernel)                                                                                                  \
     X(cuMemcpy)                                                                                                        \
     X(cuMemcpyAsync)
 
