@@ -1,12 +1,12 @@
 /* arena.c: see arena.h. Spans in a list (a model makes some hundred), blocks of a span in a list by address. */
 #include "arena.h"
 
-#include <stdatomic.h>
-#include <stdint.h>
+#include <pthread.h>
 #include <stdlib.h>
 
-#include "address_range.h"
+#include "address_space.h"
 #include "driver.h"
+#include "extents.h"
 #include "locks.h"
 #include "stats.h"
 
@@ -27,7 +27,9 @@ struct span {
     struct span *next;
     const struct vs_compute *compute;
     struct vs_home home;
-    struct vs_memory memory;
+    struct vs_range *range;
+    CUdeviceptr address;
+    size_t bytes;
     struct block *blocks;
     size_t used_count; /* blocks that are not free */
 };
@@ -35,36 +37,19 @@ struct span {
 pthread_mutex_t vs_arena_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct span *spans;
 
-/* All spans ever lay within these; so a look at two numbers answers for nearly every foreign address. */
-static _Atomic(CUdeviceptr) lowest = UINTPTR_MAX, highest;
-
-static void widen_bounds(const struct vs_memory *memory)
-{
-    if (memory->address < atomic_load(&lowest))
-        atomic_store(&lowest, memory->address);
-    if (memory->address + memory->bytes > atomic_load(&highest))
-        atomic_store(&highest, memory->address + memory->bytes);
-}
-
-bool vs_arena_may_own(CUdeviceptr address)
-{
-    return address >= atomic_load_explicit(&lowest, memory_order_relaxed) &&
-           address < atomic_load_explicit(&highest, memory_order_relaxed);
-}
-
 /* --- With vs_arena_lock held -------------------------------------------------------------------------------------- */
 
 static struct span *span_of(CUdeviceptr address)
 {
     struct span *span = spans;
-    while (span && (address < span->memory.address || address >= span->memory.address + span->memory.bytes))
+    while (span && (address < span->address || address >= span->address + span->bytes))
         span = span->next;
     return span;
 }
 
 static struct block *block_of(const struct span *span, CUdeviceptr address)
 {
-    size_t offset = address - span->memory.address;
+    size_t offset = address - span->address;
     struct block *block = span->blocks;
     while (block && offset >= block->offset + block->extent)
         block = block->next;
@@ -94,7 +79,7 @@ static bool take_block(struct span *span, size_t bytes, CUdeviceptr *address)
         block->state = BLOCK_LIVE;
         block->asked_bytes = bytes;
         span->used_count++;
-        *address = span->memory.address + block->offset;
+        *address = span->address + block->offset;
         return true;
     }
     return false;
@@ -135,27 +120,44 @@ static void free_span(struct span *span)
     free(span);
 }
 
-/* Gives an unlinked span's memory back to its backing. */
+/* Gives an unlinked span's memory and addresses back. */
 static void destroy_span(struct span *span)
 {
-    struct vs_driver_scope scope;
-    bool entered = vs_driver_enter(&scope, span->compute->context) == CUDA_SUCCESS;
-    span->memory.backing->destroy(&span->memory); /* unmapping needs no context: it is tried in any case */
-    if (entered)
-        vs_driver_leave(&scope);
+    if (vs_extents_unbind(span->range, span->address, span->bytes) == CUDA_SUCCESS)
+        vs_addresses_return(span->range, span->address, span->bytes);
     free_span(span);
 }
 
+/* Addresses of so many bytes, with memory of this backing. */
+static CUresult bind_span(struct span *span, size_t bytes, const struct vs_backing *backing)
+{
+    span->bytes = bytes;
+    CUresult result = vs_addresses_take(span->range, bytes, &span->address);
+    if (result != CUDA_SUCCESS)
+        return result;
+    result = vs_extents_bind(span->range, span->address, bytes, span->home, backing);
+    if (result != CUDA_SUCCESS)
+        vs_addresses_return(span->range, span->address, bytes);
+    return result;
+}
+
 /* Memory for a block of `bytes`: with room for others where it is small, just its pages where there is no such room. */
-static CUresult get_memory(
-    const struct vs_compute *compute, struct vs_home home, size_t bytes, struct vs_memory *memory)
+static CUresult get_memory(struct span *span, size_t bytes, const struct vs_backing *backing)
 {
     size_t page_bytes = (bytes + VS_PAGE_BYTES - 1) / VS_PAGE_BYTES * VS_PAGE_BYTES;
-    CUresult result = CUDA_ERROR_OUT_OF_MEMORY;
+    struct vs_driver_scope scope;
+    CUresult result = vs_driver_enter(&scope, span->compute->context);
+    if (result != CUDA_SUCCESS)
+        return result;
+    result = vs_addresses_range(span->compute, backing->range, &span->range);
+    vs_driver_leave(&scope);
+    if (result != CUDA_SUCCESS)
+        return result;
+    result = CUDA_ERROR_OUT_OF_MEMORY;
     if (bytes < SHARING_BYTES)
-        result = vs_backing_create(compute, home, SHARED_SPAN_BYTES, memory);
+        result = bind_span(span, SHARED_SPAN_BYTES, backing);
     if (result == CUDA_ERROR_OUT_OF_MEMORY)
-        result = vs_backing_create(compute, home, page_bytes, memory);
+        result = bind_span(span, page_bytes, backing);
     return result;
 }
 
@@ -163,21 +165,24 @@ static CUresult create_span(const struct vs_compute *compute, struct vs_home hom
 {
     struct span *span = calloc(1, sizeof *span);
     struct block *block = calloc(1, sizeof *block);
-    struct vs_driver_scope scope;
-    CUresult result = span && block ? vs_driver_enter(&scope, compute->context) : CUDA_ERROR_OUT_OF_MEMORY;
-    if (result == CUDA_SUCCESS) {
-        result = get_memory(compute, home, bytes, &span->memory);
-        vs_driver_leave(&scope);
+    const struct vs_backing *backing;
+    bool full = false;
+    CUresult result = span && block ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_OUT_OF_MEMORY;
+    while (span && block && (backing = vs_backing_proved(compute, home, NULL, &full))) {
+        *span = (struct span){.compute = compute, .home = home, .blocks = block};
+        result = get_memory(span, bytes, backing);
+        if (result == CUDA_SUCCESS || result == CUDA_ERROR_OUT_OF_MEMORY)
+            break;
+        vs_backing_refuse(backing, home, vs_driver_error(result));
     }
+    if (full)
+        result = CUDA_ERROR_OUT_OF_MEMORY;
     if (result != CUDA_SUCCESS) {
         free(block);
         free(span);
         return result;
     }
-    span->compute = compute;
-    span->home = home;
-    span->blocks = block;
-    block->extent = span->memory.bytes;
+    block->extent = span->bytes;
     *created = span;
     return CUDA_SUCCESS;
 }
@@ -201,7 +206,6 @@ CUresult vs_arena_allocate(const struct vs_compute *compute, struct vs_home home
     if (taken) {
         span->next = spans;
         spans = span;
-        widen_bounds(&span->memory);
     }
     pthread_mutex_unlock(&vs_arena_lock);
     if (taken)
@@ -212,12 +216,12 @@ CUresult vs_arena_allocate(const struct vs_compute *compute, struct vs_home home
 
 static struct vs_allocation describe(const struct span *span, const struct block *block)
 {
-    return (struct vs_allocation){span->memory.address + block->offset, block->asked_bytes, span->home, span->compute};
+    return (struct vs_allocation){span->address + block->offset, block->asked_bytes, span->home, span->compute};
 }
 
 bool vs_arena_find(CUdeviceptr address, struct vs_allocation *found)
 {
-    if (!vs_arena_may_own(address))
+    if (!vs_pages_may_own(address))
         return false;
     pthread_mutex_lock(&vs_arena_lock);
     struct span *span = span_of(address);
@@ -231,12 +235,12 @@ bool vs_arena_find(CUdeviceptr address, struct vs_allocation *found)
 
 bool vs_arena_retire(CUdeviceptr base, struct vs_allocation *retired)
 {
-    if (!vs_arena_may_own(base))
+    if (!vs_pages_may_own(base))
         return false;
     pthread_mutex_lock(&vs_arena_lock);
     struct span *span = span_of(base);
     struct block *block = span ? block_of(span, base) : NULL;
-    bool ours = block && block->state == BLOCK_LIVE && span->memory.address + block->offset == base;
+    bool ours = block && block->state == BLOCK_LIVE && span->address + block->offset == base;
     if (ours) {
         block->state = BLOCK_RETIRED;
         *retired = describe(span, block);

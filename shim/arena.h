@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "backing.h"
+#include "pages.h"
 
 struct vs_allocation {
     CUdeviceptr base;
@@ -25,9 +25,6 @@ struct vs_allocation {
 /* A block of `bytes` at `home` for `compute`. The error is the driver's (out of memory, usually); nothing is left
  * behind then. May block (creating host pages takes about 0.4 s/GiB). Any thread. */
 CUresult vs_arena_allocate(const struct vs_compute *compute, struct vs_home home, size_t bytes, CUdeviceptr *address);
-
-/* Whether `address` may be ours: false is certain, true is to be confirmed by vs_arena_find. Lock-free. */
-bool vs_arena_may_own(CUdeviceptr address);
 
 /* The live allocation that `address` lies in; false where it is not ours. */
 bool vs_arena_find(CUdeviceptr address, struct vs_allocation *found);

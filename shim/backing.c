@@ -1,55 +1,73 @@
-/* backing.c: the table of backings, best first, and what each has refused. */
+/* backing.c: the table of backings, what each has refused, and which of them serve. */
 #include "backing.h"
 
-#include <stdatomic.h>
-
-#include "driver.h"
+#include "activate.h"
 #include "log.h"
+#include "proof.h"
 
 #define MAX_DEVICES 64
 
-static const struct vs_backing *const backings[] = {&vs_backing_vmm, &vs_backing_pinned};
-#define BACKING_COUNT (sizeof backings / sizeof *backings)
+static const struct vs_backing *const backings[VS_BACKING_KINDS] = {
+    [VS_BACKING_VMM] = &vs_backing_vmm, [VS_BACKING_PINNED] = &vs_backing_pinned};
 
-/* By backing and home; the last home is the host. */
-static atomic_bool refused[BACKING_COUNT][MAX_DEVICES + 1];
+/* Why, by backing and home; the last home is the host. */
+static _Atomic(const char *) refused[VS_BACKING_KINDS][MAX_DEVICES + 1];
 
-static atomic_bool *refusal(size_t backing, struct vs_home home)
+static _Atomic(const char *) *refusal(enum vs_backing_kind backing, struct vs_home home)
 {
     bool host = home.kind == VS_HOME_HOST || home.device >= MAX_DEVICES;
     return &refused[backing][host ? MAX_DEVICES : home.device];
 }
 
-bool vs_backing_serves(const struct vs_compute *compute, struct vs_home home, const char **why)
+/* Whether nothing speaks against it. */
+static bool serves(
+    const struct vs_backing *backing, const struct vs_compute *compute, struct vs_home home, const char **reason)
 {
-    for (size_t i = BACKING_COUNT; i-- > 0;) {
-        if (atomic_load(refusal(i, home)))
-            *why = "the driver refused it before";
-        else if (backings[i]->serves(compute, home, why))
-            return true;
-    }
-    return false;
+    const struct vs_proof_subject subject = {compute, backing, home};
+    *reason = atomic_load(refusal(backing->kind, home));
+    return !*reason && backing->serves(compute, home, reason) && vs_proof_known(&subject, reason) != VS_PROOF_BAD;
 }
 
-CUresult vs_backing_create(
-    const struct vs_compute *compute, struct vs_home home, size_t bytes, struct vs_memory *memory)
+const struct vs_backing *vs_backing_for(const struct vs_compute *compute, struct vs_home home, const char **why)
 {
-    CUresult result = CUDA_ERROR_NOT_SUPPORTED;
-    for (size_t i = 0; i < BACKING_COUNT; i++) {
-        const char *why;
-        if (atomic_load(refusal(i, home)) || !backings[i]->serves(compute, home, &why))
-            continue;
-        result = backings[i]->create(compute, home, bytes, memory);
-        if (result == CUDA_SUCCESS || result == CUDA_ERROR_OUT_OF_MEMORY)
-            return result;
-        atomic_store(refusal(i, home), true);
-        vs_log(VS_LOG_DEBUG, "backing", "%s is not used any more for this home: %s", backings[i]->name,
-            vs_driver_error(result));
+    const struct vs_backing_wish *wish = vs_backings_wished();
+    enum vs_backing_place place = vs_backing_place_of(home);
+    const char *first_reason = NULL;
+    for (unsigned i = 0; i < wish->places[place].count; i++) {
+        const struct vs_backing *backing = backings[wish->places[place].kinds[i]];
+        const char *reason;
+        if (serves(backing, compute, home, &reason))
+            return backing;
+        if (!first_reason)
+            first_reason = reason;
     }
-    return result;
+    if (why)
+        *why = first_reason ? first_reason : "VRAMSPAN_BACKENDS leaves nothing to provide it";
+    return NULL;
 }
 
-bool vs_home_equal(struct vs_home a, struct vs_home b)
+const struct vs_backing *vs_backing_proved(
+    const struct vs_compute *compute, struct vs_home home, const char **why, bool *full)
 {
-    return a.kind == b.kind && (a.kind == VS_HOME_HOST || a.device == b.device);
+    const struct vs_backing *backing;
+    const char *reason;
+    while ((backing = vs_backing_for(compute, home, &reason))) {
+        const struct vs_proof_subject subject = {compute, backing, home};
+        enum vs_proof_verdict verdict = vs_proof_find_out(&subject, &reason);
+        if (verdict == VS_PROOF_GOOD)
+            return backing;
+        if (full)
+            *full = verdict == VS_PROOF_NOT_NOW;
+        if (verdict == VS_PROOF_NOT_NOW)
+            break;
+    }
+    if (why)
+        *why = reason;
+    return NULL;
+}
+
+void vs_backing_refuse(const struct vs_backing *backing, struct vs_home home, const char *why)
+{
+    atomic_store(refusal(backing->kind, home), why);
+    vs_log(VS_LOG_DEBUG, "backing", "%s is not used any more for this home: %s", backing->name, why);
 }

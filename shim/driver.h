@@ -48,6 +48,7 @@
     X(cuMemUnmap)                                                                                                      \
     X(cuMemSetAccess)                                                                                                  \
     X(cuMemHostAlloc)                                                                                                  \
+    X(cuMemHostRegister)                                                                                               \
     X(cuMemHostGetDevicePointer)                                                                                       \
     X(cuMemFreeHost)                                                                                                   \
     X(cuMemAlloc)                                                                                                      \
@@ -57,6 +58,7 @@
     X(cuModuleGetFunction)                                                                                             \
     X(cuModuleUnload)                                                                                                  \
     X(cuLaunchKernel)                                                                                                  \
+    X(cuMemHostUnregister)                                                                                             \
     X(cuMemcpy)                                                                                                        \
     X(cuMemcpyAsync)
 

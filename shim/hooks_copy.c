@@ -11,7 +11,7 @@
 /* May take foreign memory for ours: the direction-less copy is as right for that. */
 static bool ours(const void *dst, const void *src)
 {
-    return vs_arena_may_own((CUdeviceptr)dst) || vs_arena_may_own((CUdeviceptr)src);
+    return vs_pages_may_own((CUdeviceptr)dst) || vs_pages_may_own((CUdeviceptr)src);
 }
 
 static enum cudaMemcpyKind true_kind(const void *dst, const void *src, enum cudaMemcpyKind kind)

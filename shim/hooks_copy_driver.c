@@ -9,7 +9,7 @@
 
 static bool ours(CUdeviceptr address)
 {
-    return vs_arena_may_own(address);
+    return vs_pages_may_own(address);
 }
 
 CUresult vs_cuMemcpyHtoD_v2(const struct vs_libcuda *real, CUdeviceptr dst, const void *src, size_t bytes)

@@ -282,6 +282,16 @@ void vs_load_placed(const struct vs_taken *taken)
     account->placed_bytes += taken->part->tensors[taken->tensor].bytes;
 }
 
+void vs_load_exclude(struct vs_load_part *part, struct vs_device_id id, const char *why, bool full)
+{
+    for (size_t i = 0; i < part->failed_count; i++)
+        if (vs_device_equal(part->failed[i].id, id))
+            return; /* of two threads that found it out, the second one */
+    part->failed[part->failed_count++] = (struct vs_failed_device){id, why, full};
+    part->planned = false;
+    part->edition++;
+}
+
 bool vs_load_failed(const struct vs_taken *taken, CUresult result)
 {
     struct vs_load_part *part = taken->part;
@@ -290,12 +300,6 @@ bool vs_load_failed(const struct vs_taken *taken, CUresult result)
     part->queue[--taken->size->next] = taken->turn;
     taken->size->count++;
     taken->load->missing_count++;
-    for (size_t i = 0; i < part->failed_count; i++)
-        if (vs_device_equal(part->failed[i].id, taken->device))
-            return true; /* of two threads that took from it, the second one */
-    part->failed[part->failed_count++] =
-        (struct vs_failed_device){taken->device, vs_driver_error(result), result == CUDA_ERROR_OUT_OF_MEMORY};
-    part->planned = false;
-    part->edition++;
+    vs_load_exclude(part, taken->device, vs_driver_error(result), result == CUDA_ERROR_OUT_OF_MEMORY);
     return true;
 }

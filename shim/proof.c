@@ -46,8 +46,8 @@ static void name_subject(const struct vs_proof_subject *subject, char text[64])
     if (subject->home.kind == VS_HOME_HOST)
         snprintf(text, 64, "%s in host memory", subject->backing->name);
     else
-        snprintf(text, 64, "%s on %s", subject->backing->name,
-            vs_device_format(vs_devices_id(subject->home.device)).text);
+        snprintf(
+            text, 64, "%s on %s", subject->backing->name, vs_device_format(vs_devices_id(subject->home.device)).text);
 }
 
 /* What the user can do about it. */
@@ -60,9 +60,9 @@ static const char *remedy_of(const struct vs_proof_subject *subject, const struc
         return "peer-to-peer is broken on this machine, whatever the driver reports: often an IOMMU (iommu=off or pt), "
                "PCIe ACS, or a driver patched for cards without support";
     case VS_HOME_HOST:
-        return subject->backing->kind == VS_BACKING_VMM
-                   ? "in a container, --cap-add SYS_NICE lets the driver place memory there; pinned memory serves instead"
-                   : "see ulimit -l, and what the driver says in the kernel's log";
+        return subject->backing->kind == VS_BACKING_VMM ? "in a container, --cap-add SYS_NICE lets the driver place "
+                                                          "memory there; pinned memory serves instead"
+                                                        : "see ulimit -l, and what the driver says in the kernel's log";
     default:
         return "weights that stay there are allocated as without vramspan, and cannot move";
     }

@@ -1,7 +1,7 @@
 /* proof.h: whether a backing's memory at a place has proved that it can be used.
  *
- * What the driver reports is no proof: peer-to-peer set-ups that are broken report access, pass copies, and then hang or
- * give kernels other bytes. So each backing is tried at a place before it serves there first: in a child process
+ * What the driver reports is no proof: peer-to-peer set-ups that are broken report access, pass copies, and then hang
+ * or give kernels other bytes. So each backing is tried at a place before it serves there first: in a child process
  * (proof_child.h), the first time with this driver and these GPUs, then as the user's cache tells (proof_cache.h). A
  * place that gets nothing is not tried, and its device not touched.
  */

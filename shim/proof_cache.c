@@ -88,7 +88,7 @@ static bool find_folder(char *folder, size_t bytes)
 void vs_proof_file_of(const struct vs_proof_subject *subject, struct vs_proof_file *file)
 {
     char module[64], compute[256], peer[256] = "", folder[sizeof file->path - 32];
-    enum vs_backing_place place = vs_proof_place(subject->home);
+    enum vs_backing_place place = vs_backing_place_of(subject->home);
     struct utsname system = {.release = "-"};
     int version = 0;
     vs_driver()->cuDriverGetVersion(&version);
@@ -183,8 +183,9 @@ static bool say_unkept(const struct vs_proof_file *file, int error)
 {
     static atomic_flag said = ATOMIC_FLAG_INIT;
     if (!atomic_flag_test_and_set(&said))
-        vs_log(VS_LOG_DEBUG, "proof", "what was found out about memory cannot be kept in %s (%s): it is tried anew "
-                                      "at each start; VRAMSPAN_CACHE names another folder",
+        vs_log(VS_LOG_DEBUG, "proof",
+            "what was found out about memory cannot be kept in %s (%s): it is tried anew "
+            "at each start; VRAMSPAN_CACHE names another folder",
             file->path[0] ? file->path : "a folder of the user's", error ? strerror(error) : "there is none");
     return false;
 }

@@ -20,11 +20,6 @@ extern char **environ;
 
 enum { PATH_BYTES = 4096 };
 
-enum vs_backing_place vs_proof_place(struct vs_home home)
-{
-    return home.kind == VS_HOME_HOST ? VS_PLACE_HOST : home.kind == VS_HOME_PEER ? VS_PLACE_PEER : VS_PLACE_LOCAL;
-}
-
 void vs_proof_uuid(CUdevice device, char text[VS_PROOF_UUID_BYTES])
 {
     CUuuid uuid;
@@ -114,7 +109,8 @@ static const char *fill_command(const struct vs_proof_subject *subject, struct c
     snprintf(command->visible, sizeof command->visible, "CUDA_VISIBLE_DEVICES=%s%s%s", command->compute,
         command->peer[0] ? "," : "", command->peer);
     const char *argv[] = {command->loader, command->library, VS_PROOF_OPTION, subject->backing->name,
-        vs_backing_place_name(vs_proof_place(subject->home)), command->compute, command->peer, command->driver, NULL};
+        vs_backing_place_name(vs_backing_place_of(subject->home)), command->compute, command->peer, command->driver,
+        NULL};
     memcpy(command->argv, argv, sizeof argv);
     return NULL;
 }

@@ -27,8 +27,6 @@ void vs_proof_in_child(const struct vs_proof_subject *subject, struct vs_proof *
 enum { VS_PROOF_ARGC = 7 };
 enum { VS_PROOF_ARG_BACKING = 2, VS_PROOF_ARG_PLACE, VS_PROOF_ARG_COMPUTE, VS_PROOF_ARG_PEER, VS_PROOF_ARG_DRIVER };
 
-/* The place of a home, as VRAMSPAN_BACKENDS calls it. */
-enum vs_backing_place vs_proof_place(struct vs_home home);
 /* A device's UUID as CUDA_VISIBLE_DEVICES takes it: "GPU-...". Empty where the driver does not tell. */
 enum { VS_PROOF_UUID_BYTES = 41 };
 void vs_proof_uuid(CUdevice device, char text[VS_PROOF_UUID_BYTES]);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "address_space.h"
 #include "driver.h"
 #include "proof_kernels.h"
 
@@ -26,8 +27,10 @@ struct trial {
     CUfunction sum, fill;
     CUdeviceptr local;           /* BYTES, and behind them the word that sums are added to: of the compute device */
     uint64_t *pageable, *pinned; /* BYTES each */
-    struct vs_memory memory;
-    bool made;
+    struct vs_range *range;
+    CUdeviceptr memory; /* BYTES of the subject; what is had of it so far: */
+    CUmemGenericAllocationHandle handle;
+    bool has_addresses, has_handle, is_mapped;
 };
 
 /* --- Parts of steps: false where the proof has ended -------------------------------------------------------------- */
@@ -77,7 +80,7 @@ static bool launches(struct trial *trial, CUfunction kernel, void **arguments)
 static bool kernel_finds(struct trial *trial, const uint64_t *words)
 {
     const struct vs_driver *driver = vs_driver();
-    CUdeviceptr memory = trial->memory.address, sum = trial->local + BYTES;
+    CUdeviceptr memory = trial->memory, sum = trial->local + BYTES;
     uint64_t count = WORDS, found = 0;
     void *arguments[] = {&memory, &count, &sum};
     return went(trial, driver->cuMemsetD32Async(sum, 0, sizeof found / sizeof(uint32_t), trial->stream)) &&
@@ -129,10 +132,14 @@ static bool start(struct trial *trial)
 
 static bool make(struct trial *trial)
 {
-    const struct vs_proof_subject *subject = trial->subject;
+    const struct vs_backing *backing = trial->subject->backing;
+    const struct vs_compute *compute = trial->subject->compute;
+    struct vs_home home = trial->subject->home;
     begin(trial, VS_PROOF_MAKE);
-    trial->made = went(trial, subject->backing->create(subject->compute, subject->home, BYTES, &trial->memory));
-    return trial->made;
+    return went(trial, vs_addresses_range(compute, backing->range, &trial->range)) &&
+           (trial->has_addresses = went(trial, vs_addresses_take(trial->range, BYTES, &trial->memory))) &&
+           (trial->has_handle = went(trial, backing->create_physical(compute, home, BYTES, &trial->handle))) &&
+           (trial->is_mapped = went(trial, backing->map(compute, home, trial->memory, BYTES, trial->handle)));
 }
 
 static bool copy(struct trial *trial, enum vs_proof_step step, uint64_t *host)
@@ -140,7 +147,7 @@ static bool copy(struct trial *trial, enum vs_proof_step step, uint64_t *host)
     uint64_t seed = 1000 + (uint64_t)step;
     begin(trial, step);
     vs_proof_fill(host, WORDS, seed);
-    return copies(trial, trial->memory.address, (CUdeviceptr)host) && holds(trial, trial->memory.address, host, seed);
+    return copies(trial, trial->memory, (CUdeviceptr)host) && holds(trial, trial->memory, host, seed);
 }
 
 /* What the copy before it has brought there. */
@@ -155,8 +162,7 @@ static bool set(struct trial *trial)
     const struct vs_driver *driver = vs_driver();
     begin(trial, VS_PROOF_SET);
     memset(trial->pageable, 0x5C, BYTES);
-    return went(trial,
-               driver->cuMemsetD32Async(trial->memory.address, 0x5C5C5C5C, BYTES / sizeof(uint32_t), trial->stream)) &&
+    return went(trial, driver->cuMemsetD32Async(trial->memory, 0x5C5C5C5C, BYTES / sizeof(uint32_t), trial->stream)) &&
            kernel_finds(trial, trial->pageable);
 }
 
@@ -165,9 +171,9 @@ static bool copy_on_device(struct trial *trial)
     uint64_t seed = 1000 + VS_PROOF_DEVICE_COPY;
     begin(trial, VS_PROOF_DEVICE_COPY);
     vs_proof_fill(trial->pageable, WORDS, seed);
-    return kernel_fills(trial, trial->local, seed) && copies(trial, trial->memory.address, trial->local) &&
+    return kernel_fills(trial, trial->local, seed) && copies(trial, trial->memory, trial->local) &&
            kernel_finds(trial, trial->pageable) && kernel_fills(trial, trial->local, 0) &&
-           copies(trial, trial->local, trial->memory.address) && holds(trial, trial->local, trial->pinned, seed);
+           copies(trial, trial->local, trial->memory) && holds(trial, trial->local, trial->pinned, seed);
 }
 
 /* Read back by a copy: a kernel might find in a cache what it has written. */
@@ -175,8 +181,7 @@ static bool kernel_writes(struct trial *trial)
 {
     uint64_t seed = 1000 + VS_PROOF_WRITE;
     begin(trial, VS_PROOF_WRITE);
-    return kernel_fills(trial, trial->memory.address, seed) &&
-           holds(trial, trial->memory.address, trial->pageable, seed);
+    return kernel_fills(trial, trial->memory, seed) && holds(trial, trial->memory, trial->pageable, seed);
 }
 
 /* After an error that ends the context these calls fail, and all is gone with it. */
@@ -185,8 +190,11 @@ static void give_back(struct trial *trial)
     const struct vs_driver *driver = vs_driver();
     if (trial->stream)
         driver->cuStreamSynchronize(trial->stream);
-    if (trial->made)
-        trial->subject->backing->destroy(&trial->memory);
+    bool unmapped = !trial->is_mapped || trial->subject->backing->unmap(trial->memory, BYTES) == CUDA_SUCCESS;
+    if (trial->has_handle)
+        trial->subject->backing->release(trial->handle);
+    if (trial->has_addresses && unmapped)
+        vs_addresses_return(trial->range, trial->memory, BYTES);
     if (trial->pinned)
         driver->cuMemFreeHost(trial->pinned);
     if (trial->local)

@@ -205,7 +205,7 @@ Test(replan, what_cannot_be_had_stops_the_program_and_says_why)
             "policy.yaml:2: error: `on: cuda:1` cannot be had"},
         {"2x24gb", "cuMemCreate:1:801", "{match: \"*\", on: cuda:1}",
             "`on: cuda:1` cannot be had: it cannot lend memory to `cuda:0` (CUDA_ERROR_NOT_SUPPORTED)\n"},
-        {"2x24gb", "cuMemCreate:1:801,cuMemHostAlloc:1:801", "{match: \"*\", virtual-vram: 100%}",
+        {"2x24gb", "cuMemCreate:1:801,cuMemHostRegister_v2:1:801", "{match: \"*\", virtual-vram: 100%}",
             "`cpu` cannot lend memory to `cuda:0` (CUDA_ERROR_NOT_SUPPORTED), and there is no donor after it that "
             "could "
             "take its share\n"},
