@@ -234,12 +234,14 @@ void vs_proof_in_child(const struct vs_proof_subject *subject, struct vs_proof *
     struct command *command = calloc(1, sizeof *command);
     const char *missing = command ? fill_command(subject, command) : "out of memory";
     vs_proof_set(proof, VS_PROOF_UNTRIED, VS_PROOF_START, "%s", missing ? missing : "out of memory");
-    /* UUIDs of parts of a GPU (MIG) are written otherwise; then what the program sees has to do. */
-    for (int by_uuid = 1; !missing && by_uuid >= 0 && proof->outcome == VS_PROOF_UNTRIED; by_uuid--) {
+    bool by_uuid = true;
+    for (bool again = !missing; again;) {
         if (fill_environment(command, by_uuid))
             run(command, proof);
         free(command->environment);
-        command->environment = NULL;
+        /* UUIDs of parts of a GPU (MIG) are written otherwise; then what the program sees has to do. */
+        again = by_uuid && proof->outcome == VS_PROOF_UNTRIED && strcmp(proof->detail, VS_PROOF_NO_DEVICES) == 0;
+        by_uuid = false;
     }
     free(command);
 }

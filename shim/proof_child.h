@@ -22,6 +22,9 @@ void vs_proof_in_child(const struct vs_proof_subject *subject, struct vs_proof *
  * the outcome, with the detail behind it; a line each. */
 #define VS_PROOF_DESCRIPTOR 3
 
+/* What a child says that does not see the devices which are meant. */
+#define VS_PROOF_NO_DEVICES "its devices are not there in a process of its own"
+
 /* argv[1] to argv[6]: what is to be tried, in the order of the arguments. */
 #define VS_PROOF_OPTION "--prove"
 enum { VS_PROOF_ARGC = 7 };

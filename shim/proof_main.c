@@ -61,7 +61,7 @@ static const char *find_subject(char **argv, struct vs_proof_subject *subject)
             subject->backing = backings[i];
     int compute = ordinal_of(argv[VS_PROOF_ARG_COMPUTE]), peer = is_peer ? ordinal_of(argv[VS_PROOF_ARG_PEER]) : 0;
     if (compute < 0 || peer < 0 || !subject->backing)
-        return "its devices are not there in a process of its own";
+        return VS_PROOF_NO_DEVICES;
     subject->compute = vs_compute_device(compute);
     if (!subject->compute)
         return "no context can be made in a process of its own";

@@ -4,17 +4,18 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <sys/types.h>
+
+struct vs_keeper; /* private */
 
 struct vs_spawned {
-    pid_t pid;
+    struct vs_keeper *keeper;
     int pipe; /* what the child writes */
 };
 
 /* Executes argv[0] with just this environment. Of the program's descriptors it has none: `pipe_descriptor` is the
  * pipe's end, `stderr_from` (-1: none) its stderr, and 0 to 2 are /dev/null else. It is in a process group of its own,
- * and is killed when the calling thread ends. Returns 0, or an errno. Any thread; while the child begins, the thread
- * waits. */
+ * and is killed when the calling thread ends. The program gets no SIGCHLD for it, and its wait calls do not find it.
+ * `argv` and `environment` must stay until vs_spawn_end. Returns 0, or an errno. Any thread. */
 int vs_spawn(const char *const *argv, const char *const *environment, int pipe_descriptor, int stderr_from,
     struct vs_spawned *child);
 
