@@ -177,8 +177,8 @@ static bool has_failed(const struct snapshot *snapshot, struct vs_device_id id)
 }
 
 /* Each device that the plan gives bytes to proves that it can have them, before the first allocation there; one that
- * gets none is not touched. False where one cannot, which is noted: the plan is to be made again. What the compute device
- * itself cannot provide in ways of ours is allocated as without us. */
+ * gets none is not touched. False where one cannot, which is noted: the plan is to be made again. What the compute
+ * device itself cannot provide in ways of ours is allocated as without us. */
 static bool prove(
     struct vs_load_part *part, const struct vs_compute *compute, const struct snapshot *snapshot, struct vs_plan *plan)
 {

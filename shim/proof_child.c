@@ -16,8 +16,6 @@
 #include "proof_main.h"
 #include "proof_spawn.h"
 
-extern char **environ;
-
 enum { PATH_BYTES = 4096 };
 
 void vs_proof_uuid(CUdevice device, char text[VS_PROOF_UUID_BYTES])
@@ -42,10 +40,9 @@ static bool file_of(const void *address, char path[PATH_BYTES])
     char line[PATH_BYTES + 128];
     bool found = false;
     while (maps && !found && fgets(line, sizeof line, maps)) {
-        unsigned long begin, end;
-        char *name = strchr(line, '/');
-        if (sscanf(line, "%lx-%lx", &begin, &end) != 2 || (unsigned long)address < begin ||
-            (unsigned long)address >= end || !name)
+        char *at = line, *name = strchr(line, '/');
+        unsigned long begin = strtoul(at, &at, 16), end = *at == '-' ? strtoul(at + 1, NULL, 16) : 0;
+        if ((unsigned long)address < begin || (unsigned long)address >= end || !name)
             continue;
         name[strcspn(name, "\n")] = '\0';
         found = snprintf(path, PATH_BYTES, "%s", name) < PATH_BYTES;
@@ -59,7 +56,7 @@ struct command {
     char loader[PATH_BYTES], library[PATH_BYTES], driver[PATH_BYTES];
     char compute[VS_PROOF_UUID_BYTES], peer[VS_PROOF_UUID_BYTES];
     const char *argv[VS_PROOF_ARGC + 2];
-    char visible[sizeof "CUDA_VISIBLE_DEVICES=,LD_BIND_NOW" + 2 * VS_PROOF_UUID_BYTES];
+    char visible[sizeof "CUDA_VISIBLE_DEVICES=," + 2 * (size_t)VS_PROOF_UUID_BYTES];
     const char **environment;
 };
 
