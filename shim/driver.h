@@ -33,6 +33,7 @@
     X(cuThreadExchangeStreamCaptureMode)                                                                               \
     X(cuStreamIsCapturing)                                                                                             \
     X(cuStreamGetCtx)                                                                                                  \
+    X(cuStreamGetId)                                                                                                   \
     X(cuStreamSynchronize)                                                                                             \
     X(cuStreamCreate)                                                                                                  \
     X(cuStreamDestroy)                                                                                                 \
@@ -59,6 +60,9 @@
     X(cuModuleUnload)                                                                                                  \
     X(cuLaunchKernel)                                                                                                  \
     X(cuMemHostUnregister)                                                                                             \
+    X(cuDeviceGetDefaultMemPool)                                                                                       \
+    X(cuMemPoolGetAttribute)                                                                                           \
+    X(cuMemPoolTrimTo)                                                                                                 \
     X(cuMemcpy)                                                                                                        \
     X(cuMemcpyAsync)
 
