@@ -31,6 +31,7 @@ suite simcuda-replay tap tests/simcuda/order/replay.sh "$build" $seeds
 
 # --- the preloaded library, in C ---
 suite shim criterion preloaded "$build/tests/shim_test" -j2
+suite shim-finds tap tests/shim/finds.sh "$build"
 # The command, where it starts no program: none of Python's takes a sanitizer's library.
 [ "$depth" != c ] || suite tools-sanitized unittest env PYTHONPATH=tests/tools VRAMSPAN="$build/vramspan" \
     /usr/bin/python3 -m unittest test_check test_check_machine test_main test_plan test_plan_json
