@@ -184,16 +184,17 @@ static bool kernel_writes(struct trial *trial)
     return kernel_fills(trial, trial->memory, seed) && holds(trial, trial->memory, trial->pageable, seed);
 }
 
-/* After an error that ends the context these calls fail, and all is gone with it. */
-static void give_back(struct trial *trial)
+/* After an error that ends the context these calls fail, and all is gone with it. The first error is told: memory that
+ * cannot be given back is of no use. */
+static CUresult give_back(struct trial *trial)
 {
     const struct vs_driver *driver = vs_driver();
-    if (trial->stream)
-        driver->cuStreamSynchronize(trial->stream);
-    bool unmapped = !trial->is_mapped || trial->subject->backing->unmap(trial->memory, BYTES) == CUDA_SUCCESS;
+    const struct vs_backing *backing = trial->subject->backing;
+    CUresult idle = trial->stream ? driver->cuStreamSynchronize(trial->stream) : CUDA_SUCCESS;
+    CUresult unmapped = trial->is_mapped ? backing->unmap(trial->memory, BYTES) : CUDA_SUCCESS;
     if (trial->has_handle)
-        trial->subject->backing->release(trial->handle);
-    if (trial->has_addresses && unmapped)
+        backing->release(trial->handle);
+    if (trial->has_addresses && unmapped == CUDA_SUCCESS)
         vs_addresses_return(trial->range, trial->memory, BYTES);
     if (trial->pinned)
         driver->cuMemFreeHost(trial->pinned);
@@ -204,6 +205,7 @@ static void give_back(struct trial *trial)
     if (trial->stream)
         driver->cuStreamDestroy(trial->stream);
     free(trial->pageable);
+    return idle != CUDA_SUCCESS ? idle : unmapped;
 }
 
 void vs_proof_try(
@@ -219,6 +221,8 @@ void vs_proof_try(
                  copy_on_device(&trial) && kernel_writes(&trial);
     if (works)
         begin(&trial, VS_PROOF_GIVE_BACK);
-    give_back(&trial);
+    CUresult result = give_back(&trial);
+    if (works)
+        went(&trial, result);
     vs_driver_leave(&scope);
 }

@@ -47,6 +47,7 @@ suite fuzz-policy tap tests/fuzz/run.sh "$build" $fuzz_seconds $(ls tests/fuzz/*
 suite tools unittest env VRAMSPAN="$build/vramspan" /usr/bin/python3 -m unittest discover tests/tools
 suite gpu-check-on-simulated unittest python3 -m unittest discover tests/simcuda/conformance
 suite exports tap tests/shim/exports.sh "$shim"
+suite shim-proof-faults tap tests/shim/proof_faults.sh "$build"
 suite pass-through-cost tap tests/bench/instructions.sh "$shim" "$build/bench/calls"
 suite simcuda-cost tap tests/bench/driver_instructions.sh "$build/bench/driver_calls"
 plan_counts="1000 20000"
