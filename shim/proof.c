@@ -54,7 +54,9 @@ static void name_subject(const struct vs_proof_subject *subject, char text[64])
 static const char *remedy_of(const struct vs_proof_subject *subject, const struct vs_proof *proof)
 {
     if (proof->outcome == VS_PROOF_UNTRIED)
-        return "a GPU in exclusive mode lets no second process in (nvidia-smi -c 0 ends that)";
+        return "it is tried again at the next start; a GPU in exclusive mode lets no second process in, nvidia-smi -c "
+               "0 "
+               "ends that";
     switch (subject->home.kind) {
     case VS_HOME_PEER:
         return "peer-to-peer is broken on this machine, whatever the driver reports: often an IOMMU (iommu=off or pt), "

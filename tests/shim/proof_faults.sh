@@ -26,7 +26,8 @@ say() { # say SENTENCE PROBLEM
 # Memory that was had and not given back.
 leftover() {
     awk -F'"' '{ for (i = 2; i < NF; i += 2) if ($i == "event") { event = $(i + 2)
-        if (event ~ /^(alloc|create|map)$/) left++; if (event ~ /^(free|release|unmap)$/) left-- } } END { print left + 0 }' "$trace"
+        if (event ~ /^(alloc|create|map)$/) left++
+        if (event ~ /^(free|release|unmap)$/) left-- } } END { print left + 0 }' "$trace"
 }
 
 # What gives back may fail: then something is left. The proof stands where that is its own tools.
@@ -38,6 +39,7 @@ calls='cuDevicePrimaryCtxRetain cuStreamCreate cuModuleLoadData cuModuleGetFunct
 for where in 'vmm peer' 'pinned host'; do
     for call in $calls $gives_back $gives_tools_back; do
         for ((nth = 1; nth < 40; nth++)); do
+            # shellcheck disable=SC2086 # two words
             told=$(SIMCUDA_FAIL=$call:$nth:INVALID_VALUE prove $where)
             status=$?
             grep -q "\"call\":\"$call\".*\"error\"" "$trace" || break # it is not called so often
