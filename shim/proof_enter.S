@@ -8,9 +8,14 @@ vs_proof_enter:
     .cfi_startproc
     .cfi_undefined %rip
     xorl %ebp, %ebp
-    movq (%rsp), %rdi
-    leaq 8(%rsp), %rsi
+    movq (%rsp), %rbx
+    leaq 8(%rsp), %r12
     andq $-16, %rsp
+#ifdef __SANITIZE_THREAD__
+    call __tsan_init@PLT /* as this object's constructors would */
+#endif
+    movq %rbx, %rdi
+    movq %r12, %rsi
     call vs_proof_main
     hlt
     .cfi_endproc
