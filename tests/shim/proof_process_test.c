@@ -381,8 +381,8 @@ Test(proof_process, its_end_by_a_crash_is_a_reason_not_to_use_the_memory, .timeo
     cr_assert_eq(kill(pid, SIGTRAP), 0);
     cr_expect_eq(end_of(thread), HOST);
     char *text = heard();
-    cr_expect(strstr(text, "vmm on cuda:1 is not used for cuda:0: a kernel that reads it ends the process: signal 5 ("),
-        "%s", text);
+    cr_expect(
+        strstr(text, "vmm on cuda:1 is not used for cuda:0: a kernel that reads it ends the process: "), "%s", text);
     free(text);
 }
 
