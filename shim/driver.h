@@ -12,10 +12,14 @@
 
 #define VS_DRIVER_FUNCTIONS(X)                                                                                         \
     X(cuInit)                                                                                                          \
+    X(cuDriverGetVersion)                                                                                              \
     X(cuGetErrorName)                                                                                                  \
     X(cuDeviceGet)                                                                                                     \
     X(cuDeviceGetCount)                                                                                                \
     X(cuDeviceTotalMem)                                                                                                \
+    X(cuDeviceGetName)                                                                                                 \
+    X(cuDeviceGetUuid)                                                                                                 \
+    X(cuDeviceGetPCIBusId)                                                                                             \
     X(cuDeviceGetAttribute)                                                                                            \
     X(cuDeviceGetUuid)                                                                                                 \
     X(cuDeviceCanAccessPeer)                                                                                           \
@@ -34,6 +38,8 @@
     X(cuStreamDestroy)                                                                                                 \
     X(cuStreamGetId)                                                                                                   \
     X(cuStreamSynchronize)                                                                                             \
+    X(cuStreamCreate)                                                                                                  \
+    X(cuStreamDestroy)                                                                                                 \
     X(cuEventCreate)                                                                                                   \
     X(cuEventRecord)                                                                                                   \
     X(cuEventQuery)                                                                                                    \
@@ -47,8 +53,17 @@
     X(cuMemMap)                                                                                                        \
     X(cuMemUnmap)                                                                                                      \
     X(cuMemSetAccess)                                                                                                  \
+    X(cuMemHostAlloc)                                                                                                  \
     X(cuMemHostRegister)                                                                                               \
     X(cuMemHostGetDevicePointer)                                                                                       \
+    X(cuMemFreeHost)                                                                                                   \
+    X(cuMemAlloc)                                                                                                      \
+    X(cuMemFree)                                                                                                       \
+    X(cuMemsetD32Async)                                                                                                \
+    X(cuModuleLoadData)                                                                                                \
+    X(cuModuleGetFunction)                                                                                             \
+    X(cuModuleUnload)                                                                                                  \
+    X(cuLaunchKernel)                                                                                                  \
     X(cuMemHostUnregister)                                                                                             \
     X(cuMemGetInfo)                                                                                                    \
     X(cuDeviceGetDefaultMemPool)                                                                                       \

@@ -364,6 +364,15 @@ static bool has_failed(const struct vs_load_part *part, struct vs_device_id id)
     return false;
 }
 
+void vs_load_exclude(struct vs_load_part *part, struct vs_device_id id, const char *why, bool full)
+{
+    if (has_failed(part, id))
+        return; /* of two threads that found it out, the second one */
+    part->failed[part->failed_count++] = (struct vs_failed_device){id, why, full};
+    part->planned = false;
+    part->edition++;
+}
+
 bool vs_load_donor(
     const struct vs_taken *taken, const struct vs_compute *compute, size_t turn, struct vs_device_id *device)
 {
@@ -387,11 +396,6 @@ bool vs_load_failed(const struct vs_taken *taken, CUresult result)
     part->queue[--taken->size->next] = taken->turn;
     taken->size->count++;
     taken->load->missing_count++;
-    if (has_failed(part, taken->device))
-        return true; /* of two threads that took from it, the second one */
-    part->failed[part->failed_count++] =
-        (struct vs_failed_device){taken->device, vs_driver_error(result), result == CUDA_ERROR_OUT_OF_MEMORY};
-    part->planned = false;
-    part->edition++;
+    vs_load_exclude(part, taken->device, vs_driver_error(result), result == CUDA_ERROR_OUT_OF_MEMORY);
     return true;
 }

@@ -114,6 +114,10 @@ bool vs_load_donor(
  */
 bool vs_load_failed(const struct vs_taken *taken, CUresult result);
 
+/* The device cannot have its share, for a reason that lives as long as the process: the part is to be planned again
+ * without it. `full`: it lacks memory at the moment. */
+void vs_load_exclude(struct vs_load_part *part, struct vs_device_id id, const char *why, bool full);
+
 /* Plans the part for the devices that have not failed. Where that cannot be had because some are full, what is left of
  * their shares goes to the compute device. False where it cannot be done: the library has given up (vs_give_up), or
  * memory is lacking. */

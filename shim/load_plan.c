@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "activate.h"
+#include "backing.h"
 #include "load.h"
 #include "load_ahead.h"
 #include "locks.h"
@@ -169,6 +170,36 @@ static int make_plan_with_full(const struct vs_load_part *part, const struct sna
     return result;
 }
 
+static bool has_failed(const struct snapshot *snapshot, struct vs_device_id id)
+{
+    for (size_t i = 0; i < snapshot->failed_count; i++)
+        if (vs_device_equal(snapshot->failed[i].id, id))
+            return true;
+    return false;
+}
+
+/* Each device that the plan gives bytes to proves that it can have them, before the first allocation there; one that
+ * gets none is not touched. False where one cannot, which is noted: the plan is to be made again. What the compute
+ * device itself cannot provide in ways of ours is allocated as without us. */
+static bool prove(
+    struct vs_load_part *part, const struct vs_compute *compute, const struct snapshot *snapshot, struct vs_plan *plan)
+{
+    for (size_t d = 0; d < plan->device_count; d++) {
+        struct vs_device_id id = plan->devices[d].id;
+        struct vs_home home = vs_real_home(id, compute);
+        const char *why;
+        bool full = false;
+        if (plan->devices[d].placed_bytes == 0 || has_failed(snapshot, id) ||
+            vs_backing_proved(compute, home, &why, &full) || home.kind == VS_HOME_LOCAL)
+            continue;
+        pthread_mutex_lock(&vs_placement_lock);
+        vs_load_exclude(part, id, why, full);
+        pthread_mutex_unlock(&vs_placement_lock);
+        return false;
+    }
+    return true;
+}
+
 bool vs_load_plan(struct vs_load *load, struct vs_load_part *part, const struct vs_compute *compute)
 {
     const struct vs_policy *policy = vs_policy_in_force();
@@ -188,6 +219,10 @@ bool vs_load_plan(struct vs_load *load, struct vs_load_part *part, const struct 
         vs_give_up("%s, line %zu: this cannot be had on this machine, for the reason above", part->named.section->file,
             part->named.section->line);
         return false;
+    }
+    if (!prove(part, compute, &snapshot, &plan)) {
+        vs_plan_free(&plan);
+        return true; /* it is still unplanned */
     }
     tell_plan(load, part, &plan);
     struct vs_load_ahead ahead;

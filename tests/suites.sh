@@ -54,6 +54,7 @@ suite gpu-check-on-simulated unittest python3 -m unittest discover tests/simcuda
 suite exports tap tests/shim/exports.sh "$shim"
 suite shim-launches tap tests/shim/launches.sh "$(tests/env/headers.sh --print)"
 suite shim-moving tap tests/shim/control/moving.sh "$build" 12
+suite shim-proof-faults tap tests/shim/proof_faults.sh "$build"
 suite pass-through-cost tap tests/bench/instructions.sh "$shim" "$build/bench/calls"
 suite gate-cost tap tests/bench/gate_instructions.sh "$build/bench/gate"
 suite arena-look-up-cost tap tests/bench/look_up.sh "$build/bench/look_up"
@@ -97,7 +98,7 @@ suite comfyui-server-preloaded pytest $sim env LD_PRELOAD="$shim" \
 # --- matrices, seeds, fault sweeps ---
 for machine in tests/simcuda/machines/*.yaml; do
     machine=$(basename "$machine" .yaml)
-    [ "$machine" != 2x24gb-peer-faults ] || continue # its peers fail the checks, as they should
+    [[ $machine != 2x24gb-peer-@(faults|hangs) ]] || continue # their peers fail the checks, as they should
     suite "conformance-$machine" tap env SIMCUDA_FRESH=poison SIMCUDA_MACHINE=$machine "$build/tests/conformance"
 done
 for order in late random; do

@@ -68,6 +68,7 @@ _vramspan_value() {
         _vramspan_files yaml
         ;;
     --on-error) _vramspan_words stop passthrough ;;
+    --backends) _vramspan_words vmm,pinned vmm pinned -vmm:peer -vmm:host ;;
     --log) _vramspan_words error warn info debug ;;
     --devices) _vramspan_devices cuda:0 cuda:1 cuda:2 cuda:3 ;;
     --donors) _vramspan_devices cuda:0 cuda:1 cuda:2 cuda:3 cpu ;;

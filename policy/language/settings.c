@@ -22,6 +22,7 @@ static const struct {
     [VS_SETTING_COMPUTE_RESERVE] = {"VRAMSPAN_COMPUTE_RESERVE", "--compute-reserve"},
     [VS_SETTING_HOST_RESERVE] = {"VRAMSPAN_HOST_RESERVE", "--host-reserve"},
     [VS_SETTING_ON_ERROR] = {"VRAMSPAN_ON_ERROR", "--on-error"},
+    [VS_SETTING_BACKENDS] = {"VRAMSPAN_BACKENDS", "--backends"},
 };
 
 const char *vs_setting_variable(enum vs_setting setting)
@@ -118,6 +119,9 @@ static void read_machine(const struct vs_said *said, struct vs_settings *setting
     }
     if (vs_setting_get(said, VS_SETTING_ON_ERROR, &value) && vs_read_on_error(value.word, &policy->on_error, diags))
         policy->has_on_error = true;
+    vs_backing_wish_usual(&settings->backings);
+    if (vs_setting_get(said, VS_SETTING_BACKENDS, &value))
+        vs_read_backing_wish(value.word, &settings->backings, diags);
 }
 
 /* --- Models ------------------------------------------------------------------------------------------------------- */

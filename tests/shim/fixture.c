@@ -32,7 +32,7 @@ __attribute__((destructor)) static void remove_scratch(void)
         fprintf(stderr, "%s was left behind\n", scratch());
 }
 
-static char *scratch_path(const char *name)
+char *scratch_path(const char *name)
 {
     char *path;
     cr_assert(asprintf(&path, "%s/%s", scratch(), name) > 0);

@@ -46,6 +46,9 @@ const char *make_named_model(const struct model_tensor *tensors, size_t count);
 /* The same with a hole in place of the bytes: for models that are large. */
 const char *make_hollow_model(const struct model_tensor *tensors, size_t count);
 
+/* A path in this process's scratch folder, owned by the caller. */
+char *scratch_path(const char *name);
+
 /* Opens a model for reading and closes it, as a loader does first. */
 void open_model(const char *path);
 

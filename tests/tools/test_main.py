@@ -99,7 +99,7 @@ class Main(ToolTest):
             ("run", ["--simulate=3x", "--log=loud"]),
             ("plan", ["--machine=3x", "--dtype=bf17", "--card=48gb", "--part=vea", "--link=x", "--compute-ms=x"]),
         ):
-            for option in [*settings, "--on-error=x", *more]:
+            for option in [*settings, "--on-error=x", "--backends=x", *more]:
                 source = [] if option.startswith(("--virtual", "--distorch")) else ["--virtual-vram=1gb"]
                 run = self.vramspan(command, *source, option, *rest[command])
                 self.assertEqual((run.returncode, run.stdout), (2, ""), (command, option, run.stderr))

@@ -26,6 +26,7 @@ class HandedDown(RunTest):
             ("--compute-reserve", "1.5gb"),
             ("--host-reserve", "4gb"),
             ("--on-error", "passthrough"),
+            ("--backends", "vmm,pinned,-vmm:peer"),
             ("--log", "debug"),
         ):
             self.assertEqual(

@@ -78,6 +78,7 @@ VARIABLES = {
     "--compute-reserve": "VRAMSPAN_COMPUTE_RESERVE",
     "--host-reserve": "VRAMSPAN_HOST_RESERVE",
     "--on-error": "VRAMSPAN_ON_ERROR",
+    "--backends": "VRAMSPAN_BACKENDS",
     "--log": "VRAMSPAN_LOG",
 }
 

@@ -14,6 +14,7 @@ import subprocess
 import sys
 
 from gpu_check_page import page
+from gpu_check_proofs import proofs
 
 PROGRAMS = {13: "conformance", 12: "conformance-12"}
 DRIVER_FOLDERS = ["/usr/lib/wsl/lib", "/run/opengl-driver/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib64"]
@@ -119,6 +120,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--programs", required=True, help="the folder of the conformance programs")
     parser.add_argument("--out", required=True, help="the folder to write to")
+    parser.add_argument("--library", help="libvramspan.so, whose proofs of memory are to be run")
     parser.add_argument("--release", default="", help="vramspan's version")
     parser.add_argument("--python-env", action="append", default=[], help="a Python environment with a libcudart wheel")
     parser.add_argument("--on-simulated", metavar="FOLDER", help="for tests: the simulated CUDA's folder")
@@ -151,6 +153,8 @@ def main():
             print("gpu-check: no report was written", file=sys.stderr)
             return 1
     report = merge(parts, options.release)
+    print("gpu-check: proving memory ...", flush=True)
+    report["proofs"] = proofs(os.path.abspath(options.library), search) if options.library else []
     print_checks(report)
     for name, text in (("report.json", json.dumps(report, indent=1)), ("report.md", page(report))):
         with open(os.path.join(options.out, name), "w", encoding="utf-8") as file:
