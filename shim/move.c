@@ -12,6 +12,7 @@
 #include "hook.h"
 #include "log.h"
 #include "move_plan.h"
+#include "stats.h"
 
 #define RESTORING_TRIES 8
 
@@ -174,6 +175,8 @@ static CUresult switch_all(struct vs_move_plan *plan)
     for (size_t i = 0; i < plan->target_count; i++) {
         const struct vs_move_target *target = &plan->targets[i];
         vs_extents_replace(target->old, plan->extents + target->first, target->piece_count);
+        for (size_t j = target->first; j < target->first + target->piece_count; j++)
+            vs_stats_moved(target->old->home, plan->extents[j]->home, plan->extents[j]->bytes);
     }
     return CUDA_SUCCESS;
 }

@@ -36,12 +36,13 @@ $(eval $(call program,look_up,$(BENCH_DIR)/look_up,tests/bench/look_up.c shim/pa
 TEST_PROGRAMS += $(BENCH_DIR)/look_up
 
 .PHONY: bench
-bench: $(BUILD)/libvramspan.so $(BENCH_DIR)/calls $(BENCH_DIR)/look_ups $(BENCH_DIR)/gate $(BENCH_DIR)/driver_calls $(BENCH_DIR)/look_up simcuda simcuda-nvidia ## costs of the hooks and of the simulated driver
+bench: $(BUILD)/libvramspan.so $(SHIM_TEST) $(BENCH_DIR)/calls $(BENCH_DIR)/look_ups $(BENCH_DIR)/gate $(BENCH_DIR)/driver_calls $(BENCH_DIR)/look_up simcuda simcuda-nvidia ## costs of the hooks and of the simulated driver
 	$(Q)LD_PRELOAD=$(abspath $(BUILD)/libvramspan.so) $(BENCH_DIR)/calls
 	$(Q)LD_PRELOAD=$(abspath $(BUILD)/libvramspan.so) VRAMSPAN_VIRTUAL_VRAM=1gb $(BENCH_DIR)/look_ups
 	$(Q)$(BENCH_DIR)/gate
 	$(Q)tests/bench/startup.sh $(BUILD)/libvramspan.so
 	$(Q)$(BENCH_DIR)/look_up
+	$(Q)LD_LIBRARY_PATH=$(SIMCUDA_DIR) tests/bench/handles.sh $(SHIM_TEST) $(BUILD)/libvramspan.so
 	$(Q)$(BENCH_DIR)/driver_calls
 	$(Q)BUILD=$(BUILD) tests/simcuda/vramspan-sim --quiet $(TORCH_ENV)/bin/python tests/bench/load.py
 

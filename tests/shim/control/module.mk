@@ -21,4 +21,10 @@ moving_LDFLAGS := -Wl,--export-dynamic
 moving_LIBS := $(addprefix $(SIMCUDA_DIR)/,libcudart.so.13 libcuda.so.1) -lpthread -ldl
 $(eval $(call program,moving,$(SHIM_PROGRAMS)/moving,tests/shim/control/moving.c tests/simcuda/order/pthread_turns.c))
 
-SHIM_TEST_PROGRAMS += $(CONTROL) $(BUILD)/tests/move_test $(SHIM_PROGRAMS)/moving
+# The same on a GPU, or on a simulated one: NVIDIA's libraries are found at run time.
+rehoming_CFLAGS := -isystem $(CUDA_INCLUDE)
+rehoming_LINK_DEPS := $(SIMCUDA_LIBRARIES)
+rehoming_LIBS := $(addprefix $(SIMCUDA_DIR)/,libcudart.so.13 libcuda.so.1) -lpthread -ldl
+$(eval $(call program,rehoming,$(SHIM_PROGRAMS)/rehoming,tests/shim/control/rehoming.c))
+
+SHIM_TEST_PROGRAMS += $(SHIM_PROGRAMS)/rehoming $(CONTROL) $(BUILD)/tests/move_test $(SHIM_PROGRAMS)/moving

@@ -165,6 +165,20 @@ Test(move, a_batch_waits_for_the_device_once)
     cr_expect_eq(simcudaCalls("cuCtxSynchronize"), waits, "pages that are there already keep nobody waiting");
 }
 
+/* What is said at the end speaks of where the bytes are then: of one weight of 18 MiB, whose pages were moved about. */
+Test(move, the_last_words_follow_the_pages)
+{
+    char output[8192], command[512];
+    double all = 0;
+    snprintf(command, sizeof command, "VRAMSPAN_LOG=info %s 3 10", program("moving"));
+    cr_assert_eq(run(command, output), 0, "%s", output);
+    cr_expect(strstr(output, "cuda:0 held 1 weight, 18.0 MB at most"), "%s", output);
+    cr_expect(strstr(output, "cpu held 0 weights"), "%s", output);
+    for (const char *at = output; (at = strstr(at, " at most, ")); at++)
+        all += atof(at + strlen(" at most, "));
+    cr_expect(all > 17.8 && all < 18.2, "%s", output);
+}
+
 Test(move, the_threads_context_and_last_error_are_left_alone)
 {
     unsigned char *weight;

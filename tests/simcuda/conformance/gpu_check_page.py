@@ -53,6 +53,10 @@ def proof_part(proofs):
     return table(["backing", "place", "for device", "on device", "outcome", "where it ended"], rows)
 
 
+def move_part(moves):
+    return table(["holds", "what was seen"], [("yes" if m["holds"] else "NO", m["claim"]) for m in moves]) if moves else "Not tried."
+
+
 def cost_rows(costs):
     for cost in costs:
         where = f"{cost['device']} to {cost['peer']}" if "peer" in cost else cost["device"]
@@ -77,6 +81,7 @@ def page(report):
         " `kernel_reads_*`, `copy_from_*`.", proof_part(report["proofs"]),
         "## What was assumed until now", check_part(assumed),
         "## Other failures", check_part(failed),
+        "## Weights that change their home", move_part(report["moves"]),
         "## Measured costs", "Medians, and the smallest sample." + (" Of the simulator." if simulated else ""),
         table(["cost", "device", "median", "smallest", "what", "why not"], cost_rows(report["costs"])),
         "## The other checks", check_part(rest)])

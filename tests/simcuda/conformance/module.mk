@@ -38,7 +38,9 @@ conformance-weak: simcuda $(BUILD)/tests/conformance ## each rule of the simulat
 # On a real GPU: NVIDIA's libcuda.so.1 and libcudart are found at run time, not the simulated ones.
 GPU_CHECK_ENV ?=
 .PHONY: gpu-check
-gpu-check: $(BUILD)/tests/conformance $(BUILD)/tests/conformance-12 $(BUILD)/libvramspan.so ## the same checks on this machine's GPU, and what calls cost there: a report to attach
+GPU_CHECK_READY := $(BUILD)/tests/conformance $(BUILD)/tests/conformance-12 $(BUILD)/libvramspan.so \
+	$(BUILD)/tests/libvramspan_control.so $(BUILD)/tests/programs/rehoming
+gpu-check: $(GPU_CHECK_READY) ## the same checks on this machine's GPU, and what calls cost there: a report to attach
 	$(Q)python3 $(CONFORMANCE)/gpu_check.py --programs $(BUILD)/tests --out $(BUILD)/gpu-check --release $(VERSION) \
-		--library $(BUILD)/libvramspan.so \
+		--library $(BUILD)/libvramspan.so --control $(BUILD)/tests/libvramspan_control.so \
 		$(foreach env,$(GPU_CHECK_ENV) $(TORCH_ENV),--python-env $(env))

@@ -47,6 +47,7 @@ class Report(unittest.TestCase):
         cls.folder = tempfile.TemporaryDirectory()
         cls.done = gpu_check(cls.folder.name, "--on-simulated", BUILD + "/simcuda", "--release", "1.2.3",
                              "--library", BUILD + "/libvramspan.so",
+                             "--control", BUILD + "/tests/libvramspan_control.so", "--move-mebibytes", "64",
                              SIMCUDA_WEAK="map_offset", SIMCUDA_MACHINE="2x24gb")
         with open(cls.folder.name + "/report.json", encoding="utf-8") as file:
             cls.text = file.read()
@@ -114,6 +115,10 @@ class Report(unittest.TestCase):
         self.assertEqual(len(self.report["proofs"]), 8)
         self.assertEqual({p["outcome"] for p in self.report["proofs"]}, {"works"}, self.report["proofs"])
         self.assertIn("| vmm | peer | 1 | 0 | works |", self.page)
+
+    def test_moves_weights_under_kernels(self):
+        self.assertEqual([m["holds"] for m in self.report["moves"]], [True] * 5, self.report["moves"])
+        self.assertIn("| yes | every bit is what it was |", self.page)
 
     def test_names_no_user_and_no_host(self):
         secrets = {platform.node(), os.path.expanduser("~"), BUILD, HERE}
