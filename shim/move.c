@@ -30,9 +30,10 @@ struct workshop {
 static CUresult give_memory(const struct vs_move_plan *plan, struct vs_move_piece *piece)
 {
     struct vs_extent *extent = piece->extent;
-    extent->backing = vs_backing_for(plan->compute, extent->home, NULL);
+    bool full = false;
+    extent->backing = vs_backing_proved(plan->compute, extent->home, NULL, &full);
     if (!extent->backing || extent->backing->range != VS_RANGE_ARENA)
-        return CUDA_ERROR_NOT_SUPPORTED;
+        return full ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_ERROR_NOT_SUPPORTED;
     CUresult result =
         vs_extents_create_physical(extent->backing, plan->compute, extent->home, extent->bytes, &extent->handle);
     piece->has_memory = result == CUDA_SUCCESS;
