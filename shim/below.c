@@ -9,10 +9,10 @@
 #include <uthash.h>
 
 #include "../policy/text/file.h"
-#include "arena.h"
 #include "driver.h"
 #include "locks.h"
 #include "models.h"
+#include "pages.h"
 #include "placement.h"
 
 struct block {
@@ -66,7 +66,7 @@ bool vs_below_is_workspace(const void *caller)
 
 void vs_below_allocated(CUdeviceptr address, size_t bytes)
 {
-    if (bytes == 0 || vs_arena_may_own(address))
+    if (bytes == 0 || vs_pages_may_own(address))
         return;
     int ordinal = device_of(address);
     struct block *block = ordinal < 0 ? NULL : malloc(sizeof *block), *known = NULL;

@@ -31,6 +31,9 @@ suite simcuda-replay tap tests/simcuda/order/replay.sh "$build" $seeds
 
 # --- the preloaded library, in C ---
 suite shim criterion preloaded "$build/tests/shim_test" -j2
+suite shim-gate tap "$build/tests/programs/gate"
+suite shim-move criterion preloaded_control "$build/tests/move_test" -j2
+suite shim-gate-without-membarrier tap "$build/tests/programs/gate" 2000 without
 for way in sees_by_look_up sees_static; do
     suite "shim-devices-$way" criterion preloaded env SEES=$way "$build/tests/shim_test" -j2 --filter 'devices/*'
 done
@@ -49,8 +52,12 @@ suite fuzz-policy tap tests/fuzz/run.sh "$build" $fuzz_seconds $(ls tests/fuzz/*
 suite tools unittest env VRAMSPAN="$build/vramspan" /usr/bin/python3 -m unittest discover tests/tools
 suite gpu-check-on-simulated unittest python3 -m unittest discover tests/simcuda/conformance
 suite exports tap tests/shim/exports.sh "$shim"
+suite shim-launches tap tests/shim/launches.sh "$(tests/env/headers.sh --print)"
+suite shim-moving tap tests/shim/control/moving.sh "$build" 12
 suite pass-through-cost tap tests/bench/instructions.sh "$shim" "$build/bench/calls"
-suite look-up-cost tap tests/bench/look_ups.sh "$shim" "$build/bench/look_ups"
+suite dlsym-cost tap tests/bench/dlsym.sh "$shim" "$build/bench/dlsym_cost"
+suite gate-cost tap tests/bench/gate_instructions.sh "$build/bench/gate"
+suite look-up-cost tap tests/bench/look_up.sh "$build/bench/look_up"
 suite simcuda-cost tap tests/bench/driver_instructions.sh "$build/bench/driver_calls"
 plan_counts="1000 20000"
 [ "$depth" != full ] || plan_counts="1000 10000 100000"
@@ -106,6 +113,7 @@ for order in late random; do
     suite "shim-$order" criterion preloaded env SIMCUDA_ORDER=$order SIMCUDA_SEED=7 "$build/tests/shim_test" -j2
 done
 suite shim-seeds tap tests/shim/seeds.sh "$build" 200
+suite shim-moving-seeds tap tests/shim/control/moving.sh "$build" 1000
 suite shim-faults tap tests/shim/faults.sh "$build"
 suite torch-preloaded-expandable sum $sim $under_the_library "$python" tests/torch/run.py expandable_segments
 for order in late random; do

@@ -27,6 +27,11 @@ BEGIN { FS = "|" }
 {
     library = trim($1); symbol = trim($2); sub(/ [0-9]+$/, "", symbol); kind = trim($3); sub(/\?$/, "", kind)
     may_be_first = kind == "first" || (library == "cudart" && kind != "error" && kind != "look-up")
+    may_be_first = may_be_first && !((library, symbol) in firsts)
+    if (may_be_first)
+        firsts[library, symbol] = 1
+    if (kind == "context" || kind == "peer")
+        kind = "ordinal" # where it names a device
     if (!may_be_first && kind != "ordinal")
         next
     signature = trim($4)

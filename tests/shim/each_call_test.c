@@ -40,7 +40,8 @@ Test(each_call, may_be_the_first_and_starts_cuda_with_the_donors_shown)
             snprintf(command, sizeof command, "VRAMSPAN_DEVICES=cuda:1 VRAMSPAN_DONORS=cuda:0 %s first %s %s",
                 program("each_call"), majors[m], name);
             cr_expect_eq(run(command, output), 0, "%s of %s: %s", name, majors[m], output);
-            if (strstr(output, "not simulated")) /* it starts nothing */
+            if (strstr(output, "not simulated") ||
+                strstr(name, "cudaMemset3D")) /* a box of nothing: it starts nothing */
                 continue;
             cr_expect_str_eq(last_line(output), "env=1 seen=1 shown=2", "%s of %s: %s", name, majors[m], output);
         }
