@@ -1,5 +1,6 @@
 /* dlsym.c: what dlsym costs behind ours. As calls.c: nanoseconds of the smallest of 30 rounds each, with and
- * without, in turn; `dlsym_cost direct NAME` and `dlsym_cost hooked NAME` make a fixed number for counting instructions. */
+ * without, in turn; `dlsym_cost direct NAME` and `dlsym_cost hooked NAME` make a fixed number for counting
+ * instructions. */
 #include <dlfcn.h>
 #include <stdio.h>
 #include <string.h>
