@@ -8,7 +8,7 @@ shim_DEPS := $(SHIM_GENERATED)/hooks_generated.h
 shim_LINK_DEPS := $(POLICY_LIBRARY) $(SHIM_GENERATED)/export.map
 shim_LDFLAGS := -Wl,-soname,libvramspan.so -Wl,--version-script=$(SHIM_GENERATED)/export.map -Wl,--exclude-libs,ALL \
 	-Wl,-z,now -Wl,-z,defs -Wl,-e,vs_proof_enter
-shim_LIBS := $(POLICY_LIBRARY) -Wl,-Bstatic -lyaml -ljansson -Wl,-Bdynamic -lpthread -ldl -lc -Wl,--as-needed -lm
+shim_LIBS := $(POLICY_LIBRARY) -Wl,-Bstatic -lyaml -ljansson -Wl,-Bdynamic $(if $(DEBUG),-lm) -lpthread -ldl
 
 $(eval $(call shared_library,shim,$(BUILD)/libvramspan.so,$(SHIM_SOURCES)))
 

@@ -31,18 +31,18 @@ static void tell_device(int ordinal, size_t used_bytes)
 {
     size_t weights = vs_stats_bytes((struct vs_home){VS_HOME_PEER, ordinal}), below = vs_below_now(ordinal);
     size_t known = weights + below;
-    const char *name = vs_device_format(vs_devices_id(ordinal)).text;
+    const struct vs_device_name name = vs_device_format(vs_devices_id(ordinal));
     if (used_bytes < known) /* the management library may mean another device */
         vs_log(VS_LOG_WARN, "usage",
             "%s: NVML counts %.1f MB in use, less than the %.1f MB that were allocated there by vramspan and below the "
             "runtime; please report it",
-            name, MEGABYTES(used_bytes), MEGABYTES(known));
+            name.text, MEGABYTES(used_bytes), MEGABYTES(known));
     else if (known > 0)
         vs_log(VS_LOG_INFO, "usage",
             "%s: NVML counts %.1f MB in use: %.1f MB of weights placed there, %.1f MB allocated below the runtime "
             "(cuBLAS "
             "and others), %.1f MB besides (the program's own, contexts, unfilled pages, other processes)",
-            name, MEGABYTES(used_bytes), MEGABYTES(weights), MEGABYTES(below), MEGABYTES(used_bytes - known));
+            name.text, MEGABYTES(used_bytes), MEGABYTES(weights), MEGABYTES(below), MEGABYTES(used_bytes - known));
 }
 
 void vs_usage_tell_end(void)

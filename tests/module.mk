@@ -29,7 +29,7 @@ mutants: $(SETUP)/debian-check $(BUILD)/libvramspan.so $(SIMCUDA_LIBRARIES) $(SH
 check-c: $(CHECK_READY)
 	$(Q)BUILD=$(BUILD) tests/check.sh c
 
-stress-thread: $(BUILD)/libvramspan.so $(addprefix $(SHIM_PROGRAMS)/,stress finds gate) $(CONTROL) $(SHIM_PROGRAMS)/moving
+stress-thread: $(BUILD)/libvramspan.so $(addprefix $(SHIM_PROGRAMS)/,stress gate finds moving) $(CONTROL)
 	$(Q)tests/shim/control/moving.sh $(BUILD) 9
 	$(Q)TSAN_OPTIONS=halt_on_error=1 timeout 300 $(SHIM_PROGRAMS)/gate 300
 	$(Q)TSAN_OPTIONS=halt_on_error=1 timeout 300 $(SHIM_PROGRAMS)/gate 300 without

@@ -196,3 +196,12 @@ told["left"], told["live"] = account.bytes_used(), account.live_allocations()
     used = told["used"]
     assert used["cuda:0"] > (64 + 8) * MIB and used["cuda:1"] > 32 * MIB and used["host"] >= 8 * MIB
     assert told["left"] == {} and told["live"] == 0
+
+
+@pytest.mark.skipif("libvramspan" not in os.environ.get("LD_PRELOAD", ""), reason="nothing is preloaded")
+def test_a_preloaded_vramspan_names_it_once_and_says_that_it_works_with_it():
+    script = PROCESS.format(path=sys.path[:2], devices="[0, 1]", body="").replace("control.deinit()", "")
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120,
+                          env={**os.environ, "VRAMSPAN_LOG": "info"})
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("aimdo.so watches cuMemAlloc_v2 and 5 more functions of CUDA, patched in place") == 1

@@ -1,5 +1,6 @@
-/* each_call_test.c: calls that may start CUDA (first_calls.def), each as the first one of a program, and every call of
- * the table that names a device, with one that is hidden; with both runtimes. programs/each_call.c is made of the two.
+/* each_call_test.c: calls that may start CUDA (first_calls.def, hooks.def), each as the first one of a program, and
+ * every call of the table that names a device, with one that is hidden; with both runtimes. programs/each_call.c is
+ * made of the two.
  */
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -34,11 +35,13 @@ Test(each_call, may_be_the_first_and_starts_cuda_with_the_donors_shown)
         size_t count = 0;
         snprintf(command, sizeof command, "env -u LD_PRELOAD %s list first %s", program("each_call"), majors[m]);
         cr_assert_eq(run(command, names), 0);
+        cr_assert_lt(strlen(names), sizeof names - 1, "the list is cut");
         for (char *name = strtok_r(names, "\n", &rest); name; name = strtok_r(NULL, "\n", &rest), count++) {
             snprintf(command, sizeof command, "VRAMSPAN_DEVICES=cuda:1 VRAMSPAN_DONORS=cuda:0 %s first %s %s",
                 program("each_call"), majors[m], name);
             cr_expect_eq(run(command, output), 0, "%s of %s: %s", name, majors[m], output);
-            if (strstr(output, "not simulated")) /* it starts nothing */
+            if (strstr(output, "not simulated") ||
+                strstr(name, "cudaMemset3D")) /* a box of nothing: it starts nothing */
                 continue;
             cr_expect_str_eq(last_line(output), "env=1 seen=1 shown=2", "%s of %s: %s", name, majors[m], output);
         }

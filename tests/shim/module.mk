@@ -171,8 +171,10 @@ nesting_LDFLAGS := -Wl,--disable-new-dtags,-rpath,'$$ORIGIN/nesting_runtime'
 nesting_LIBS := $(SHIM_PROGRAMS)/nesting_runtime/libcudart.so.12 $(SIMCUDA_DIR)/libcuda.so.1
 $(eval $(call program,nesting,$(SHIM_PROGRAMS)/nesting,tests/shim/programs/nesting.c))
 
-SHIM_TEST_PROGRAMS := $(SHIM_TEST) $(addprefix $(SHIM_PROGRAMS)/,stress gate exiting sees sees_by_look_up sees_static below libextension.so libcublas_workspace.so forking each_call finds pairs early nesting waiting libwaiting.so \
-	libpatcher.so libpatcher_marked.so libinterposer.so old_program libold_user.so libuser12.so libuser13.so nvml_only nvml/libnvidia-ml.so.1)
+SHIM_TEST_PROGRAMS := $(SHIM_TEST) $(addprefix $(SHIM_PROGRAMS)/,stress gate exiting sees sees_by_look_up sees_static below \
+	libextension.so libcublas_workspace.so forking each_call finds pairs early nesting waiting libwaiting.so libpatcher.so \
+	libpatcher_marked.so libinterposer.so old_program libold_user.so libuser12.so libuser13.so nvml_only \
+	nvml/libnvidia-ml.so.1)
 include tests/shim/control/module.mk
 
 TEST_PROGRAMS += $(SHIM_TEST_PROGRAMS)

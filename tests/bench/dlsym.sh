@@ -1,8 +1,8 @@
 #!/bin/bash
-# look_ups.sh LIBRARY LOOK_UPS: counts, with callgrind, the instructions that dlsym takes more for names that are none of the
+# dlsym.sh LIBRARY PROGRAM: counts, with callgrind, the instructions that dlsym takes more for names that are none of the
 # driver's: the budget of 20 ns is some 60 of them, and the jump that passes them on has some 18.
 set -uo pipefail
-library=$(realpath "$1") look_ups=$(realpath "$2")
+library=$(realpath "$1") dlsym_cost=$(realpath "$2")
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 printf 'version: 1\nmodels: [{match: "*", virtual-vram: 1gb}]\n' >"$scratch/policy.yaml"
@@ -10,7 +10,7 @@ number=0 failed=0
 
 count() { # count WHICH NAME: instructions in the function WHICH_calls
     LD_PRELOAD=$library valgrind --tool=callgrind --callgrind-out-file=/dev/null --toggle-collect="$1_calls" \
-        "$look_ups" "$1" "$2" 2>&1 | awk '/Collected/ { print $NF }'
+        "$dlsym_cost" "$1" "$2" 2>&1 | awk '/Collected/ { print $NF }'
 }
 
 check() { # check NAME SENTENCE

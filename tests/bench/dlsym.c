@@ -1,5 +1,6 @@
-/* look_ups.c: what dlsym costs behind ours. As calls.c: nanoseconds of the smallest of 30 rounds each, with and
- * without, in turn; `look_ups direct NAME` and `look_ups hooked NAME` make a fixed number for counting instructions. */
+/* dlsym.c: what dlsym costs behind ours. As calls.c: nanoseconds of the smallest of 30 rounds each, with and
+ * without, in turn; `dlsym_cost direct NAME` and `dlsym_cost hooked NAME` make a fixed number for counting
+ * instructions. */
 #include <dlfcn.h>
 #include <stdio.h>
 #include <string.h>
@@ -54,7 +55,7 @@ int main(int count, char **arguments)
         return 0;
     }
     if (real == hooked) {
-        fprintf(stderr, "look_ups: libvramspan.so is not preloaded\n");
+        fprintf(stderr, "dlsym_cost: libvramspan.so is not preloaded\n");
         return 1;
     }
     double least_direct = 1e9, least_hooked = 1e9;
