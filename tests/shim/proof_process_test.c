@@ -215,7 +215,10 @@ static void sleep_ms(long milliseconds)
     nanosleep(&time, NULL);
 }
 
-/* A file of /proc, zeros as blanks. Empty where it is gone. */
+/* Stands between the words of a file of /proc, which ends each by a zero. */
+#define SEPARATOR "\x1f"
+
+/* A file of /proc; zeros become separators. Empty where it is gone. */
 static void read_proc(pid_t pid, const char *name, char text[16384])
 {
     char path[64];
@@ -227,7 +230,7 @@ static void read_proc(pid_t pid, const char *name, char text[16384])
     text[length > 0 ? length : 0] = '\0';
     for (ssize_t i = 0; i < length; i++)
         if (text[i] == '\0')
-            text[i] = ' ';
+            text[i] = *SEPARATOR;
 }
 
 static pid_t parent_of(pid_t pid)
@@ -252,7 +255,7 @@ static pid_t trying(pid_t program)
             if (pid <= 0 || parent_of(parent_of(pid)) != program)
                 continue;
             read_proc(pid, "cmdline", text);
-            if (strstr(text, "--prove") && strstr(text, " peer "))
+            if (strstr(text, "--prove") && strstr(text, SEPARATOR "peer" SEPARATOR))
                 found = pid;
         }
         closedir(listing);
@@ -325,7 +328,7 @@ Test(proof_process, it_has_no_descriptor_of_the_program_nor_the_library_or_its_s
     }
     read_proc(pid, "environ", text);
     cr_expect(strstr(text, "CUDA_VISIBLE_DEVICES=GPU-00000100-"), "%s", text);
-    cr_expect(!strstr(text, "LD_PRELOAD=") && !strstr(text, "VRAMSPAN_"), "%s", text);
+    cr_expect(!strstr(text, SEPARATOR "LD_PRELOAD=") && !strstr(text, SEPARATOR "VRAMSPAN_"), "%s", text);
     read_proc(pid, "status", text);
     cr_expect(strstr(text, "SigBlk:\t0000000000000000") && strstr(text, "SigIgn:\t0000000000000000"), "%s", text);
     cr_expect_eq(getpgid(pid), pid); /* Ctrl-C is for the program */
