@@ -85,4 +85,4 @@ static void release(CUmemGenericAllocationHandle handle)
 }
 
 const struct vs_backing vs_backing_pinned = {
-    "pinned", VS_RANGE_PINNED, serves, create_physical, map, allow, unmap, release};
+    VS_BACKING_PINNED, "pinned", VS_RANGE_PINNED, serves, create_physical, map, allow, unmap, release};

@@ -12,11 +12,16 @@
 
 #define VS_DRIVER_FUNCTIONS(X)                                                                                         \
     X(cuInit)                                                                                                          \
+    X(cuDriverGetVersion)                                                                                              \
     X(cuGetErrorName)                                                                                                  \
     X(cuDeviceGet)                                                                                                     \
     X(cuDeviceGetCount)                                                                                                \
     X(cuDeviceTotalMem)                                                                                                \
+    X(cuDeviceGetName)                                                                                                 \
+    X(cuDeviceGetUuid)                                                                                                 \
+    X(cuDeviceGetPCIBusId)                                                                                             \
     X(cuDeviceGetAttribute)                                                                                            \
+    X(cuDeviceGetUuid)                                                                                                 \
     X(cuDeviceCanAccessPeer)                                                                                           \
     X(cuDevicePrimaryCtxGetState)                                                                                      \
     X(cuDevicePrimaryCtxRetain)                                                                                        \
@@ -33,10 +38,13 @@
     X(cuStreamDestroy)                                                                                                 \
     X(cuStreamGetId)                                                                                                   \
     X(cuStreamSynchronize)                                                                                             \
+    X(cuStreamCreate)                                                                                                  \
+    X(cuStreamDestroy)                                                                                                 \
     X(cuEventCreate)                                                                                                   \
     X(cuEventRecord)                                                                                                   \
     X(cuEventQuery)                                                                                                    \
     X(cuEventDestroy)                                                                                                  \
+    X(cuPointerGetAttribute)                                                                                           \
     X(cuMemGetAllocationGranularity)                                                                                   \
     X(cuMemAddressReserve)                                                                                             \
     X(cuMemAddressFree)                                                                                                \
@@ -45,8 +53,17 @@
     X(cuMemMap)                                                                                                        \
     X(cuMemUnmap)                                                                                                      \
     X(cuMemSetAccess)                                                                                                  \
+    X(cuMemHostAlloc)                                                                                                  \
     X(cuMemHostRegister)                                                                                               \
     X(cuMemHostGetDevicePointer)                                                                                       \
+    X(cuMemFreeHost)                                                                                                   \
+    X(cuMemAlloc)                                                                                                      \
+    X(cuMemFree)                                                                                                       \
+    X(cuMemsetD32Async)                                                                                                \
+    X(cuModuleLoadData)                                                                                                \
+    X(cuModuleGetFunction)                                                                                             \
+    X(cuModuleUnload)                                                                                                  \
+    X(cuLaunchKernel)                                                                                                  \
     X(cuMemHostUnregister)                                                                                             \
     X(cuMemGetInfo)                                                                                                    \
     X(cuDeviceGetDefaultMemPool)                                                                                       \

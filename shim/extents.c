@@ -7,6 +7,7 @@
 #include "access.h"
 #include "driver.h"
 #include "gate.h"
+#include "host_ahead.h"
 #include "locks.h"
 
 pthread_mutex_t vs_pages_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -128,6 +129,14 @@ static struct vs_extent *claim_next(struct vs_range *range, size_t *page, size_t
 
 /* --- Binding ------------------------------------------------------------------------------------------------------ */
 
+CUresult vs_extents_create_physical(const struct vs_backing *backing, const struct vs_compute *compute,
+    struct vs_home home, size_t bytes, CUmemGenericAllocationHandle *handle)
+{
+    if (home.kind == VS_HOME_HOST)
+        return vs_host_ahead_create(backing, compute, bytes, handle);
+    return backing->create_physical(compute, home, bytes, handle);
+}
+
 static CUresult create_and_map(struct vs_extent *extent)
 {
     const struct vs_compute *compute = extent->range->compute;
@@ -136,7 +145,7 @@ static CUresult create_and_map(struct vs_extent *extent)
     CUresult result = vs_driver_enter(&scope, compute->context);
     if (result != CUDA_SUCCESS)
         return result;
-    result = backing->create_physical(compute, extent->home, extent->bytes, &extent->handle);
+    result = vs_extents_create_physical(backing, compute, extent->home, extent->bytes, &extent->handle);
     if (result == CUDA_SUCCESS) {
         result = backing->map(compute, extent->home, extent->address, extent->bytes, extent->handle);
         if (result != CUDA_SUCCESS)

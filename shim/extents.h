@@ -20,6 +20,11 @@ struct vs_extent {
     uint64_t number; /* in the order of installing; of its memory's predecessor, where that was moved */
 };
 
+/* New memory for an extent, mapped nowhere yet; of the host what was made ahead, else what it can lend (host_ahead.h).
+ * It belongs to the caller until vs_backing.release. Inside vs_driver_enter; any thread; may block. */
+CUresult vs_extents_create_physical(const struct vs_backing *backing, const struct vs_compute *compute,
+    struct vs_home home, size_t bytes, CUmemGenericAllocationHandle *handle);
+
 /* New memory of `home` behind free addresses of the range, as one extent, by this backing. The error is the driver's;
  * nothing is left behind then. Enters the driver itself. Any thread; may block (host pages take about 0.4 s/GiB). */
 CUresult vs_extents_bind(

@@ -1,11 +1,13 @@
 /* hooks_flush.c: the program empties its caches; what is freed and done goes back with them. */
 #include "arena.h"
 #include "hook.h"
+#include "host_ahead.h"
 #include "retire.h"
 
 static void flush(void)
 {
     vs_retire_collect();
+    vs_host_ahead_flush();
     vs_arena_tell();
 }
 

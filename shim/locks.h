@@ -4,9 +4,9 @@
  * device memory, write to a pipe or enter the loader. Where such a call is needed in the middle, the lock is left, and
  * what it protects is looked at again afterwards; who must not be disturbed meanwhile has *claimed* what it works on,
  * under the lock, and others wait for that: spans first (vs_arena_lock), then extents in them (vs_pages_lock), never
- * the other way round. The exceptions stand at vs_noted_lock, vs_visible_lock and vs_addresses_lock. A forked child of
- * a process that has begun with CUDA takes none but vs_noted_lock. Looking up a pointer that is certainly not ours
- * takes none.
+ * the other way round. The exceptions stand at vs_noted_lock, vs_visible_lock, vs_addresses_lock and
+ * vs_host_ahead_lock. A forked child of a process that has begun with CUDA takes none but vs_noted_lock. Looking up a
+ * pointer that is certainly not ours takes none.
  */
 #ifndef VS_LOCKS_H
 #define VS_LOCKS_H
@@ -25,6 +25,9 @@ extern pthread_mutex_t vs_contexts_lock; /* contexts.c: the program's own contex
 extern pthread_mutex_t vs_compute_lock;  /* compute.c: contexts of compute devices */
 extern pthread_mutex_t vs_driver_lock;   /* driver.c: the real driver's functions */
 extern pthread_mutex_t vs_noted_lock;    /* models.c: files opened before the first CUDA call; held across a fork */
+extern pthread_mutex_t vs_below_lock;    /* below.c: what was allocated below the runtime */
+/* host_ahead.c: host memory that is made ahead; held while its thread is begun, and while an ended one is joined. */
+extern pthread_mutex_t vs_host_ahead_lock;
 extern pthread_mutex_t vs_unmatched_lock; /* stats.c: names for the last words */
 /* devices.c: the variable CUDA_VISIBLE_DEVICES while it is widened; held across the real cuInit, once, since nobody may
  * start CUDA, or go on as if it were started, before that is done. cuInit calls nothing of ours that takes a lock. */

@@ -30,7 +30,7 @@ static const char *const marks[] = {
     "subhook_install",
 };
 
-static bool carries_a_mark(const char *path)
+bool vs_look_up_is_known_patcher(const char *path)
 {
     bool found = false;
     void *library = dlopen(path, RTLD_LAZY | RTLD_NOLOAD);
@@ -45,7 +45,7 @@ static bool carries_a_mark(const char *path)
 static bool patches_in_place(const void *caller)
 {
     Dl_info info;
-    return dladdr(caller, &info) && info.dli_fname && carries_a_mark(info.dli_fname);
+    return dladdr(caller, &info) && info.dli_fname && vs_look_up_is_known_patcher(info.dli_fname);
 }
 
 /* What `caller` is given for entry `index`, whose real function is `real`. */

@@ -33,7 +33,8 @@ static CUresult give_memory(const struct vs_move_plan *plan, struct vs_move_piec
     extent->backing = vs_backing_for(plan->compute, extent->home, NULL);
     if (!extent->backing || extent->backing->range != VS_RANGE_ARENA)
         return CUDA_ERROR_NOT_SUPPORTED;
-    CUresult result = extent->backing->create_physical(plan->compute, extent->home, extent->bytes, &extent->handle);
+    CUresult result =
+        vs_extents_create_physical(extent->backing, plan->compute, extent->home, extent->bytes, &extent->handle);
     piece->has_memory = result == CUDA_SUCCESS;
     if (result == CUDA_SUCCESS)
         result = extent->backing->map(plan->compute, extent->home, piece->scratch, extent->bytes, extent->handle);

@@ -21,6 +21,9 @@ export shim=$build/libvramspan.so
 sim="tests/simcuda/vramspan-sim --quiet --machine 2x24gb"
 export BUILD=$build VRAMSPAN_LIBRARY=$shim
 export XDG_CONFIG_HOME=$build/no-config # the developer's own policies are not for tests
+# What is found out about memory is found out once for each simulated machine, not in each of hundreds of processes.
+export VRAMSPAN_CACHE=$build/cache
+rm -rf "$VRAMSPAN_CACHE"
 # What Python imports is compiled once, not in each of forty processes, and not beside the packages' own files.
 unset PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX=$build/pycache

@@ -9,7 +9,7 @@ for which in foreign:12 ours:60; do
     limit=${which#*:} which=${which%:*} number=$((number + 1))
     taken=$(valgrind --tool=callgrind --callgrind-out-file=/dev/null --toggle-collect="${which}_look_ups" "$look_up" "$which" 2>&1 |
         awk '/Collected/ { print $NF }')
-    each=$(awk -v n="${taken:-0}" 'BEGIN { printf "%.1f", n / 1000000 }')
+    each=$(awk -v n="${taken:-0}" 'BEGIN { printf "%.1f", n / 50000 }')
     verdict=ok
     if ! awk -v n="$each" -v most="$limit" 'BEGIN { exit !(n >= 4 && n <= most) }'; then
         verdict="not ok" failed=1

@@ -16,8 +16,8 @@
 static struct model_tensor tensors[MOST_TENSORS];
 static size_t tensor_count;
 
-/* The sheets of policy/golden: modules with tensors as [name, shape, type, bytes]. */
-static void read_tensors(const char *model)
+/* The sheets of policy/golden: modules with tensors as [name, shape, type, bytes], of 16 or 32 bits a number. */
+static void read_tensors(const char *model, size_t divisor)
 {
     char path[256];
     size_t i, j;
@@ -32,7 +32,7 @@ static void read_tensors(const char *model)
             char *name;
             cr_assert(asprintf(&name, "%s.%s", json_string_value(json_object_get(module, "name")),
                           json_string_value(json_array_get(tensor, 0))) > 0);
-            size_t bytes = (size_t)json_integer_value(json_array_get(tensor, 3));
+            size_t bytes = (size_t)json_integer_value(json_array_get(tensor, 3)) / divisor;
             cr_assert_lt(tensor_count, MOST_TENSORS);
             tensors[tensor_count++] = (struct model_tensor){name, "U8", bytes, bytes};
         }
@@ -54,7 +54,7 @@ static size_t pool_bytes(void)
     return bytes;
 }
 
-static void load_all(const char *model, const char *sharing, struct account accounts[3])
+static void load_all(const char *model, size_t divisor, const char *sharing, struct account accounts[3])
 {
     char policy[512];
     size_t before[3], small = 0;
@@ -62,7 +62,7 @@ static void load_all(const char *model, const char *sharing, struct account acco
     use_machine(MACHINE);
     snprintf(policy, sizeof policy, "version: 1\ncompute-reserve: 512mb\nmodels: [{match: \"*\", %s}]\n", sharing);
     use_policy_text(policy);
-    read_tensors(model);
+    read_tensors(model, divisor);
     CUDA_OK(cudaFree(NULL));
     for (int location = HOST; location < 2; location++)
         before[location + 1] = simcudaBytesUsed(location);
@@ -85,11 +85,12 @@ static void load_all(const char *model, const char *sharing, struct account acco
             simcudaBytesUsed(location) - before[location + 1] - (location == 0 ? pool_bytes() : 0);
 }
 
-static void check(const char *model, const char *sharing)
+/* `divisor`: 2 for a model in 8 bits. */
+static void check(const char *model, size_t divisor, const char *sharing)
 {
     struct account accounts[3] = {0};
     size_t placed = 0, taken = 0;
-    load_all(model, sharing, accounts);
+    load_all(model, divisor, sharing, accounts);
     for (int i = 0; i < 3; i++) {
         placed += accounts[i].placed_bytes;
         taken += accounts[i].taken_bytes;
@@ -112,15 +113,15 @@ static void check(const char *model, const char *sharing)
 #define CHECK(model)                                                                                                   \
     Test(arena_sizes, model##_spread)                                                                                  \
     {                                                                                                                  \
-        check(#model, "distorch: \"cuda:0,30%;cuda:1,40%;cpu,30%\", order: spread");                                   \
+        check(#model, 1, "distorch: \"cuda:0,30%;cuda:1,40%;cpu,30%\", order: spread");                                \
     }                                                                                                                  \
     Test(arena_sizes, model##_by_modules)                                                                              \
     {                                                                                                                  \
-        check(#model, "distorch: \"cuda:0,25%;cuda:1,35%;cpu,40%\"");                                                  \
+        check(#model, 1, "distorch: \"cuda:0,25%;cuda:1,35%;cpu,40%\"");                                               \
     }                                                                                                                  \
     Test(arena_sizes, model##_of_virtual_vram)                                                                         \
     {                                                                                                                  \
-        check(#model, "virtual-vram: 60%");                                                                            \
+        check(#model, 1, "virtual-vram: 60%");                                                                         \
     }
 
 CHECK(flux_dev)
@@ -129,3 +130,13 @@ CHECK(sd15_unet)
 CHECK(sdxl_unet)
 CHECK(t5xxl)
 CHECK(wan21_14b)
+
+Test(arena_sizes, flux_dev_in_8_bits)
+{
+    check("flux_dev", 2, "virtual-vram: 60%");
+}
+
+Test(arena_sizes, wan21_14b_in_8_bits)
+{
+    check("wan21_14b", 2, "virtual-vram: 60%");
+}

@@ -32,17 +32,32 @@ __attribute__((destructor)) static void remove_scratch(void)
         fprintf(stderr, "%s was left behind\n", scratch());
 }
 
-static char *scratch_path(const char *name)
+char *scratch_path(const char *name)
 {
     char *path;
     cr_assert(asprintf(&path, "%s/%s", scratch(), name) > 0);
     return path;
 }
 
+/* Tests count calls of the driver, and let the n-th one fail: those of another thread must not be among them. Where
+ * host memory is made ahead is tested, it is switched on (host_ahead_test.c). */
+__attribute__((constructor)) static void make_nothing_ahead(void)
+{
+    setenv("VRAMSPAN_HOST_AHEAD", "off", 0);
+}
+
 void use_machine(const char *machine)
 {
     if (machine)
         setenv("SIMCUDA_MACHINE", machine, 1);
+}
+
+const char *use_host_files(void)
+{
+    char *folder = scratch_path("host");
+    setenv("SIMCUDA_PROC_ROOT", folder, 1);
+    setenv("VRAMSPAN_PROC_ROOT", folder, 1);
+    return folder;
 }
 
 void use_policy_text(const char *yaml)

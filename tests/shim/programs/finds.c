@@ -141,7 +141,8 @@ static void keep_errors(void *driver)
 typedef __typeof__(&cuGetProcAddress_v2) newer_look_up;
 typedef CUresult (*older_look_up)(const char *, void **, int, cuuint64_t);
 
-/* What the real answer stands for: ours where it is the driver's own function of a row that is asked for by this name. */
+/* What the real answer stands for: ours where it is the driver's own function of a row that is asked for by this name.
+ */
 static void *expected(const char *name, void *real)
 {
     for (int i = 0; i < ROWS && real && name; i++)
@@ -173,8 +174,8 @@ static unsigned compare(void *driver, const char *name, int version, cuuint64_t 
 
 static void find_by_version(void *driver)
 {
-    static const int versions[] = {-1, 0, 1999, 2000, 3010, 3020, 3999, 4000, 7000, 9020, 10000, 10010, 11000, 11020, 11030,
-        11040, 12000, 12030, 12050, 12060, 12090, 13000, 13001, 99999};
+    static const int versions[] = {-1, 0, 1999, 2000, 3010, 3020, 3999, 4000, 7000, 9020, 10000, 10010, 11000, 11020,
+        11030, 11040, 12000, 12030, 12050, 12060, 12090, 13000, 13001, 99999};
     static const char *const others[] = {"", "cuCtxSynchronize", "cuMemHostAlloc", "cuNoSuchFunction", "cuMemAlloc_v2",
         "cuGetProcAddress_v2", "cudaMalloc"};
     unsigned differences = 0, asked = 0, exact = 0;
@@ -213,7 +214,8 @@ static void find_through_the_runtime(void)
             ((newer_look_up)simcudaFunction("cuGetProcAddress_v2"))(names[i], &real, 13000, flags, &status);
             wrong += cudaGetDriverEntryPoint(names[i], &plain, flags, &plain_status) != cudaSuccess;
             wrong += cudaGetDriverEntryPointByVersion(names[i], &at, 13000, flags, &at_status) != cudaSuccess;
-            wrong += plain != expected(names[i], real) || at != plain || (int)plain_status != (int)status || at_status != plain_status;
+            wrong += plain != expected(names[i], real) || at != plain || (int)plain_status != (int)status ||
+                     at_status != plain_status;
         }
     check(wrong == 0, "the runtime's entry points are ours, too");
 }

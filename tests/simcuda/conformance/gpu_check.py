@@ -15,6 +15,7 @@ import sys
 
 from gpu_check_moves import moves
 from gpu_check_page import page
+from gpu_check_proofs import proofs
 
 PROGRAMS = {13: "conformance", 12: "conformance-12"}
 DRIVER_FOLDERS = ["/usr/lib/wsl/lib", "/run/opengl-driver/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib64"]
@@ -122,6 +123,7 @@ def main():
     parser.add_argument("--out", required=True, help="the folder to write to")
     parser.add_argument("--control", help="the test build of the library, in which weights are moved by hand")
     parser.add_argument("--move-mebibytes", type=int, default=1024, help="how much is moved")
+    parser.add_argument("--library", help="libvramspan.so, whose proofs of memory are to be run")
     parser.add_argument("--release", default="", help="vramspan's version")
     parser.add_argument("--python-env", action="append", default=[], help="a Python environment with a libcudart wheel")
     parser.add_argument("--on-simulated", metavar="FOLDER", help="for tests: the simulated CUDA's folder")
@@ -159,6 +161,8 @@ def main():
         print("gpu-check: moving weights under running kernels ...", flush=True)
         report["moves"] = moves(os.path.join(options.programs, "programs", "rehoming"), os.path.abspath(options.control),
                                 search, options.move_mebibytes)
+    print("gpu-check: proving memory ...", flush=True)
+    report["proofs"] = proofs(os.path.abspath(options.library), search) if options.library else []
     print_checks(report)
     for name, text in (("report.json", json.dumps(report, indent=1)), ("report.md", page(report))):
         with open(os.path.join(options.out, name), "w", encoding="utf-8") as file:
