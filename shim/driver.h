@@ -21,7 +21,6 @@
     X(cuDeviceGetUuid)                                                                                                 \
     X(cuDeviceGetPCIBusId)                                                                                             \
     X(cuDeviceGetAttribute)                                                                                            \
-    X(cuDeviceGetUuid)                                                                                                 \
     X(cuDeviceCanAccessPeer)                                                                                           \
     X(cuDevicePrimaryCtxGetState)                                                                                      \
     X(cuDevicePrimaryCtxRetain)                                                                                        \
@@ -38,8 +37,6 @@
     X(cuStreamDestroy)                                                                                                 \
     X(cuStreamGetId)                                                                                                   \
     X(cuStreamSynchronize)                                                                                             \
-    X(cuStreamCreate)                                                                                                  \
-    X(cuStreamDestroy)                                                                                                 \
     X(cuEventCreate)                                                                                                   \
     X(cuEventRecord)                                                                                                   \
     X(cuEventQuery)                                                                                                    \
