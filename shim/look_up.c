@@ -118,7 +118,10 @@ static int find_handed_out(const char *name, bool per_thread, const void *functi
         void *pointer = atomic_load_explicit(&handed_out[i].pointer, memory_order_relaxed);
         if (!pointer || (pointer != function && vs_entry_points[handed_out[i].entry] != function))
             continue;
-        if (strcmp(entry->name, name) == 0 && (found < 0 || entry->per_thread == per_thread))
+        if (strcmp(entry->name, name) != 0 || !vs_resolve_real(handed_out[i].entry)) /* the twin may not be exported */
+            continue;
+        if (found < 0 ||
+            (entry->per_thread == per_thread && vs_entries[handed_out[found].entry].per_thread != per_thread))
             found = (int)i;
     }
     return found;
