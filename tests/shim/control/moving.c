@@ -180,7 +180,7 @@ static void *move(void *unused)
     struct random random = {seed * 104729 + 1};
     if (turns && !simcudaTurnsEnter(OWNERS, OWNERS + 1))
         exit(1);
-    while (atomic_load(&owners_at_work) > 0) {
+    do { /* once at least */
         struct vs_control_move list[4];
         size_t count = 1 + below(&random, 4), used = 0;
         for (size_t i = 0; i < count; i++) {
@@ -197,7 +197,7 @@ static void *move(void *unused)
             pages_at[list[i].location + 1]++;
         }
         moves_made++;
-    }
+    } while (atomic_load(&owners_at_work) > 0);
     if (turns)
         simcudaTurnsLeave();
     return unused;
