@@ -191,9 +191,10 @@ bool vs_gate_close(uint64_t limit_ns)
     if (!(__atomic_load_n(&vs_gate_bars, __ATOMIC_RELAXED) & NO_MEMBARRIER))
         syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
     pthread_mutex_lock(&vs_gate_lock);
-    while (anybody_is_inside() && !is_past(&until))
+    bool alone;
+    /* Each must be seen outside once: who is seen inside later is on its way to the bars, and stands there. */
+    while (!(alone = !anybody_is_inside()) && !is_past(&until))
         pthread_cond_timedwait(&left, &vs_gate_lock, &until);
-    bool alone = !anybody_is_inside();
     if (!alone)
         open_gate(self);
     pthread_mutex_unlock(&vs_gate_lock);

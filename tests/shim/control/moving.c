@@ -6,7 +6,8 @@
  * One weight of 16 MiB is the segment. Each of two threads owns a half of it, and keeps in ordinary memory what it must
  * hold; it fills, uploads, copies and reads in streams of its own. A third thread moves pages of the whole segment,
  * those in use like the others, now one, now several at once. SIMCUDA_ORDER and SIMCUDA_SEED choose when queued work is
- * done. With `turns` the threads take turns, and two runs of a seed do the same: the last line says what was done.
+ * done. With `turns` the threads take turns at their calls, and the mover waits for devices itself: a failing seed is
+ * found again sooner. It is no exact replay: threads of the library's own take no turns.
  *
  * The last line: `ok - SEED: N operations, M moves, HASH`. */
 #include <cuda.h>
@@ -179,7 +180,7 @@ static void *move(void *unused)
     struct random random = {seed * 104729 + 1};
     if (turns && !simcudaTurnsEnter(OWNERS, OWNERS + 1))
         exit(1);
-    while (atomic_load(&owners_at_work) > 0) {
+    do { /* once at least */
         struct vs_control_move list[4];
         size_t count = 1 + below(&random, 4), used = 0;
         for (size_t i = 0; i < count; i++) {
@@ -196,7 +197,7 @@ static void *move(void *unused)
             pages_at[list[i].location + 1]++;
         }
         moves_made++;
-    }
+    } while (atomic_load(&owners_at_work) > 0);
     if (turns)
         simcudaTurnsLeave();
     return unused;
@@ -255,7 +256,7 @@ int main(int count, char **arguments)
     rehome_all = (int (*)(const struct vs_control_move *, size_t))dlsym(RTLD_DEFAULT, "vs_control_rehome_all");
     if (!rehome_all || !set_limit)
         return 2;
-    set_limit(turns ? 0 : 60000000000u); /* who waits on a thread of its own does not replay */
+    set_limit(turns ? 0 : 60000000000u); /* 0: no thread of the library's own waits for devices */
     make_segment();
     CUmodule module;
     OK(cuModuleLoadData(&module, reading_ptx));
