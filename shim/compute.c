@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "capture.h"
 #include "devices.h"
 #include "driver.h"
 #include "locks.h"
@@ -127,10 +128,14 @@ static bool is_end_of_device(CUresult result)
 CUresult vs_compute_synchronize(const struct vs_compute *compute)
 {
     struct vs_driver_scope scope;
-    if (vs_driver_enter(&scope, compute->context) != CUDA_SUCCESS)
-        return CUDA_ERROR_NOT_READY;
-    CUresult result = vs_driver()->cuCtxSynchronize();
-    vs_driver_leave(&scope);
+    CUresult result = CUDA_ERROR_NOT_READY;
+    if (!vs_capture_held_off())
+        return result;
+    if (vs_driver_enter(&scope, compute->context) == CUDA_SUCCESS) {
+        result = vs_driver()->cuCtxSynchronize();
+        vs_driver_leave(&scope);
+    }
+    vs_capture_released();
     return result == CUDA_SUCCESS || is_end_of_device(result) ? result : CUDA_ERROR_NOT_READY;
 }
 

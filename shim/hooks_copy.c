@@ -2,7 +2,6 @@
  * another device or in the host. cudaMemcpyDefault lets the driver look (CUDA Runtime API, cudaMemcpyKind: a kind that
  * does not match the pointers is undefined). */
 #include "arena.h"
-#include "capture.h"
 #include "devices.h"
 #include "error.h"
 #include "hook.h"
@@ -14,9 +13,11 @@ static bool ours(const void *dst, const void *src)
     return vs_arena_may_own((CUdeviceptr)dst) || vs_arena_may_own((CUdeviceptr)src);
 }
 
+/* A value that is no kind stays: the runtime refuses it. */
 static enum cudaMemcpyKind true_kind(const void *dst, const void *src, enum cudaMemcpyKind kind)
 {
-    return ours(dst, src) ? cudaMemcpyDefault : kind;
+    bool is_kind = (unsigned)kind <= cudaMemcpyDefault;
+    return is_kind && ours(dst, src) ? cudaMemcpyDefault : kind;
 }
 
 cudaError_t vs_cudaMemcpy(
@@ -123,7 +124,7 @@ cudaError_t vs_cudaMemcpyPeer(
     CUdeviceptr to = (CUdeviceptr)dst, from = (CUdeviceptr)src;
     if (hidden(dst_device, src_device))
         return vs_no_such_device(real);
-    if (vs_peer_copy_wanted(to, dst_device, from, src_device) && !vs_capture_open())
+    if (vs_peer_copy_wanted(to, dst_device, from, src_device))
         return vs_own_error(real, (cudaError_t)vs_peer_copy(to, dst_device, from, src_device, bytes, NULL));
     if (ours(dst, src))
         return real->cudaMemcpy(dst, src, bytes, cudaMemcpyDefault);
@@ -136,7 +137,7 @@ cudaError_t vs_cudaMemcpyPeerAsync(const struct vs_cudart *real, void *dst, int 
     CUdeviceptr to = (CUdeviceptr)dst, from = (CUdeviceptr)src;
     if (hidden(dst_device, src_device))
         return vs_no_such_device(real);
-    if (vs_peer_copy_wanted(to, dst_device, from, src_device) && !vs_capture_open())
+    if (vs_peer_copy_wanted(to, dst_device, from, src_device) && !vs_peer_copy_captured(stream))
         return vs_own_error(real, (cudaError_t)vs_peer_copy(to, dst_device, from, src_device, bytes, stream));
     if (ours(dst, src))
         return real->cudaMemcpyAsync(dst, src, bytes, cudaMemcpyDefault, stream);

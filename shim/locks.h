@@ -15,6 +15,7 @@ extern pthread_mutex_t vs_placement_lock; /* placement.c: open loads, what they 
 extern pthread_mutex_t vs_told_lock;      /* load_plan.c: what was said about plans */
 extern pthread_mutex_t vs_arena_lock;     /* arena.c: spans and blocks */
 extern pthread_mutex_t vs_retired_lock;   /* retire.c: frees that wait for their streams */
+extern pthread_mutex_t vs_capture_lock;   /* capture.c: captures, and waits for devices that they must not overlap */
 extern pthread_mutex_t vs_compute_lock;   /* compute.c: contexts of compute devices */
 extern pthread_mutex_t vs_driver_lock;    /* driver.c: the real driver's functions */
 extern pthread_mutex_t vs_noted_lock;     /* models.c: files opened before the first CUDA call; held across a fork */

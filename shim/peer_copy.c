@@ -17,11 +17,26 @@ bool vs_peer_copy_wanted(CUdeviceptr dst, int dst_device, CUdeviceptr src, int s
     return vs_arena_find(dst, &ours) || vs_arena_find(src, &ours);
 }
 
-/* Waits for a device's work so far. */
-static CUresult settle(const struct vs_compute *device)
+bool vs_peer_copy_captured(CUstream stream)
 {
-    CUresult result = vs_compute_synchronize(device);
-    return result == CUDA_ERROR_NOT_READY ? CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED : result;
+    CUstreamCaptureStatus status;
+    const struct vs_driver *driver = vs_driver();
+    return stream && driver && driver->cuStreamIsCapturing(stream, &status) == CUDA_SUCCESS &&
+           status != CU_STREAM_CAPTURE_STATUS_NONE;
+}
+
+/* Waits for a device's default stream, or for the one given: not for a whole context, which somebody may be capturing
+ * in.
+ */
+static CUresult settle(const struct vs_compute *device, CUstream stream)
+{
+    struct vs_driver_scope scope;
+    CUresult result = vs_driver_enter(&scope, device->context);
+    if (result != CUDA_SUCCESS)
+        return result;
+    result = vs_driver()->cuStreamSynchronize(stream);
+    vs_driver_leave(&scope);
+    return result;
 }
 
 static CUresult copy_in(const struct vs_compute *device, CUdeviceptr dst, CUdeviceptr src, size_t bytes)
@@ -32,7 +47,7 @@ static CUresult copy_in(const struct vs_compute *device, CUdeviceptr dst, CUdevi
         return result;
     result = vs_driver()->cuMemcpy(dst, src, bytes);
     if (result == CUDA_SUCCESS)
-        result = vs_driver()->cuCtxSynchronize();
+        result = vs_driver()->cuStreamSynchronize(NULL); /* the context cannot be waited for while somebody captures */
     vs_driver_leave(&scope);
     return result;
 }
@@ -42,12 +57,10 @@ CUresult vs_peer_copy(CUdeviceptr dst, int dst_device, CUdeviceptr src, int src_
     const struct vs_compute *to = vs_compute_device(dst_device), *from = vs_compute_device(src_device);
     char *piece = malloc(bytes < PIECE_BYTES ? bytes + 1 : PIECE_BYTES);
     CUresult result = !to || !from ? CUDA_ERROR_INVALID_DEVICE : !piece ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_SUCCESS;
-    if (result == CUDA_SUCCESS && stream)
-        result = vs_driver()->cuStreamSynchronize(stream);
+    if (result == CUDA_SUCCESS)
+        result = settle(from, stream);
     if (result == CUDA_SUCCESS && !stream)
-        result = settle(from);
-    if (result == CUDA_SUCCESS && !stream)
-        result = settle(to);
+        result = settle(to, NULL);
     for (size_t done = 0; done < bytes && result == CUDA_SUCCESS; done += PIECE_BYTES) {
         size_t part = bytes - done < PIECE_BYTES ? bytes - done : PIECE_BYTES;
         result = copy_in(from, (CUdeviceptr)piece, src + done, part);

@@ -5,6 +5,7 @@ include tests/shim/module.mk
 include tests/tools/module.mk
 include tests/bench/module.mk
 include tests/fuzz/module.mk
+include tests/stress/module.mk
 
 CHECK_READY := $(BUILD)/libvramspan.so $(SIMCUDA_LIBRARIES) $(TEST_PROGRAMS) $(SETUP)/debian-check
 

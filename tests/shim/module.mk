@@ -7,12 +7,6 @@ shim_test_LINK_DEPS := $(SIMCUDA_LIBRARIES)
 shim_test_LIBS := $(addprefix $(SIMCUDA_DIR)/,libcudart.so.13 libcublas.so.13 libcublasLt.so.13 libcuda.so.1) -lcriterion -lm
 $(eval $(call program,shim_test,$(SHIM_TEST),$(wildcard tests/shim/*_test.c) tests/shim/fixture.c tests/shim/sees.c tests/policy/model/gguf_writer.c policy/text/text.c))
 
-# The stress runner is a plain program: Criterion does not run under ThreadSanitizer.
-stress_CFLAGS := -isystem $(CUDA_INCLUDE)
-stress_LINK_DEPS := $(SIMCUDA_LIBRARIES)
-stress_LIBS := $(addprefix $(SIMCUDA_DIR)/,libcudart.so.13 libcuda.so.1) -lpthread
-$(eval $(call program,stress,$(SHIM_PROGRAMS)/stress,tests/shim/programs/stress.c))
-
 exiting_CFLAGS := -isystem $(CUDA_INCLUDE)
 exiting_LINK_DEPS := $(SIMCUDA_LIBRARIES)
 exiting_LIBS := $(addprefix $(SIMCUDA_DIR)/,libcudart.so.13 libcuda.so.1)
@@ -104,6 +98,6 @@ nesting_LDFLAGS := -Wl,--disable-new-dtags,-rpath,'$$ORIGIN/nesting_runtime'
 nesting_LIBS := $(SHIM_PROGRAMS)/nesting_runtime/libcudart.so.12 $(SIMCUDA_DIR)/libcuda.so.1
 $(eval $(call program,nesting,$(SHIM_PROGRAMS)/nesting,tests/shim/programs/nesting.c))
 
-SHIM_TEST_PROGRAMS := $(SHIM_TEST) $(addprefix $(SHIM_PROGRAMS)/,stress exiting sees forking each_call early nesting waiting libwaiting.so \
+SHIM_TEST_PROGRAMS := $(SHIM_TEST) $(addprefix $(SHIM_PROGRAMS)/,exiting sees forking each_call early nesting waiting libwaiting.so \
 	old_program libold_user.so libuser12.so libuser13.so nvml_only nvml/libnvidia-ml.so.1)
 TEST_PROGRAMS += $(SHIM_TEST_PROGRAMS)

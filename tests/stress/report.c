@@ -1,0 +1,212 @@
+/* report.c: see report.h. */
+#include "report.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../simcuda/simcuda.h"
+
+/* --- Where bytes are ---------------------------------------------------------------------------------------------- */
+
+static void tell_places(const char *address, size_t bytes)
+{
+    fprintf(stderr, "  the simulator's account:");
+    for (int location = SIMCUDA_LOCATION_HOST; location < 4; location++) {
+        size_t there = simcudaBytesAt(address, bytes, location);
+        if (there == 0)
+            continue;
+        if (location < 0)
+            fprintf(stderr, " %zu bytes in the host", there);
+        else
+            fprintf(stderr, " %zu bytes on cuda:%d", there, location);
+        size_t first = 0;
+        while (first < bytes && simcudaBytesAt(address + first, 1, location) == 0)
+            first += 512;
+        fprintf(stderr, " (the first at offset %zu)", first);
+    }
+    fprintf(stderr, "\n");
+}
+
+static void tell_allocation(const struct allocation *allocation)
+{
+    unsigned first = allocation->told > HISTORY_MAX ? allocation->told - HISTORY_MAX : 0;
+    fprintf(stderr, "  allocation %llu: %zu bytes at %p of cuda:%d%s\n", (unsigned long long)allocation->number,
+        allocation->bytes, (void *)allocation->address, allocation->device,
+        allocation->in_order ? ", in stream order" : "");
+    tell_places(allocation->address, allocation->bytes);
+    for (unsigned i = first; i < allocation->told; i++)
+        fprintf(stderr, "    %s\n", allocation->history[i % HISTORY_MAX]);
+}
+
+static const char *environment(const char *name, const char *otherwise)
+{
+    const char *value = getenv(name);
+    return value && *value ? value : otherwise;
+}
+
+static pthread_mutex_t failing = PTHREAD_MUTEX_INITIALIZER; /* never unlocked: one report is enough */
+
+static void end_failed(void)
+{
+    fprintf(stderr, "  again: make stress SEED=%llu OPS=%llu THREADS=%u TURNS=%d FAULTS=%d MACHINE=%s ORDER=%s%s\n",
+        (unsigned long long)settings.seed, (unsigned long long)settings.operations, settings.threads, settings.turns,
+        settings.faults, environment("SIMCUDA_MACHINE", "2x24gb"), environment("SIMCUDA_ORDER", "early"),
+        settings.turns ? "" : "   (threads ran freely: it may take several runs)");
+    fflush(NULL);
+    _exit(1);
+}
+
+void fail(struct worker *worker, const struct allocation *allocation, const char *format, ...)
+{
+    va_list arguments;
+    pthread_mutex_lock(&failing);
+    fprintf(stderr, "stress: operation %llu (%s, thread %u), seed %llu: ", (unsigned long long)worker->operation,
+        worker->doing ? worker->doing : "start", worker->number, (unsigned long long)settings.seed);
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fprintf(stderr, "\n");
+    if (allocation)
+        tell_allocation(allocation);
+    end_failed();
+    abort();
+}
+
+void note(struct worker *worker, struct allocation *allocation, const char *format, ...)
+{
+    char *line = allocation->history[allocation->told++ % HISTORY_MAX];
+    va_list arguments;
+    worker->subject = allocation;
+    int used =
+        snprintf(line, HISTORY_BYTES, "%llu, thread %u: ", (unsigned long long)worker->operation, worker->number);
+    va_start(arguments, format);
+    vsnprintf(line + used, HISTORY_BYTES - (size_t)used, format, arguments);
+    va_end(arguments);
+}
+
+/* --- Bytes that differ -------------------------------------------------------------------------------------------- */
+
+static void tell_bytes(const char *what, const unsigned char *bytes, size_t count)
+{
+    fprintf(stderr, "  %-9s", what);
+    for (size_t i = 0; i < count && i < 24; i++)
+        fprintf(stderr, " %02x", bytes[i]);
+    fprintf(stderr, "\n");
+}
+
+void expect_bytes(struct worker *worker, const struct allocation *allocation, size_t offset, const void *found,
+    const void *expected, size_t bytes, uint64_t operation, const char *how)
+{
+    const unsigned char *is = found, *must = expected;
+    size_t first = 0, last = bytes, wrong = 0;
+    if (memcmp(found, expected, bytes) == 0)
+        return;
+    while (is[first] == must[first])
+        first++;
+    while (is[last - 1] == must[last - 1])
+        last--;
+    for (size_t i = first; i < last; i++)
+        wrong += is[i] != must[i];
+    pthread_mutex_lock(&failing);
+    fprintf(stderr,
+        "stress: 1 difference: operation %llu (seen in %llu, %s, thread %u), seed %llu: %zu bytes from byte %zu of "
+        "what %s "
+        "brought from offset %zu on\n",
+        (unsigned long long)operation, (unsigned long long)worker->operation, worker->doing ? worker->doing : "end",
+        worker->number, (unsigned long long)settings.seed, wrong, first, how, offset);
+    tell_bytes("expected", must + first, last - first);
+    tell_bytes("found", is + first, last - first);
+    tell_allocation(allocation);
+    end_failed();
+}
+
+/* --- Faults ------------------------------------------------------------------------------------------------------- */
+
+/* Driver functions that the library calls for its own work, or may come to call; those that the program alone calls are
+ * here as well: CUDA's own error must then reach it. */
+static const char *const functions[] = {
+#define FUNCTION(name) name,
+#include "faults.def"
+#undef FUNCTION
+};
+#define FUNCTION_COUNT (sizeof functions / sizeof *functions)
+
+static const int results[] = {CUDA_ERROR_OUT_OF_MEMORY, CUDA_ERROR_UNKNOWN};
+enum { TURNS_MAX = 4, EVERY = 3, TRIES_MAX = 6 };
+
+static atomic_uint armed_function, fault_count;
+static uint64_t calls_before;
+static unsigned armed_turn;
+static atomic_uint hit[FUNCTION_COUNT][TURNS_MAX];
+static atomic_bool armed;
+
+/* One at a time: with several threads it may hit a call of another one. */
+void arm_fault(struct worker *worker)
+{
+    if (!settings.faults || below(worker, EVERY) != 0 || atomic_exchange(&armed, true))
+        return;
+    unsigned number = atomic_fetch_add(&fault_count, 1);
+    unsigned function = number % FUNCTION_COUNT;
+    atomic_store(&armed_function, function);
+    armed_turn = number / FUNCTION_COUNT % TURNS_MAX;
+    calls_before = simcudaCalls(functions[function]);
+    simcudaFail(functions[function], armed_turn + 1,
+        results[number / FUNCTION_COUNT / TURNS_MAX % (sizeof results / sizeof *results)]);
+    worker->armed = true;
+}
+
+void disarm_fault(struct worker *worker)
+{
+    if (!worker->armed)
+        return;
+    unsigned function = atomic_load(&armed_function);
+    if (simcudaCalls(functions[function]) - calls_before > armed_turn)
+        atomic_fetch_add(&hit[function][armed_turn], 1);
+    simcudaFail(functions[function], 0, 0);
+    worker->armed = false;
+    atomic_store(&armed, false);
+}
+
+void tell_faults(void)
+{
+    unsigned pairs = 0, faults = 0;
+    for (size_t f = 0; f < FUNCTION_COUNT; f++) {
+        unsigned of_this = 0;
+        for (int turn = 0; turn < TURNS_MAX; turn++) {
+            pairs += hit[f][turn] > 0;
+            of_this += hit[f][turn];
+        }
+        faults += of_this;
+        if (settings.faults && settings.verbose)
+            fprintf(stderr, "  %-36s %u\n", functions[f], of_this);
+    }
+    if (settings.faults)
+        printf("%u calls failed, at %u places (a function's first to fourth call in an operation)\n", faults, pairs);
+    if (settings.faults && pairs < FUNCTION_COUNT / 2 && settings.operations >= 10000) {
+        fprintf(stderr, "stress: that is too few to prove anything\n");
+        exit(1);
+    }
+}
+
+static bool is_injected(int result)
+{
+    return (settings.faults || settings.start_fault) &&
+           (result == CUDA_ERROR_OUT_OF_MEMORY || result == CUDA_ERROR_UNKNOWN);
+}
+
+bool may_try_again(struct worker *worker, const char *call, int result, unsigned tries)
+{
+    bool runtime = strncmp(call, "cuda", 4) == 0;
+    int last = (int)cudaPeekAtLastError();
+    if (!is_injected(result) || tries > TRIES_MAX)
+        fail(worker, worker->subject, "%s gave %d (%s)", call, result, cudaGetErrorName((cudaError_t)result));
+    if (last != (runtime ? result : 0))
+        fail(worker, NULL, "%s gave %d, and the thread's last error was %d", call, result, last);
+    if (runtime && (int)cudaGetLastError() != result)
+        fail(worker, NULL, "%s gave %d, and cudaGetLastError another error", call, result);
+    return true;
+}
