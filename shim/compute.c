@@ -103,11 +103,12 @@ int vs_device_of(CUcontext context)
 {
     struct vs_driver_scope scope;
     CUdevice device = -1;
-    if (vs_driver_enter(&scope, context) == CUDA_SUCCESS) {
-        vs_driver()->cuCtxGetDevice(&device);
+    CUresult result = vs_driver_enter(&scope, context);
+    if (result == CUDA_SUCCESS) {
+        result = vs_driver()->cuCtxGetDevice(&device);
         vs_driver_leave(&scope);
     }
-    return device;
+    return result == CUDA_SUCCESS ? device : -(int)result;
 }
 
 /* After these no work of the device will run any more (CUDA Driver API, CUresult: errors that leave the process or the

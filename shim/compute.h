@@ -26,7 +26,7 @@ const struct vs_compute *vs_compute_with_stream(int ordinal, CUstream stream);
 /* The ordinal of the compute device that this is the primary context of; -1 if it is none of them. */
 int vs_compute_of(CUcontext context);
 
-/* The device of any context, -1 where the driver does not tell. */
+/* The device of any context; minus the driver's error where it does not tell. */
 int vs_device_of(CUcontext context);
 
 /* Waits for all work queued on the device. CUDA_SUCCESS, or the error after which none of it will run any more;

@@ -12,7 +12,7 @@
 bool vs_peer_copy_wanted(CUdeviceptr dst, int dst_device, CUdeviceptr src, int src_device)
 {
     struct vs_allocation ours;
-    if (dst_device == src_device)
+    if (dst_device == src_device && dst_device >= 0)
         return false;
     return vs_arena_find(dst, &ours) || vs_arena_find(src, &ours);
 }
@@ -54,6 +54,8 @@ static CUresult copy_in(const struct vs_compute *device, CUdeviceptr dst, CUdevi
 
 CUresult vs_peer_copy(CUdeviceptr dst, int dst_device, CUdeviceptr src, int src_device, size_t bytes, CUstream stream)
 {
+    if (dst_device < 0 || src_device < 0)
+        return (CUresult)(dst_device < 0 ? -dst_device : -src_device);
     const struct vs_compute *to = vs_compute_device(dst_device), *from = vs_compute_device(src_device);
     char *piece = malloc(bytes < PIECE_BYTES ? bytes + 1 : PIECE_BYTES);
     CUresult result = !to || !from ? CUDA_ERROR_INVALID_DEVICE : !piece ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_SUCCESS;

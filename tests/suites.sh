@@ -31,6 +31,7 @@ suite simcuda-replay tap tests/simcuda/order/replay.sh "$build" $seeds
 
 # --- the preloaded library, in C ---
 suite shim criterion preloaded "$build/tests/shim_test" -j2
+suite stress tap tests/stress/suite.sh "$build" quick
 # The command, where it starts no program: none of Python's takes a sanitizer's library.
 [ "$depth" != c ] || suite tools-sanitized unittest env PYTHONPATH=tests/tools VRAMSPAN="$build/vramspan" \
     /usr/bin/python3 -m unittest test_check test_check_machine test_main test_plan test_plan_json
@@ -101,8 +102,8 @@ suite simcuda-load-speed tap $sim "$python" tests/bench/load.py --at-most 2
 for order in late random; do
     suite "shim-$order" criterion preloaded env SIMCUDA_ORDER=$order SIMCUDA_SEED=7 "$build/tests/shim_test" -j2
 done
-suite shim-seeds tap tests/shim/seeds.sh "$build" 200
-suite shim-faults tap tests/shim/faults.sh "$build"
+suite stress-full tap tests/stress/suite.sh "$build" full
+suite stress-start-faults tap tests/stress/start_faults.sh "$build" 12
 suite torch-preloaded-expandable sum $sim $under_the_library "$python" tests/torch/run.py expandable_segments
 for order in late random; do
     suite "torch-$order" sum $sim env SIMCUDA_ORDER=$order SIMCUDA_SEED=7 "$python" tests/torch/run.py

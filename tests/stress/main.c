@@ -2,6 +2,7 @@
  * beforehand; see stress.h. FOLDER, empty, is for models. VRAMSPAN_POLICY names the file that the policy is written to.
  * The last line is `stress: OPS operations, seed SEED, 0 differences`, and the exit status 0, where all was right. */
 #include <argp.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -105,6 +106,8 @@ int main(int count, char **arguments)
     static struct worker workers[64], own;
     pthread_t threads[64];
     argp_parse(&parser, count, arguments, 0, NULL, NULL);
+    mallopt(M_MMAP_THRESHOLD, 1 << 30); /* shadows come and go: their pages shall stay */
+    mallopt(M_TRIM_THRESHOLD, 1 << 30);
     own.random = settings.seed;
     open_world(&own);
     for (unsigned i = 0; i < settings.threads; i++) {
@@ -114,6 +117,7 @@ int main(int count, char **arguments)
     }
     for (unsigned i = 0; i < settings.threads; i++)
         pthread_join(threads[i], NULL);
+    end_faults();
     for (unsigned i = 0; i < settings.threads; i++) { /* gifts that came too late */
         open_worker(&own, i);
         empty_worker(&own);

@@ -67,7 +67,7 @@ void do_operation(struct worker *worker)
     atomic_fetch_add(&operation->count, 1);
     arm_fault(worker);
     operation->perform(worker);
-    disarm_fault(worker);
+    look_for_fault(worker);
     if (chance(worker, 10))
         check_thread(worker);
 }

@@ -136,58 +136,85 @@ static const char *const functions[] = {
 #define FUNCTION_COUNT (sizeof functions / sizeof *functions)
 
 static const int results[] = {CUDA_ERROR_OUT_OF_MEMORY, CUDA_ERROR_UNKNOWN};
-enum { TURNS_MAX = 4, EVERY = 3, TRIES_MAX = 6 };
+enum { TURNS_MAX = 6, OPERATIONS_MAX = 20, TRIES_MAX = 6, KINDS_MAX = 64 };
 
-static atomic_uint armed_function, fault_count;
-static uint64_t calls_before;
-static unsigned armed_turn;
-static atomic_uint hit[FUNCTION_COUNT][TURNS_MAX];
-static atomic_bool armed;
+/* The one that is on its way; whoever has `faults_lock` may look. */
+static pthread_mutex_t faults_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct {
+    bool armed;
+    size_t function;
+    uint64_t fires_at;    /* when it was called so often */
+    unsigned waiting_for; /* operations */
+} fault;
+static unsigned fault_number, fault_count[FUNCTION_COUNT];
+static const char *kinds[FUNCTION_COUNT][KINDS_MAX]; /* operations that it hit */
 
-/* One at a time: with several threads it may hit a call of another one. */
-void arm_fault(struct worker *worker)
+static void note_hit(const char *operation)
 {
-    if (!settings.faults || below(worker, EVERY) != 0 || atomic_exchange(&armed, true))
-        return;
-    unsigned number = atomic_fetch_add(&fault_count, 1);
-    unsigned function = number % FUNCTION_COUNT;
-    atomic_store(&armed_function, function);
-    armed_turn = number / FUNCTION_COUNT % TURNS_MAX;
-    calls_before = simcudaCalls(functions[function]);
-    simcudaFail(functions[function], armed_turn + 1,
-        results[number / FUNCTION_COUNT / TURNS_MAX % (sizeof results / sizeof *results)]);
-    worker->armed = true;
+    const char **kind = kinds[fault.function];
+    fault_count[fault.function]++;
+    while (*kind && *kind != operation)
+        kind++;
+    *kind = operation;
 }
 
-void disarm_fault(struct worker *worker)
+/* One at a time, each function in turn, at one of its next calls, whoever makes that. */
+void arm_fault(struct worker *worker)
 {
-    if (!worker->armed)
+    if (!settings.faults)
         return;
-    unsigned function = atomic_load(&armed_function);
-    if (simcudaCalls(functions[function]) - calls_before > armed_turn)
-        atomic_fetch_add(&hit[function][armed_turn], 1);
-    simcudaFail(functions[function], 0, 0);
-    worker->armed = false;
-    atomic_store(&armed, false);
+    pthread_mutex_lock(&faults_lock);
+    if (!fault.armed) {
+        unsigned number = fault_number++, turn = 1 + (unsigned)below(worker, TURNS_MAX);
+        fault.armed = true;
+        fault.waiting_for = 0;
+        fault.function = number % FUNCTION_COUNT;
+        fault.fires_at = simcudaCalls(functions[fault.function]) + turn;
+        simcudaFail(functions[fault.function], turn, results[number / FUNCTION_COUNT % 2]);
+    }
+    pthread_mutex_unlock(&faults_lock);
+}
+
+/* After an operation: was it hit, or is it never called? */
+void look_for_fault(struct worker *worker)
+{
+    if (!settings.faults)
+        return;
+    pthread_mutex_lock(&faults_lock);
+    if (fault.armed && simcudaCalls(functions[fault.function]) >= fault.fires_at) {
+        note_hit(worker->doing);
+        fault.armed = false;
+    } else if (fault.armed && ++fault.waiting_for == OPERATIONS_MAX) {
+        simcudaFail(functions[fault.function], 0, 0);
+        fault.armed = false;
+    }
+    pthread_mutex_unlock(&faults_lock);
+}
+
+void end_faults(void)
+{
+    for (size_t f = 0; settings.faults && f < FUNCTION_COUNT; f++)
+        simcudaFail(functions[f], 0, 0);
 }
 
 void tell_faults(void)
 {
-    unsigned pairs = 0, faults = 0;
-    for (size_t f = 0; f < FUNCTION_COUNT; f++) {
-        unsigned of_this = 0;
-        for (int turn = 0; turn < TURNS_MAX; turn++) {
-            pairs += hit[f][turn] > 0;
-            of_this += hit[f][turn];
-        }
-        faults += of_this;
-        if (settings.faults && settings.verbose)
-            fprintf(stderr, "  %-36s %u\n", functions[f], of_this);
+    unsigned places = 0, faults = 0, called = 0;
+    for (size_t f = 0; settings.faults && f < FUNCTION_COUNT; f++) {
+        unsigned here = 0;
+        while (kinds[f][here])
+            here++;
+        faults += fault_count[f];
+        places += here;
+        called += here > 0;
+        if (settings.verbose)
+            fprintf(stderr, "  %-36s %4u failed, in %u kinds of operations\n", functions[f], fault_count[f], here);
     }
     if (settings.faults)
-        printf("%u calls failed, at %u places (a function's first to fourth call in an operation)\n", faults, pairs);
-    if (settings.faults && pairs < FUNCTION_COUNT / 2 && settings.operations >= 10000) {
-        fprintf(stderr, "stress: that is too few to prove anything\n");
+        printf("%u calls failed: of %u functions, at %u places (function and kind of operation)\n", faults, called,
+            places);
+    if (settings.faults && settings.operations >= 10000 && called < FUNCTION_COUNT / 2) {
+        fprintf(stderr, "stress: those are too few functions to prove anything\n");
         exit(1);
     }
 }

@@ -32,7 +32,9 @@ void note(struct worker *worker, struct allocation *allocation, const char *form
 
 /* Before and after each operation: a driver function that the library uses is made to fail now and then. */
 void arm_fault(struct worker *worker);
-void disarm_fault(struct worker *worker);
+void look_for_fault(struct worker *worker);
+/* No call fails any more. */
+void end_faults(void);
 /* How many faults hit a call, and how many pairs of function and turn there are. */
 void tell_faults(void);
 

@@ -102,7 +102,6 @@ struct worker {
     unsigned number;
     uint64_t random, operation;
     const char *doing;
-    bool armed;                       /* it has made a driver function fail, at a call that may not have come yet */
     const struct allocation *subject; /* of the last line of a history, for reports of failing calls */
     int device;
     struct slot slots[SLOTS_MAX];
