@@ -1,6 +1,5 @@
 /* allocate.c: allocations of all kinds. */
 #include <stdio.h>
-#include <string.h>
 
 #include "operations.h"
 #include "order.h"
@@ -59,22 +58,18 @@ static size_t choose_bytes(struct worker *worker)
     return 1 + below(worker, chance(worker, 50) ? 4 * KIB : 200 * KIB);
 }
 
-void do_allocate(struct worker *worker)
+/* NULL where the worker has enough. */
+struct allocation *allocate(struct worker *worker, size_t bytes, int device)
 {
     const struct way *way = &ways[below(worker, WAY_COUNT)];
-    size_t bytes = choose_bytes(worker);
-    int device = chance(worker, 80) ? 0 : (int)below(worker, (uint64_t)device_count);
     void *pointer = NULL;
-    if (worker->owned_count == OWNED_MAX || worker->owned_bytes + bytes > OWNED_BYTES_MAX ||
-        (worker->wanted_count == 0 && worker->owned_count > OWNED_USUALLY)) {
-        do_release(worker);
-        return;
-    }
+    if (worker->owned_count == OWNED_MAX || worker->owned_bytes + bytes > OWNED_BYTES_MAX)
+        return NULL;
     int slot = any_slot(worker, device);
     cudaStream_t stream = stream_of(worker, slot);
-    if (strcmp(way->name, "cudaMallocAsync_ptsz") == 0)
-        while (worker->slots[slot].kind != SLOT_CREATED && worker->slots[slot].kind != SLOT_PER_THREAD)
-            stream = stream_of(worker, slot = any_slot(worker, device)); /* 0 is the per-thread one there */
+    if (way->call == by_cudaMallocAsync_ptsz)
+        while (worker->slots[slot].kind == SLOT_LEGACY) /* 0 is the per-thread stream there */
+            stream = stream_of(worker, slot = any_slot(worker, device));
     TRY_NAMED(worker, way->name, way->call(&pointer, bytes, device, stream));
     if (!pointer)
         fail(worker, NULL, "%s of %zu bytes gave no address", way->name, bytes);
@@ -83,4 +78,14 @@ void do_allocate(struct worker *worker)
     expect_own_pointer(worker, allocation);
     fill_whole(worker, allocation);
     look_where_it_lies(worker, allocation);
+    return allocation;
+}
+
+void do_allocate(struct worker *worker)
+{
+    size_t bytes = choose_bytes(worker);
+    int device = chance(worker, 80) ? 0 : (int)below(worker, (uint64_t)device_count);
+    bool enough = worker->wanted_count == 0 && worker->owned_count > OWNED_USUALLY;
+    if (enough || !allocate(worker, bytes, device))
+        do_release(worker);
 }

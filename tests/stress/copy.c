@@ -239,17 +239,15 @@ void do_copy_in(struct worker *worker)
         memset(source, 0xA5, region_extent(&host)); /* it was read already */
 }
 
-void do_copy_out(struct worker *worker)
+void copy_out_of(struct worker *worker, struct allocation *allocation, bool pinned)
 {
-    struct allocation *allocation = any_owned(worker, -1);
     const struct way *way = choose_way(worker, OUT);
     struct region region;
-    if (!allocation || !choose_shape(worker, allocation, way, WINDOW_BYTES, &region) ||
-        !place_region(worker, allocation, &region, 1))
+    if (!choose_shape(worker, allocation, way, WINDOW_BYTES, &region) || !place_region(worker, allocation, &region, 1))
         return;
     struct region host = choose_host_region(worker, &region);
     size_t bytes = region_extent(&host);
-    struct buffer *buffer = chance(worker, 50) ? take_buffer(worker) : NULL;
+    struct buffer *buffer = pinned ? take_buffer(worker) : NULL;
     unsigned char *target = buffer ? buffer->bytes : worker->scratch, *expected = malloc(bytes);
     if (!expected)
         fail(worker, NULL, "the test itself is out of memory");
@@ -272,6 +270,13 @@ void do_copy_out(struct worker *worker)
     expect_bytes(worker, allocation, region.offset, target, expected, bytes, worker->operation, way->name);
     memset(target, 0xA5, bytes); /* nothing arrives later */
     free(expected);
+}
+
+void do_copy_out(struct worker *worker)
+{
+    struct allocation *allocation = any_owned(worker, -1);
+    if (allocation)
+        copy_out_of(worker, allocation, chance(worker, 50));
 }
 
 /* --- Across ------------------------------------------------------------------------------------------------------- */

@@ -117,13 +117,19 @@ static void fill_region(
         region->width, region->height, region->depth, region->offset, region->pitch, allocation->slot);
 }
 
+void fill_some(struct worker *worker, struct allocation *allocation)
+{
+    const struct way *way = &ways[below(worker, WAY_COUNT)];
+    struct region region;
+    if (choose_region(worker, allocation, way, &region))
+        fill_region(worker, allocation, way, &region);
+}
+
 void do_fill(struct worker *worker)
 {
     struct allocation *allocation = any_owned(worker, -1);
-    const struct way *way = &ways[below(worker, WAY_COUNT)];
-    struct region region;
-    if (allocation && choose_region(worker, allocation, way, &region))
-        fill_region(worker, allocation, way, &region);
+    if (allocation)
+        fill_some(worker, allocation);
 }
 
 /* So that each byte is known from the beginning. */

@@ -11,8 +11,10 @@ void tell_operations(void);
 
 /* allocate.c */
 void do_allocate(struct worker *worker);
+struct allocation *allocate(struct worker *worker, size_t bytes, int device);
 /* release.c */
 void do_release(struct worker *worker);
+void do_take_again(struct worker *worker);
 void release(struct worker *worker, struct allocation *allocation);
 /* models.c */
 void make_models(void);
@@ -23,16 +25,17 @@ void do_rehome(struct worker *worker);
 bool can_rehome(void);
 /* A size of some tensor of some model, and what lay elsewhere so far. */
 size_t weight_bytes(struct worker *worker);
-size_t largest_weight_bytes(void);
 void look_where_it_lies(struct worker *worker, const struct allocation *allocation);
 void tell_models(void);
 bool weights_were_elsewhere(void);
 /* copy.c */
 void do_copy_in(struct worker *worker);
 void do_copy_out(struct worker *worker);
+void copy_out_of(struct worker *worker, struct allocation *allocation, bool pinned);
 void do_copy_across(struct worker *worker);
 /* fill.c */
 void do_fill(struct worker *worker);
+void fill_some(struct worker *worker, struct allocation *allocation);
 void fill_whole(struct worker *worker, struct allocation *allocation);
 /* kernel.c */
 void open_kernels(int device);

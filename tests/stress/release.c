@@ -41,13 +41,11 @@ static void prepare_plain_free(struct worker *worker, struct allocation *allocat
     use_device(worker, allocation->device);
 }
 
-void release(struct worker *worker, struct allocation *allocation)
+static void free_it(struct worker *worker, struct allocation *allocation)
 {
     const struct way *way = &ways[below(worker, WAY_COUNT)];
     cudaStream_t stream = NULL;
     int slot = DONE;
-    if (allocation->bytes <= WINDOW_BYTES || chance(worker, 40))
-        check_whole(worker, allocation);
     if (way->in_order) {
         slot = any_slot(worker, allocation->device);
         if (way->call == by_cudaFreeAsync_ptsz)
@@ -63,9 +61,36 @@ void release(struct worker *worker, struct allocation *allocation)
     drop(worker, allocation);
 }
 
+void release(struct worker *worker, struct allocation *allocation)
+{
+    if (chance(worker, allocation->bytes <= WINDOW_BYTES ? 60 : 30))
+        check_whole(worker, allocation);
+    free_it(worker, allocation);
+}
+
 void do_release(struct worker *worker)
 {
     struct allocation *allocation = any_free_to_go(worker);
     if (allocation)
         release(worker, allocation);
+}
+
+/* Frees what work is queued for, and takes so many bytes again at once: perhaps those, in another stream. Who gives
+ * them out too early shows: the old work changes the new bytes, or finds none. */
+void do_take_again(struct worker *worker)
+{
+    struct allocation *allocation = any_free_to_go(worker);
+    if (!allocation)
+        return;
+    size_t bytes = allocation->bytes;
+    int device = allocation->device;
+    if (chance(worker, 70))
+        do_open_model(worker);
+    for (uint64_t i = 1 + below(worker, 3); i > 0; i--)
+        fill_some(worker, allocation);
+    copy_out_of(worker, allocation, true);
+    free_it(worker, allocation);
+    struct allocation *next = allocate(worker, bytes, device);
+    if (next && chance(worker, 50))
+        check_whole(worker, next);
 }
