@@ -1,292 +1,393 @@
-/* arena.c: see arena.h. Spans in a list (a model makes some hundred), blocks of a span in a list by address. */
+/* arena.c: see arena.h. Spans in a list: some for each home, and one for each large allocation.
+ *
+ * Getting memory and giving it back takes long, and is done without the lock: whoever does it has claimed the span, and
+ * others who want something of that span wait.
+ */
 #include "arena.h"
 
-#include <stdatomic.h>
-#include <stdint.h>
+#include <pthread.h>
 #include <stdlib.h>
 
-#include "address_range.h"
+#include "access.h"
+#include "address_space.h"
 #include "driver.h"
+#include "extents.h"
 #include "locks.h"
+#include "log.h"
 #include "stats.h"
 
-#define SHARED_SPAN_BYTES ((size_t)32 << 20)
-#define SHARING_BYTES     ((size_t)4 << 20) /* what is smaller shares: at most an eighth of such a span stays unused */
-#define BLOCK_ALIGNMENT   ((size_t)512)     /* PyTorch aligns its own blocks so; cudaMalloc promises 256 */
-
-enum block_state { BLOCK_FREE, BLOCK_LIVE, BLOCK_RETIRED };
-
-struct block {
-    struct block *next; /* the following bytes of the span */
-    size_t offset, extent;
-    size_t asked_bytes;
-    enum block_state state;
-};
-
-struct span {
-    struct span *next;
-    const struct vs_compute *compute;
-    struct vs_home home;
-    struct vs_memory memory;
-    struct block *blocks;
-    size_t used_count; /* blocks that are not free */
-};
+#define MOST_SPAN_BYTES ((size_t)8 << 30) /* of addresses that are kept together */
 
 pthread_mutex_t vs_arena_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct span *spans;
+static pthread_cond_t unclaimed = PTHREAD_COND_INITIALIZER;
+static struct vs_span *spans;
 
-/* All spans ever lay within these; so a look at two numbers answers for nearly every foreign address. */
-static _Atomic(CUdeviceptr) lowest = UINTPTR_MAX, highest;
-
-static void widen_bounds(const struct vs_memory *memory)
+static size_t whole_pages(size_t bytes)
 {
-    if (memory->address < atomic_load(&lowest))
-        atomic_store(&lowest, memory->address);
-    if (memory->address + memory->bytes > atomic_load(&highest))
-        atomic_store(&highest, memory->address + memory->bytes);
+    return (bytes + VS_PAGE_BYTES - 1) / VS_PAGE_BYTES * VS_PAGE_BYTES;
 }
 
-bool vs_arena_may_own(CUdeviceptr address)
+static size_t least(size_t a, size_t b)
 {
-    return address >= atomic_load_explicit(&lowest, memory_order_relaxed) &&
-           address < atomic_load_explicit(&highest, memory_order_relaxed);
+    return a < b ? a : b;
 }
 
-/* --- With vs_arena_lock held -------------------------------------------------------------------------------------- */
-
-static struct span *span_of(CUdeviceptr address)
+static size_t most(size_t a, size_t b)
 {
-    struct span *span = spans;
-    while (span && (address < span->memory.address || address >= span->memory.address + span->memory.bytes))
-        span = span->next;
-    return span;
+    return a > b ? a : b;
 }
 
-static struct block *block_of(const struct span *span, CUdeviceptr address)
+/* --- Claims, with vs_arena_lock held ------------------------------------------------------------------------------ */
+
+/* The lock is left meanwhile. Nobody takes anything of a claimed span, but blocks beside this one may be freed, and
+ * united with it. */
+static void settle_block(struct vs_span *span, struct vs_block *block)
 {
-    size_t offset = address - span->memory.address;
-    struct block *block = span->blocks;
-    while (block && offset >= block->offset + block->extent)
+    size_t begin = whole_pages(block->offset), end = (block->offset + block->extent) / VS_PAGE_BYTES * VS_PAGE_BYTES;
+    block->unsettled = false;
+    if (begin >= end)
+        return;
+    pthread_mutex_unlock(&vs_arena_lock);
+    CUresult result = vs_extents_unbind(span->range, span->address + begin, end - begin);
+    if (result != CUDA_SUCCESS)
+        vs_log(VS_LOG_WARN, "arena", "memory cannot be unmapped (%s): its addresses are not used again",
+            vs_driver_error(result));
+    pthread_mutex_lock(&vs_arena_lock);
+    if (result == CUDA_SUCCESS)
+        return;
+    block = span->blocks;
+    while (block->offset + block->extent <= begin)
         block = block->next;
-    return block;
+    vs_block_lose(block);
 }
 
-/* Cuts `extent` bytes off the front of a free block. False when out of memory. */
-static bool cut(struct block *block, size_t extent)
+/* Takes a span that holds nothing out of the list, and gives its addresses back. */
+static void remove_span(struct vs_span *span)
 {
-    if (block->extent == extent)
-        return true;
-    struct block *rest = malloc(sizeof *rest);
-    if (!rest)
-        return false;
-    *rest = (struct block){block->next, block->offset + extent, block->extent - extent, 0, BLOCK_FREE};
-    block->next = rest;
-    block->extent = extent;
-    return true;
-}
-
-static bool take_block(struct span *span, size_t bytes, CUdeviceptr *address)
-{
-    size_t extent = (bytes + BLOCK_ALIGNMENT - 1) / BLOCK_ALIGNMENT * BLOCK_ALIGNMENT;
-    for (struct block *block = span->blocks; block; block = block->next) {
-        if (block->state != BLOCK_FREE || block->extent < extent || !cut(block, extent))
-            continue;
-        block->state = BLOCK_LIVE;
-        block->asked_bytes = bytes;
-        span->used_count++;
-        *address = span->memory.address + block->offset;
-        return true;
-    }
-    return false;
-}
-
-static void merge_free_blocks(struct span *span)
-{
-    struct block *block = span->blocks;
-    while (block->next) {
-        struct block *next = block->next;
-        if (block->state != BLOCK_FREE || next->state != BLOCK_FREE) {
-            block = next;
-            continue;
-        }
-        block->extent += next->extent;
-        block->next = next->next;
-        free(next);
-    }
-}
-
-static void unlink_span(struct span *span)
-{
-    struct span **link = &spans;
+    struct vs_range *range = span->range;
+    CUdeviceptr address = span->address;
+    size_t bytes = span->bytes;
+    struct vs_span **link = &spans;
     while (*link != span)
         link = &(*link)->next;
     *link = span->next;
+    vs_span_free(span);
+    pthread_mutex_unlock(&vs_arena_lock);
+    vs_addresses_return(range, address, bytes);
+    pthread_mutex_lock(&vs_arena_lock);
 }
 
-/* --- Without it --------------------------------------------------------------------------------------------------- */
-
-static void free_span(struct span *span)
+/* Ends a claim. Memory behind free blocks goes back first, and a span that holds nothing goes with it. */
+static void unclaim(struct vs_span *span)
 {
-    while (span->blocks) {
-        struct block *next = span->blocks->next;
-        free(span->blocks);
-        span->blocks = next;
+    struct vs_block *block;
+    while ((block = vs_span_unsettled(span)))
+        settle_block(span, block);
+    span->claimed = false;
+    if (vs_span_is_empty(span))
+        remove_span(span);
+    pthread_cond_broadcast(&unclaimed);
+}
+
+/* A span of this sort and home in which there is room, and the block that was taken there; claimed. Waits for those
+ * that have it: with two spans where one would do, both would be half empty. */
+static struct vs_block *take(
+    const struct vs_arena_request *request, enum vs_span_sort sort, const struct vs_backing *backing)
+{
+    struct vs_block *block = NULL;
+    struct vs_span *span = spans;
+    while (span && !block) {
+        bool fits = span->sort == sort && span->backing == backing && span->compute == request->compute &&
+                    vs_home_equal(span->home, request->home);
+        if (fits && span->claimed && sort != VS_SPAN_OWN) {
+            pthread_cond_wait(&unclaimed, &vs_arena_lock);
+            span = spans;
+            continue;
+        }
+        if (fits && !span->claimed)
+            block = vs_span_take(span, request->bytes, &request->order);
+        span = span->next;
     }
-    free(span);
+    if (block)
+        block->span->claimed = true;
+    return block;
 }
 
-/* Gives an unlinked span's memory back to its backing. */
-static void destroy_span(struct span *span)
+/* --- Memory for a block of a claimed span ------------------------------------------------------------------------- */
+
+/* How much to get where `needed` bytes are missing: with room for what else is wanted, as far as `room` goes. */
+static size_t piece_bytes(const struct vs_span *span, size_t needed, size_t expected, size_t room)
 {
-    struct vs_driver_scope scope;
-    bool entered = vs_driver_enter(&scope, span->compute->context) == CUDA_SUCCESS;
-    span->memory.backing->destroy(&span->memory); /* unmapping needs no context: it is tried in any case */
-    if (entered)
-        vs_driver_leave(&scope);
-    free_span(span);
+    if (span->sort == VS_SPAN_OWN || needed >= VS_SHARED_BYTES)
+        return needed;
+    return least(room, most(needed, least(whole_pages(expected), VS_SHARED_BYTES)));
 }
 
-/* Memory for a block of `bytes`: with room for others where it is small, just its pages where there is no such room. */
-static CUresult get_memory(
-    const struct vs_compute *compute, struct vs_home home, size_t bytes, struct vs_memory *memory)
+/* The whole span gets one piece where blocks must not run from one into the next. */
+static CUresult bind_piece(const struct vs_span *span, size_t page, size_t needed, size_t expected)
 {
-    size_t page_bytes = (bytes + VS_PAGE_BYTES - 1) / VS_PAGE_BYTES * VS_PAGE_BYTES;
+    CUdeviceptr address = span->range->base + page * VS_PAGE_BYTES;
     CUresult result = CUDA_ERROR_OUT_OF_MEMORY;
-    if (bytes < SHARING_BYTES)
-        result = vs_backing_create(compute, home, SHARED_SPAN_BYTES, memory);
-    if (result == CUDA_ERROR_OUT_OF_MEMORY)
-        result = vs_backing_create(compute, home, page_bytes, memory);
+    size_t room = 0, most_room = span->address + span->bytes - address;
+    while (room < most_room && vs_page_home_of(span->range, page + room / VS_PAGE_BYTES).kind == VS_HOME_NONE)
+        room += VS_PAGE_BYTES;
+    needed = least(needed, room);
+    size_t wanted = span->range->kind == VS_RANGE_PINNED ? room : piece_bytes(span, needed, expected, room);
+    result = vs_extents_bind(span->range, address, wanted, span->home, span->backing);
+    if (result == CUDA_ERROR_OUT_OF_MEMORY && wanted > needed && span->range->kind != VS_RANGE_PINNED)
+        result = vs_extents_bind(span->range, address, needed, span->home, span->backing);
     return result;
 }
 
-static CUresult create_span(const struct vs_compute *compute, struct vs_home home, size_t bytes, struct span **created)
+static CUresult bind_block(const struct vs_block *block, size_t expected)
 {
-    struct span *span = calloc(1, sizeof *span);
-    struct block *block = calloc(1, sizeof *block);
+    const struct vs_span *span = block->span;
+    CUdeviceptr address = vs_block_address(block);
+    size_t page = vs_page_of(span->range, address);
+    size_t end = vs_page_of(span->range, address + block->extent - 1) + 1;
+    CUresult result = CUDA_SUCCESS;
+    for (; page < end && result == CUDA_SUCCESS; page++) {
+        CUdeviceptr begin = span->range->base + page * VS_PAGE_BYTES;
+        size_t before = begin > address ? begin - address : 0; /* of what is expected, there is memory for that */
+        if (vs_page_home_of(span->range, page).kind == VS_HOME_NONE)
+            result = bind_piece(span, page, (end - page) * VS_PAGE_BYTES, expected > before ? expected - before : 0);
+    }
+    return result;
+}
+
+/* --- Allocating --------------------------------------------------------------------------------------------------- */
+
+/* How many addresses are kept together: memory follows as it is needed, but for pinned ranges. */
+static size_t span_bytes(const struct vs_arena_request *request, enum vs_span_sort sort, enum vs_range_kind kind)
+{
+    size_t needed = whole_pages(request->bytes), expected = whole_pages(request->expected_bytes);
+    if (sort == VS_SPAN_OWN)
+        return needed;
+    if (kind == VS_RANGE_PINNED)
+        return most(needed, least(expected, VS_SHARED_BYTES));
+    return most(needed, least(expected + VS_SHARED_BYTES, MOST_SPAN_BYTES));
+}
+
+static CUresult get_range(const struct vs_compute *compute, enum vs_range_kind kind, struct vs_range **range)
+{
     struct vs_driver_scope scope;
-    CUresult result = span && block ? vs_driver_enter(&scope, compute->context) : CUDA_ERROR_OUT_OF_MEMORY;
-    if (result == CUDA_SUCCESS) {
-        result = get_memory(compute, home, bytes, &span->memory);
-        vs_driver_leave(&scope);
-    }
-    if (result != CUDA_SUCCESS) {
-        free(block);
-        free(span);
+    CUresult result = vs_driver_enter(&scope, compute->context);
+    if (result != CUDA_SUCCESS)
         return result;
+    result = vs_addresses_range(compute, kind, range);
+    vs_driver_leave(&scope);
+    return result;
+}
+
+/* A span of addresses, not in the list. */
+static CUresult create_span(const struct vs_arena_request *request, enum vs_span_sort sort,
+    const struct vs_backing *backing, struct vs_span **created)
+{
+    struct vs_range *range;
+    CUdeviceptr address;
+    CUresult result = get_range(request->compute, backing->range, &range);
+    if (result != CUDA_SUCCESS)
+        return result;
+    size_t bytes = span_bytes(request, sort, range->kind);
+    result = vs_addresses_take(range, bytes, &address);
+    if (result == CUDA_ERROR_OUT_OF_MEMORY && bytes > whole_pages(request->bytes)) {
+        bytes = whole_pages(request->bytes);
+        result = vs_addresses_take(range, bytes, &address);
     }
-    span->compute = compute;
-    span->home = home;
-    span->blocks = block;
-    block->extent = span->memory.bytes;
+    if (result != CUDA_SUCCESS)
+        return result;
+    struct vs_span *span = vs_span_create(range, address, bytes, sort);
+    if (!span) {
+        vs_addresses_return(range, address, bytes);
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    }
+    span->compute = request->compute;
+    span->home = request->home;
+    span->backing = backing;
     *created = span;
     return CUDA_SUCCESS;
 }
 
-CUresult vs_arena_allocate(const struct vs_compute *compute, struct vs_home home, size_t bytes, CUdeviceptr *address)
+/* A block of a claimed span; where there is none with room, of a new one. */
+static CUresult take_or_create(const struct vs_arena_request *request, enum vs_span_sort sort,
+    const struct vs_backing *backing, struct vs_block **block)
 {
-    bool taken = false;
+    struct vs_span *span;
     pthread_mutex_lock(&vs_arena_lock);
-    for (struct span *span = spans; span && !taken; span = span->next)
-        taken = span->compute == compute && vs_home_equal(span->home, home) && take_block(span, bytes, address);
+    *block = take(request, sort, backing);
     pthread_mutex_unlock(&vs_arena_lock);
-    if (taken)
+    if (*block)
         return CUDA_SUCCESS;
-
-    struct span *span;
-    CUresult result = create_span(compute, home, bytes, &span);
+    CUresult result = create_span(request, sort, backing, &span);
     if (result != CUDA_SUCCESS)
         return result;
     pthread_mutex_lock(&vs_arena_lock);
-    taken = take_block(span, bytes, address); /* before anyone else sees the span */
-    if (taken) {
-        span->next = spans;
-        spans = span;
-        widen_bounds(&span->memory);
-    }
+    span->next = spans;
+    spans = span;
+    span->claimed = true;
+    *block = vs_span_take(span, request->bytes, NULL);
+    if (!*block)
+        unclaim(span);
     pthread_mutex_unlock(&vs_arena_lock);
-    if (taken)
-        return CUDA_SUCCESS;
-    destroy_span(span);
-    return CUDA_ERROR_OUT_OF_MEMORY;
+    return *block ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
-static struct vs_allocation describe(const struct span *span, const struct block *block)
+static CUresult allocate_from(
+    const struct vs_arena_request *request, const struct vs_backing *backing, CUdeviceptr *address)
 {
-    return (struct vs_allocation){span->memory.address + block->offset, block->asked_bytes, span->home, span->compute};
+    struct vs_block *block;
+    CUresult result = take_or_create(request, vs_span_sort_of(request->bytes), backing, &block);
+    if (result != CUDA_SUCCESS)
+        return result;
+    result = bind_block(block, request->expected_bytes);
+    pthread_mutex_lock(&vs_arena_lock);
+    struct vs_span *span = block->span;
+    *address = vs_block_address(block);
+    if (result != CUDA_SUCCESS)
+        vs_block_release(block);
+    unclaim(span);
+    pthread_mutex_unlock(&vs_arena_lock);
+    return result;
+}
+
+CUresult vs_arena_allocate(const struct vs_arena_request *request, CUdeviceptr *address)
+{
+    CUresult result = CUDA_ERROR_NOT_SUPPORTED;
+    const struct vs_backing *backing;
+    while ((backing = vs_backing_for(request->compute, request->home, NULL))) {
+        result = allocate_from(request, backing, address);
+        if (result == CUDA_SUCCESS || result == CUDA_ERROR_OUT_OF_MEMORY)
+            return result;
+        vs_backing_refuse(backing, request->home, vs_driver_error(result));
+    }
+    return result;
+}
+
+/* --- Looking up, and freeing -------------------------------------------------------------------------------------- */
+
+static struct vs_allocation describe(const struct vs_block *block)
+{
+    CUdeviceptr base = vs_block_address(block);
+    const struct vs_range *range = block->span->range;
+    return (struct vs_allocation){
+        base, block->asked_bytes, vs_page_home_of(range, vs_page_of(range, base)), block->span->compute};
 }
 
 bool vs_arena_find(CUdeviceptr address, struct vs_allocation *found)
 {
-    if (!vs_arena_may_own(address))
+    if (!vs_pages_may_own(address))
         return false;
     pthread_mutex_lock(&vs_arena_lock);
-    struct span *span = span_of(address);
-    struct block *block = span ? block_of(span, address) : NULL;
-    bool ours = block && block->state == BLOCK_LIVE;
+    const struct vs_block *block = vs_block_at(address);
+    bool ours = block && block->state == VS_BLOCK_LIVE;
     if (ours)
-        *found = describe(span, block);
+        *found = describe(block);
     pthread_mutex_unlock(&vs_arena_lock);
     return ours;
 }
 
-bool vs_arena_retire(CUdeviceptr base, struct vs_allocation *retired)
+bool vs_arena_retire(CUdeviceptr base, struct vs_retirement *retirement, struct vs_allocation *retired)
 {
-    if (!vs_arena_may_own(base))
+    if (!vs_pages_may_own(base))
         return false;
     pthread_mutex_lock(&vs_arena_lock);
-    struct span *span = span_of(base);
-    struct block *block = span ? block_of(span, base) : NULL;
-    bool ours = block && block->state == BLOCK_LIVE && span->memory.address + block->offset == base;
+    struct vs_block *block = vs_block_at(base);
+    bool ours = block && block->state == VS_BLOCK_LIVE && vs_block_address(block) == base;
     if (ours) {
-        block->state = BLOCK_RETIRED;
-        *retired = describe(span, block);
+        *retired = describe(block);
+        vs_block_retire(block, retirement);
     }
     pthread_mutex_unlock(&vs_arena_lock);
     return ours;
 }
 
-void vs_arena_release(CUdeviceptr base)
+void vs_arena_set_order(struct vs_retirement *retirement, const struct vs_stream_order *order)
 {
     pthread_mutex_lock(&vs_arena_lock);
-    struct span *span = span_of(base);
-    struct block *block = span ? block_of(span, base) : NULL;
-    struct span *empty = NULL;
-    if (block && block->state == BLOCK_RETIRED) {
-        block->state = BLOCK_FREE;
-        merge_free_blocks(span);
-        if (--span->used_count == 0) {
-            unlink_span(span);
-            empty = span;
-        }
-    }
+    retirement->order = *order;
     pthread_mutex_unlock(&vs_arena_lock);
-    if (empty)
-        destroy_span(empty);
 }
 
-static struct span *unlink_span_of(int compute_ordinal)
+void vs_arena_release(struct vs_retirement *retirement)
 {
     pthread_mutex_lock(&vs_arena_lock);
-    struct span *span = spans;
-    while (span && span->compute->ordinal != compute_ordinal)
-        span = span->next;
-    if (span)
-        unlink_span(span);
+    while (retirement->blocks) {
+        struct vs_span *span = retirement->blocks->span;
+        vs_block_release(retirement->blocks);
+        if (span->claimed)
+            continue; /* who has claimed it sees to the rest */
+        span->claimed = true;
+        unclaim(span);
+    }
     pthread_mutex_unlock(&vs_arena_lock);
+}
+
+/* --- Reset -------------------------------------------------------------------------------------------------------- */
+
+/* With vs_arena_lock held. */
+static struct vs_span *claim_span_of(int compute_ordinal)
+{
+    struct vs_span *span = spans;
+    while (span && (span->compute->ordinal != compute_ordinal || span->claimed)) {
+        if (span->compute->ordinal != compute_ordinal) {
+            span = span->next;
+            continue;
+        }
+        pthread_cond_wait(&unclaimed, &vs_arena_lock);
+        span = spans;
+    }
+    if (span)
+        span->claimed = true;
     return span;
+}
+
+/* Everything in a claimed span is free from here on. */
+static void free_blocks(struct vs_span *span)
+{
+    struct vs_block *block = span->blocks;
+    while (block) {
+        if (block->state == VS_BLOCK_LIVE)
+            vs_stats_freed(describe(block).home, block->asked_bytes);
+        if (block->state == VS_BLOCK_LIVE || block->state == VS_BLOCK_RETIRED) {
+            vs_block_release(block);
+            block = span->blocks; /* it may be gone */
+            continue;
+        }
+        block = block->next;
+    }
 }
 
 void vs_arena_drop(int compute_ordinal)
 {
     bool idle = false;
-    struct span *span;
-    while ((span = unlink_span_of(compute_ordinal))) {
-        if (!idle)
-            vs_compute_synchronize(span->compute);
+    struct vs_span *span;
+    pthread_mutex_lock(&vs_arena_lock);
+    while ((span = claim_span_of(compute_ordinal))) {
+        if (!idle) {
+            pthread_mutex_unlock(&vs_arena_lock);
+            vs_access_synchronize(span->compute);
+            pthread_mutex_lock(&vs_arena_lock);
+        }
         idle = true;
-        for (struct block *block = span->blocks; block; block = block->next)
-            if (block->state == BLOCK_LIVE)
-                vs_stats_freed(span->home, block->asked_bytes);
-        destroy_span(span);
+        free_blocks(span);
+        unclaim(span);
     }
+    pthread_mutex_unlock(&vs_arena_lock);
+}
+
+/* --- Telling ------------------------------------------------------------------------------------------------------ */
+
+void vs_arena_tell(void)
+{
+    size_t count, bytes, used = 0;
+    if (!vs_log_enabled(VS_LOG_DEBUG))
+        return;
+    pthread_mutex_lock(&vs_arena_lock);
+    for (const struct vs_span *span = spans; span; span = span->next)
+        for (const struct vs_block *block = span->blocks; block; block = block->next)
+            used += block->state == VS_BLOCK_LIVE ? block->asked_bytes : 0;
+    pthread_mutex_unlock(&vs_arena_lock);
+    vs_extents_count(&count, &bytes);
+    vs_log(VS_LOG_DEBUG, "arena", "%.1f MB of weights in %.1f MB of memory, mapped in %zu pieces",
+        (double)used / (1 << 20), (double)bytes / (1 << 20), count);
 }

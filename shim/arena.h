@@ -1,45 +1,66 @@
-/* arena.h: the allocations that are ours: where their addresses come from, and what is known of an address.
+/* arena.h: the allocations that are ours: where their addresses come from, which memory is put behind them, and what is
+ * known of an address.
  *
- * Memory is taken from a backing in *spans*, each at one home, and handed out in *blocks*, aligned as cudaMalloc
- * aligns. Most weights of a model are far smaller than a page of 2 MiB, and a page for each would waste gigabytes:
- * those below 4 MiB share spans of 32 MiB; larger ones get a span of just their pages. A span is given back to its
- * backing when its last block is. Looking up a pointer that may be ours takes a lock and walks the spans, which are
- * some hundred.
+ * Addresses are assigned first (spans.h), memory is bound to them afterwards (extents.h). Most weights of a model are
+ * far smaller than a page of 2 MiB, and a page for each would waste gigabytes: they share pages with others of their
+ * home. What fills pages to within 3 % gets pages of its own, so that it can move alone. Memory comes in pieces of 32
+ * MiB, or as much as the plan still wants there; what is larger gets a piece for itself. A piece goes back as soon as
+ * nothing in it is in use.
+ *
+ * Whether an address may be ours, and where its bytes are: pages.h, without a lock. What allocation it belongs to takes
+ * one, and an index.
  */
 #ifndef VS_ARENA_H
 #define VS_ARENA_H
 
-#include <cuda.h>
-#include <stdbool.h>
-#include <stddef.h>
-
-#include "backing.h"
+#include "pages.h"
+#include "spans.h"
 
 struct vs_allocation {
     CUdeviceptr base;
-    size_t bytes; /* as the program asked for */
-    struct vs_home home;
+    size_t bytes;        /* as the program asked for */
+    struct vs_home home; /* of its first byte */
     const struct vs_compute *compute;
 };
 
-/* A block of `bytes` at `home` for `compute`. The error is the driver's (out of memory, usually); nothing is left
- * behind then. May block (creating host pages takes about 0.4 s/GiB). Any thread. */
-CUresult vs_arena_allocate(const struct vs_compute *compute, struct vs_home home, size_t bytes, CUdeviceptr *address);
+struct vs_arena_request {
+    const struct vs_compute *compute;
+    struct vs_home home;
+    size_t bytes;
+    /* How many bytes of this sort (vs_span_sort_of) are wanted there in all, these among them, as far as is known: so
+     * much memory may be taken at once. */
+    size_t expected_bytes;
+    /* Of a stream-ordered allocation: it may get what was freed in the same order, before the work that uses that is
+     * done. Else unknown. */
+    struct vs_stream_order order;
+};
 
-/* Whether `address` may be ours: false is certain, true is to be confirmed by vs_arena_find. Lock-free. */
-bool vs_arena_may_own(CUdeviceptr address);
+/* Tensors below this are not worth an entry here: they stay with the real allocator. */
+#define VS_ARENA_LEAST_BYTES ((size_t)64 << 10)
+
+/* The error is the driver's (out of memory, usually); nothing is left behind then. May block (creating host pages takes
+ * about 0.4 s/GiB). Any thread. */
+CUresult vs_arena_allocate(const struct vs_arena_request *request, CUdeviceptr *address);
 
 /* The live allocation that `address` lies in; false where it is not ours. */
 bool vs_arena_find(CUdeviceptr address, struct vs_allocation *found);
 
 /* The program frees the allocation that begins at `base`: from here on vs_arena_find does not know it, but its memory
- * stays until vs_arena_release. False where no live allocation begins there. */
-bool vs_arena_retire(CUdeviceptr base, struct vs_allocation *retired);
+ * stays until vs_arena_release, or goes to a later allocation of the same order. False where no live allocation begins
+ * there. */
+bool vs_arena_retire(CUdeviceptr base, struct vs_retirement *retirement, struct vs_allocation *retired);
+/* The retirement's order is known from here on. */
+void vs_arena_set_order(struct vs_retirement *retirement, const struct vs_stream_order *order);
 
-/* The memory of a retired allocation is out of use by every device: it may be handed out again. */
-void vs_arena_release(CUdeviceptr base);
+/* What the retirement held back is out of use by every device: it may be handed out again, and memory that nobody needs
+ * goes back. The retirement holds nothing then. */
+void vs_arena_release(struct vs_retirement *retirement);
 
-/* Gives back all spans of a compute device, live blocks included, once its work is done: the device is being reset. */
+/* Gives back all memory of a compute device, live allocations included, once its work is done: the device is being
+ * reset. */
 void vs_arena_drop(int compute_ordinal);
+
+/* A line in the log (debug) on how much memory is held, in how many pieces, and how much of it is in use. */
+void vs_arena_tell(void);
 
 #endif

@@ -1,26 +1,8 @@
 /* backing_vmm.c: physical memory of any location, mapped into a range of ours (CUDA Driver API, Virtual Memory
- * Management).
- *
- * A mapping begins without access for anyone (cuMemMap); access is given to the compute device, and to the CPU where
- * the memory is the host's, because a copy between host locations is done by the CPU (CUDA Driver API, API
- * synchronization behavior: host to host). The handle is released at once: the mapping alone keeps the memory
- * (cuMemRelease).
- */
-#include "address_range.h"
+ * Management). A mapping begins without access for anyone (cuMemMap). */
+#include "access.h"
 #include "backing.h"
 #include "driver.h"
-
-static CUmemAllocationProp properties(const struct vs_compute *compute, struct vs_home home)
-{
-    bool host = home.kind == VS_HOME_HOST;
-    return (CUmemAllocationProp){
-        .type = CU_MEM_ALLOCATION_TYPE_PINNED,
-        /* HOST_NUMA rather than HOST: drivers before CUDA 13 refuse the latter. */
-        .location = {.type = host ? CU_MEM_LOCATION_TYPE_HOST_NUMA : CU_MEM_LOCATION_TYPE_DEVICE,
-            .id = host ? compute->host_node : home.device},
-        .requestedHandleTypes = CU_MEM_HANDLE_TYPE_NONE, /* host memory cannot be exported */
-    };
-}
 
 static bool serves(const struct vs_compute *compute, struct vs_home home, const char **why)
 {
@@ -47,13 +29,29 @@ static bool serves(const struct vs_compute *compute, struct vs_home home, const 
     return vmm;
 }
 
+static CUresult create_physical(
+    const struct vs_compute *compute, struct vs_home home, size_t bytes, CUmemGenericAllocationHandle *handle)
+{
+    bool host = home.kind == VS_HOME_HOST;
+    const CUmemAllocationProp wanted = {
+        .type = CU_MEM_ALLOCATION_TYPE_PINNED,
+        /* HOST_NUMA rather than HOST: drivers before CUDA 13 refuse the latter. */
+        .location = {.type = host ? CU_MEM_LOCATION_TYPE_HOST_NUMA : CU_MEM_LOCATION_TYPE_DEVICE,
+            .id = host ? compute->host_node : home.device},
+        .requestedHandleTypes = CU_MEM_HANDLE_TYPE_NONE, /* host memory cannot be exported */
+    };
+    size_t granularity;
+    CUresult result =
+        vs_driver()->cuMemGetAllocationGranularity(&granularity, &wanted, CU_MEM_ALLOC_GRANULARITY_MINIMUM);
+    if (result == CUDA_SUCCESS && VS_PAGE_BYTES % granularity != 0)
+        result = CUDA_ERROR_NOT_SUPPORTED;
+    return result == CUDA_SUCCESS ? vs_driver()->cuMemCreate(handle, bytes, &wanted, 0) : result;
+}
+
 static CUresult allow(const struct vs_compute *compute, struct vs_home home, CUdeviceptr address, size_t bytes)
 {
-    CUmemAccessDesc access[] = {
-        {{.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = compute->ordinal}, CU_MEM_ACCESS_FLAGS_PROT_READWRITE},
-        {{.type = CU_MEM_LOCATION_TYPE_HOST_NUMA, .id = compute->host_node}, CU_MEM_ACCESS_FLAGS_PROT_READWRITE},
-    };
-    size_t count = home.kind == VS_HOME_HOST ? 2 : 1;
+    CUmemAccessDesc access[VS_ACCESS_MAX];
+    size_t count = vs_access_list(compute, home, access);
     CUresult result = vs_driver()->cuMemSetAccess(address, bytes, access, count);
     if (result == CUDA_ERROR_NOT_READY) { /* seen now and then in normal use (comfy-aimdo 100, ComfyUI 12943) */
         vs_driver()->cuCtxSynchronize();
@@ -62,53 +60,28 @@ static CUresult allow(const struct vs_compute *compute, struct vs_home home, CUd
     return result;
 }
 
-static CUresult create(const struct vs_compute *compute, struct vs_home home, size_t bytes, struct vs_memory *memory)
+static CUresult map(const struct vs_compute *compute, struct vs_home home, CUdeviceptr address, size_t bytes,
+    CUmemGenericAllocationHandle handle)
 {
-    const struct vs_driver *driver = vs_driver();
-    const CUmemAllocationProp wanted = properties(compute, home);
-    CUmemGenericAllocationHandle handle;
-    CUdeviceptr address;
-    size_t granularity;
-
-    CUresult result = driver->cuMemGetAllocationGranularity(&granularity, &wanted, CU_MEM_ALLOC_GRANULARITY_MINIMUM);
-    if (result == CUDA_SUCCESS && VS_PAGE_BYTES % granularity != 0)
-        result = CUDA_ERROR_NOT_SUPPORTED;
+    CUresult result = vs_driver()->cuMemMap(address, bytes, 0, handle, 0);
     if (result != CUDA_SUCCESS)
         return result;
-    bytes = (bytes + VS_PAGE_BYTES - 1) / VS_PAGE_BYTES * VS_PAGE_BYTES;
-
-    result = driver->cuMemCreate(&handle, bytes, &wanted, 0);
-    if (result != CUDA_SUCCESS)
-        return result;
-    result = vs_addresses_take(bytes, &address);
-    if (result != CUDA_SUCCESS)
-        goto release;
-    result = driver->cuMemMap(address, bytes, 0, handle, 0);
-    if (result != CUDA_SUCCESS)
-        goto give_back;
     result = allow(compute, home, address, bytes);
-    if (result != CUDA_SUCCESS) {
-        driver->cuMemUnmap(address, bytes);
-        goto give_back;
-    }
-    bool released = driver->cuMemRelease(handle) == CUDA_SUCCESS;
-    *memory = (struct vs_memory){&vs_backing_vmm, address, bytes, released ? 0 : handle};
-    return CUDA_SUCCESS;
-
-give_back:
-    vs_addresses_return(address, bytes);
-release:
-    driver->cuMemRelease(handle);
+    if (result != CUDA_SUCCESS)
+        vs_driver()->cuMemUnmap(address, bytes);
     return result;
 }
 
-static void destroy(struct vs_memory *memory)
+static CUresult unmap(CUdeviceptr address, size_t bytes)
 {
-    /* Where the driver refuses to unmap, the addresses must not be handed out again. */
-    if (vs_driver()->cuMemUnmap(memory->address, memory->bytes) == CUDA_SUCCESS)
-        vs_addresses_return(memory->address, memory->bytes);
-    if (memory->handle)
-        vs_driver()->cuMemRelease(memory->handle);
+    return vs_driver()->cuMemUnmap(address, bytes);
 }
 
-const struct vs_backing vs_backing_vmm = {"vmm", serves, create, destroy};
+static void release(CUmemGenericAllocationHandle handle)
+{
+    /* Memory that is not released is lost until the process ends: it is tried again. */
+    if (vs_driver()->cuMemRelease(handle) != CUDA_SUCCESS)
+        vs_driver()->cuMemRelease(handle);
+}
+
+const struct vs_backing vs_backing_vmm = {"vmm", VS_RANGE_ARENA, serves, create_physical, map, allow, unmap, release};

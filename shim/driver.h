@@ -29,6 +29,9 @@
     X(cuThreadExchangeStreamCaptureMode)                                                                               \
     X(cuStreamIsCapturing)                                                                                             \
     X(cuStreamGetCtx)                                                                                                  \
+    X(cuStreamCreate)                                                                                                  \
+    X(cuStreamDestroy)                                                                                                 \
+    X(cuStreamGetId)                                                                                                   \
     X(cuStreamSynchronize)                                                                                             \
     X(cuEventCreate)                                                                                                   \
     X(cuEventRecord)                                                                                                   \
@@ -36,14 +39,18 @@
     X(cuEventDestroy)                                                                                                  \
     X(cuMemGetAllocationGranularity)                                                                                   \
     X(cuMemAddressReserve)                                                                                             \
+    X(cuMemAddressFree)                                                                                                \
     X(cuMemCreate)                                                                                                     \
     X(cuMemRelease)                                                                                                    \
     X(cuMemMap)                                                                                                        \
     X(cuMemUnmap)                                                                                                      \
     X(cuMemSetAccess)                                                                                                  \
-    X(cuMemHostAlloc)                                                                                                  \
+    X(cuMemHostRegister)                                                                                               \
     X(cuMemHostGetDevicePointer)                                                                                       \
-    X(cuMemFreeHost)                                                                                                   \
+    X(cuMemHostUnregister)                                                                                             \
+    X(cuDeviceGetDefaultMemPool)                                                                                       \
+    X(cuMemPoolGetAttribute)                                                                                           \
+    X(cuMemPoolTrimTo)                                                                                                 \
     X(cuMemcpy)                                                                                                        \
     X(cuMemcpyAsync)
 

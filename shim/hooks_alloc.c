@@ -44,27 +44,32 @@ static bool place_runtime(
     return true;
 }
 
-/* Takes `address` out of the arena. False when it is not ours: the real function shall free it, or refuse it. */
-static bool retire(CUdeviceptr address, struct vs_allocation *allocation)
+/* False when it is not ours: the real function shall free it, or refuse it. */
+static bool free_in_order(CUdeviceptr address, CUstream stream)
 {
-    if (!address || !vs_arena_retire(address, allocation))
+    struct vs_allocation allocation;
+    if (!vs_retire_in_order(address, stream, &allocation))
         return false;
-    vs_stats_freed(allocation->home, allocation->bytes);
+    vs_stats_freed(allocation.home, allocation.bytes);
+    vs_retire_collect();
     return true;
 }
 
-static void free_in_order(const struct vs_allocation *allocation, CUstream stream)
+/* cudaFree waits for the work that may use the memory (CUDA Runtime API, cudaFree). */
+static bool free_after_all(CUdeviceptr address, CUresult *result)
 {
-    vs_retire_in_order(allocation, stream);
+    struct vs_allocation allocation;
+    if (!vs_retire_after_all(address, &allocation, result))
+        return false;
+    vs_stats_freed(allocation.home, allocation.bytes);
     vs_retire_collect();
+    return true;
 }
 
-/* cudaFree waits for the work that may use the memory (CUDA Runtime API, cudaFree). */
-static CUresult free_after_all(const struct vs_allocation *allocation)
+/* The default stream of a call that is built for per-thread default streams. */
+static CUstream per_thread(CUstream stream)
 {
-    CUresult result = vs_retire_after_all(allocation);
-    vs_retire_collect();
-    return result;
+    return stream ? stream : CU_STREAM_PER_THREAD;
 }
 
 /* --- Runtime ------------------------------------------------------------------------------------------------------ */
@@ -85,34 +90,30 @@ cudaError_t vs_cudaMallocAsync(const struct vs_cudart *real, void **pointer, siz
 
 cudaError_t vs_cudaMallocAsync_ptsz(const struct vs_cudart *real, void **pointer, size_t bytes, cudaStream_t stream)
 {
-    if (place_runtime(real, bytes, VS_REQUEST_TENSOR, stream, pointer))
+    if (place_runtime(real, bytes, VS_REQUEST_TENSOR, per_thread(stream), pointer))
         return cudaSuccess;
     return real->cudaMallocAsync_ptsz(pointer, bytes, stream);
 }
 
 cudaError_t vs_cudaFree(const struct vs_cudart *real, void *pointer)
 {
-    struct vs_allocation allocation;
-    if (!retire((CUdeviceptr)pointer, &allocation))
+    CUresult result;
+    if (!free_after_all((CUdeviceptr)pointer, &result))
         return real->cudaFree(pointer);
-    return vs_own_error(real, (cudaError_t)free_after_all(&allocation));
+    return vs_own_error(real, (cudaError_t)result);
 }
 
 cudaError_t vs_cudaFreeAsync(const struct vs_cudart *real, void *pointer, cudaStream_t stream)
 {
-    struct vs_allocation allocation;
-    if (!retire((CUdeviceptr)pointer, &allocation))
+    if (!free_in_order((CUdeviceptr)pointer, stream))
         return real->cudaFreeAsync(pointer, stream);
-    free_in_order(&allocation, stream);
     return cudaSuccess;
 }
 
 cudaError_t vs_cudaFreeAsync_ptsz(const struct vs_cudart *real, void *pointer, cudaStream_t stream)
 {
-    struct vs_allocation allocation;
-    if (!retire((CUdeviceptr)pointer, &allocation))
+    if (!free_in_order((CUdeviceptr)pointer, per_thread(stream)))
         return real->cudaFreeAsync_ptsz(pointer, stream);
-    free_in_order(&allocation, stream ? stream : CU_STREAM_PER_THREAD);
     return cudaSuccess;
 }
 
@@ -134,33 +135,29 @@ CUresult vs_cuMemAllocAsync(const struct vs_libcuda *real, CUdeviceptr *address,
 
 CUresult vs_cuMemAllocAsync_ptsz(const struct vs_libcuda *real, CUdeviceptr *address, size_t bytes, CUstream stream)
 {
-    if (address && place(bytes, VS_REQUEST_TENSOR, stream, address))
+    if (address && place(bytes, VS_REQUEST_TENSOR, per_thread(stream), address))
         return CUDA_SUCCESS;
     return real->cuMemAllocAsync_ptsz(address, bytes, stream);
 }
 
 CUresult vs_cuMemFree_v2(const struct vs_libcuda *real, CUdeviceptr address)
 {
-    struct vs_allocation allocation;
-    if (!retire(address, &allocation))
+    CUresult result;
+    if (!free_after_all(address, &result))
         return real->cuMemFree_v2(address);
-    return free_after_all(&allocation);
+    return result;
 }
 
 CUresult vs_cuMemFreeAsync(const struct vs_libcuda *real, CUdeviceptr address, CUstream stream)
 {
-    struct vs_allocation allocation;
-    if (!retire(address, &allocation))
+    if (!free_in_order(address, stream))
         return real->cuMemFreeAsync(address, stream);
-    free_in_order(&allocation, stream);
     return CUDA_SUCCESS;
 }
 
 CUresult vs_cuMemFreeAsync_ptsz(const struct vs_libcuda *real, CUdeviceptr address, CUstream stream)
 {
-    struct vs_allocation allocation;
-    if (!retire(address, &allocation))
+    if (!free_in_order(address, per_thread(stream)))
         return real->cuMemFreeAsync_ptsz(address, stream);
-    free_in_order(&allocation, stream ? stream : CU_STREAM_PER_THREAD);
     return CUDA_SUCCESS;
 }

@@ -114,8 +114,8 @@ cudaError_t vs_cudaDeviceReset(const struct vs_cudart *real)
     bool known = driver && driver->cuCtxGetCurrent(&context) == CUDA_SUCCESS;
     int ordinal = known ? vs_compute_of(context) : -1;
     if (ordinal >= 0) {
-        vs_retire_drop(ordinal);
         vs_arena_drop(ordinal);
+        vs_retire_drop(ordinal);
         vs_compute_reset(ordinal);
     }
     return real->cudaDeviceReset();

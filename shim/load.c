@@ -11,6 +11,7 @@
 #include <uthash.h>
 
 #include "../policy/text/file.h"
+#include "arena.h"
 #include "devices.h"
 #include "driver.h"
 #include "log.h"
@@ -195,6 +196,68 @@ static void fill_queue(struct vs_load *load, struct vs_load_part *part, const st
     }
 }
 
+/* --- What is wanted where ----------------------------------------------------------------------------------------- */
+
+static size_t segment_for(size_t tensor_bytes)
+{
+    if (tensor_bytes < SEGMENT_LEAST_BYTES)
+        return tensor_bytes;
+    return (tensor_bytes + SEGMENT_GRANULE - 1) / SEGMENT_GRANULE * SEGMENT_GRANULE;
+}
+
+static bool is_shared_segment(size_t bytes)
+{
+    return bytes == SMALL_SEGMENT_BYTES || bytes == SHARED_SEGMENT_BYTES;
+}
+
+/* What a tensor of so many bytes adds. */
+static struct vs_wanted wanted_for(size_t bytes)
+{
+    struct vs_wanted wanted = {0};
+    size_t segment = segment_for(bytes);
+    enum vs_span_sort sort = vs_span_sort_of(bytes);
+    if (bytes < VS_ARENA_LEAST_BYTES)
+        return wanted;
+    if (sort == VS_SPAN_PACKED)
+        wanted.packed_bytes = vs_span_extent_of(sort, bytes);
+    if (sort == VS_SPAN_WHOLE)
+        wanted.whole_bytes = vs_span_extent_of(sort, bytes);
+    if (bytes >= SEGMENT_LEAST_BYTES && !is_shared_segment(segment) && vs_span_sort_of(segment) == VS_SPAN_WHOLE)
+        wanted.segment_bytes = segment;
+    return wanted;
+}
+
+static void add_wanted(struct vs_load_part *part, uint32_t tensor)
+{
+    struct vs_wanted wanted = wanted_for(part->tensors[tensor].bytes);
+    struct vs_wanted *sum = &part->wanted[part->plan.places[tensor].device];
+    sum->whole_bytes += wanted.whole_bytes;
+    sum->packed_bytes += wanted.packed_bytes;
+    sum->segment_bytes += wanted.segment_bytes;
+}
+
+/* Of what is missing now, by a new plan. */
+static void sum_wanted(struct vs_load_part *part)
+{
+    memset(part->wanted, 0, sizeof part->wanted);
+    for (const struct vs_missing_size *size = part->missing; size; size = size->hh.next)
+        for (size_t i = 0; i < size->count; i++)
+            add_wanted(part, part->plan.execution[part->queue[size->next + i]]);
+}
+
+/* The tensor is taken for an allocation of so many bytes. Returns what is wanted with it, of its sort. */
+static size_t subtract_wanted(struct vs_load_part *part, uint32_t tensor, size_t bytes)
+{
+    struct vs_wanted wanted = wanted_for(part->tensors[tensor].bytes);
+    struct vs_wanted *sum = &part->wanted[part->plan.places[tensor].device], before = *sum;
+    sum->whole_bytes -= wanted.whole_bytes;
+    sum->packed_bytes -= wanted.packed_bytes;
+    sum->segment_bytes -= wanted.segment_bytes;
+    if (bytes != part->tensors[tensor].bytes)
+        return before.segment_bytes;
+    return vs_span_sort_of(bytes) == VS_SPAN_PACKED ? before.packed_bytes : before.whole_bytes;
+}
+
 void vs_load_install(struct vs_load *load, struct vs_load_part *part, struct vs_plan *plan)
 {
     bool first = part->account_count == 0;
@@ -210,23 +273,17 @@ void vs_load_install(struct vs_load *load, struct vs_load_part *part, struct vs_
     part->plan = *plan;
     *plan = (struct vs_plan){0};
     part->planned = true;
+    sum_wanted(part);
 }
 
 /* --- Taking ------------------------------------------------------------------------------------------------------- */
-
-static size_t segment_for(size_t tensor_bytes)
-{
-    if (tensor_bytes < SEGMENT_LEAST_BYTES)
-        return tensor_bytes;
-    return (tensor_bytes + SEGMENT_GRANULE - 1) / SEGMENT_GRANULE * SEGMENT_GRANULE;
-}
 
 /* The size of a missing tensor that an allocation of `bytes` may be for, or NULL. Of several that get the same segment,
  * the one whose tensor is next in the order of execution (before there is a plan, any). */
 static struct vs_missing_size *find_missing(struct vs_load_part *part, size_t bytes, enum vs_request request)
 {
     struct vs_missing_size *size;
-    if (request == VS_REQUEST_SEGMENT && (bytes == SMALL_SEGMENT_BYTES || bytes == SHARED_SEGMENT_BYTES))
+    if (request == VS_REQUEST_SEGMENT && is_shared_segment(bytes))
         return NULL;
     HASH_FIND(hh, part->missing, &bytes, sizeof bytes, size);
     if (size && size->count > 0)
@@ -265,8 +322,11 @@ enum vs_take vs_load_take(struct vs_load *load, size_t bytes, enum vs_request re
         taken->turn = part->queue[size->next++];
         taken->tensor = part->plan.execution[taken->turn];
         taken->device = part->plan.devices[part->plan.places[taken->tensor].device].id;
-        if (is_full(part, taken->device))
+        taken->expected_bytes = subtract_wanted(part, taken->tensor, bytes);
+        if (is_full(part, taken->device)) {
             taken->device = part->wish.wish.compute;
+            taken->expected_bytes = bytes;
+        }
         taken->home = vs_real_home(taken->device, compute);
         size->count--;
         load->missing_count--;
@@ -282,6 +342,29 @@ void vs_load_placed(const struct vs_taken *taken)
     account->placed_bytes += taken->part->tensors[taken->tensor].bytes;
 }
 
+static bool has_failed(const struct vs_load_part *part, struct vs_device_id id)
+{
+    for (size_t i = 0; i < part->failed_count; i++)
+        if (vs_device_equal(part->failed[i].id, id))
+            return true;
+    return false;
+}
+
+bool vs_load_donor(
+    const struct vs_taken *taken, const struct vs_compute *compute, size_t turn, struct vs_device_id *device)
+{
+    const struct vs_load_part *part = taken->part;
+    const struct vs_policy *policy = taken->load->policy;
+    size_t count = part->plan.device_count + policy->donor_count;
+    for (size_t i = 0; i < count; i++) {
+        bool planned = i < part->plan.device_count;
+        *device = planned ? part->plan.devices[i].id : policy->donors[i - part->plan.device_count].device;
+        if (vs_real_home(*device, compute).kind != VS_HOME_LOCAL && !has_failed(part, *device) && turn-- == 0)
+            return true;
+    }
+    return false;
+}
+
 bool vs_load_failed(const struct vs_taken *taken, CUresult result)
 {
     struct vs_load_part *part = taken->part;
@@ -290,9 +373,8 @@ bool vs_load_failed(const struct vs_taken *taken, CUresult result)
     part->queue[--taken->size->next] = taken->turn;
     taken->size->count++;
     taken->load->missing_count++;
-    for (size_t i = 0; i < part->failed_count; i++)
-        if (vs_device_equal(part->failed[i].id, taken->device))
-            return true; /* of two threads that took from it, the second one */
+    if (has_failed(part, taken->device))
+        return true; /* of two threads that took from it, the second one */
     part->failed[part->failed_count++] =
         (struct vs_failed_device){taken->device, vs_driver_error(result), result == CUDA_ERROR_OUT_OF_MEMORY};
     part->planned = false;

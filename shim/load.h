@@ -27,6 +27,12 @@ struct vs_failed_device {
     bool full;       /* it was out of memory; else it cannot be used at all */
 };
 
+/* What is still missing at a device, as bytes of memory, by the sorts of blocks that they will be (spans.h). */
+struct vs_wanted {
+    size_t whole_bytes, packed_bytes;
+    size_t segment_bytes; /* in segments of PyTorch's native allocator */
+};
+
 struct vs_load_part {
     /* Never changed; the last two from vs_load_choose_computes on. */
     struct vs_named_part named;
@@ -39,6 +45,7 @@ struct vs_load_part {
     bool planned;
     unsigned edition; /* of the plan: raised when a device fails */
     struct vs_plan plan;
+    struct vs_wanted wanted[VS_PLAN_DEVICES_MAX]; /* by the plan's devices */
     struct vs_failed_device failed[VS_PLAN_DEVICES_MAX];
     size_t failed_count;
     struct vs_summary_device account[VS_PLAN_DEVICES_MAX]; /* what the first plan wanted, and what was placed */
@@ -86,6 +93,7 @@ struct vs_taken {
     uint32_t tensor;            /* its index */
     struct vs_device_id device; /* that is to have it */
     struct vs_home home;
+    size_t expected_bytes; /* that are wanted there, of such blocks as this will be (struct vs_arena_request) */
 };
 
 enum vs_take { VS_TAKE_NONE, VS_TAKE_UNPLANNED, VS_TAKE_DONE };
@@ -94,8 +102,12 @@ enum vs_take { VS_TAKE_NONE, VS_TAKE_UNPLANNED, VS_TAKE_DONE };
  * such tensor. UNPLANNED: it does, of taken->part, which is to be planned first. */
 enum vs_take vs_load_take(struct vs_load *load, size_t bytes, enum vs_request request, const struct vs_compute *compute,
     struct vs_taken *taken);
-/* The allocation was made. */
+/* The allocation was made, at taken->device. */
 void vs_load_placed(const struct vs_taken *taken);
+/* A device that may have a tensor which the compute device has no room for: the `turn`-th that the plan names and that
+ * has not failed, then the policy's donors. False: there are no more. */
+bool vs_load_donor(
+    const struct vs_taken *taken, const struct vs_compute *compute, size_t turn, struct vs_device_id *device);
 /* The allocation ended with this error. Where the compute device was to have it, the real allocator puts it there,
  * and the answer is false. Else the tensor is missing again, and its part is to be planned again without that device.
  */

@@ -9,11 +9,13 @@
 
 #include "activate.h"
 #include "arena.h"
+#include "backing.h"
 #include "compute.h"
 #include "devices.h"
 #include "driver.h"
 #include "locks.h"
 #include "log.h"
+#include "reclaim.h"
 #include "stats.h"
 
 /* Compute devices of the open loads: one, unless sections of the policy name more. */
@@ -124,36 +126,89 @@ static enum vs_take take(
     return answer;
 }
 
-/* Returns whether it was placed; *again tells whether another home is to be tried. */
-static bool allocate_taken(
-    size_t bytes, const struct vs_taken *taken, const struct vs_compute *compute, CUdeviceptr *address, bool *again)
+/* An allocation that is to be placed. */
+struct order {
+    size_t bytes;
+    enum vs_request request;
+    const struct vs_compute *compute;
+    struct vs_stream_order stream;
+};
+
+static CUresult allocate_at(const struct order *order, struct vs_home home, size_t expected_bytes, CUdeviceptr *address)
 {
-    CUresult result = vs_arena_allocate(compute, taken->home, bytes, address);
+    const struct vs_arena_request request = {
+        .compute = order->compute,
+        .home = home,
+        .bytes = order->bytes,
+        .expected_bytes = expected_bytes,
+        .order = order->stream,
+    };
+    return vs_arena_allocate(&request, address);
+}
+
+/* The compute device has no room. What it could have is made free; else a donor may have it. */
+static CUresult allocate_in_need(const struct order *order, struct vs_taken *taken, CUdeviceptr *address)
+{
+    CUresult result = CUDA_ERROR_OUT_OF_MEMORY;
+    if (vs_reclaim(order->compute))
+        result = allocate_at(order, taken->home, order->bytes, address);
+    for (size_t turn = 0; result != CUDA_SUCCESS; turn++) {
+        struct vs_device_id donor;
+        pthread_mutex_lock(&vs_placement_lock);
+        bool any = vs_load_donor(taken, order->compute, turn, &donor);
+        pthread_mutex_unlock(&vs_placement_lock);
+        if (!any)
+            return result;
+        struct vs_home home = vs_real_home(donor, order->compute);
+        if (!vs_backing_for(order->compute, home, NULL))
+            continue;
+        result = allocate_at(order, home, order->bytes, address);
+        if (result != CUDA_SUCCESS)
+            continue;
+        taken->device = donor;
+        taken->home = home;
+        vs_log(VS_LOG_DEBUG, "placement", "%s has no room for %.1f MB: they go to %s",
+            vs_device_format(taken->part->wish.wish.compute).text, (double)order->bytes / (1 << 20),
+            vs_device_format(donor).text);
+    }
+    return result;
+}
+
+/* Returns whether it was placed; *again tells whether another home is to be tried. */
+static bool allocate_taken(const struct order *order, struct vs_taken *taken, CUdeviceptr *address, bool *again)
+{
+    bool small = order->bytes < VS_ARENA_LEAST_BYTES;
+    CUresult result = CUDA_ERROR_OUT_OF_MEMORY;
+    if (small)
+        taken->device = taken->part->wish.wish.compute; /* the real allocator has it */
+    else
+        result = allocate_at(order, taken->home, taken->expected_bytes, address);
+    if (!small && result == CUDA_ERROR_OUT_OF_MEMORY && taken->home.kind == VS_HOME_LOCAL)
+        result = allocate_in_need(order, taken, address);
     pthread_mutex_lock(&vs_placement_lock);
-    if (result == CUDA_SUCCESS)
+    if (small || result == CUDA_SUCCESS)
         vs_load_placed(taken);
     else
         *again = vs_load_failed(taken, result) && taken->load->open;
     pthread_mutex_unlock(&vs_placement_lock);
     if (result == CUDA_SUCCESS)
-        vs_stats_placed(taken->home, bytes);
+        vs_stats_placed(taken->home, order->bytes);
     return result == CUDA_SUCCESS;
 }
 
-static bool allocate_step(
-    size_t bytes, enum vs_request request, const struct vs_compute *compute, CUdeviceptr *address, bool *again)
+static bool allocate_step(const struct order *order, CUdeviceptr *address, bool *again)
 {
     struct vs_taken taken;
     bool placed = false;
     *again = false;
-    switch (take(bytes, request, compute, &taken)) {
+    switch (take(order->bytes, order->request, order->compute, &taken)) {
     case VS_TAKE_NONE:
         return false;
     case VS_TAKE_UNPLANNED:
-        *again = vs_load_plan(taken.load, taken.part, compute);
+        *again = vs_load_plan(taken.load, taken.part, order->compute);
         break;
     case VS_TAKE_DONE:
-        placed = allocate_taken(bytes, &taken, compute, address, again);
+        placed = allocate_taken(order, &taken, address, again);
         break;
     }
     release(taken.load);
@@ -230,9 +285,11 @@ bool vs_placement_allocate(size_t bytes, enum vs_request request, CUstream strea
 {
     if (!atomic_load_explicit(&any_load, memory_order_relaxed))
         return false;
-    const struct vs_compute *compute = compute_for(stream);
-    bool again = compute != NULL, placed = false;
+    struct order order = {.bytes = bytes, .request = request, .compute = compute_for(stream)};
+    bool again = order.compute != NULL, placed = false;
+    if (again && request == VS_REQUEST_TENSOR)
+        order.stream = vs_stream_order_of(stream);
     while (again && !placed)
-        placed = allocate_step(bytes, request, compute, address, &again);
+        placed = allocate_step(&order, address, &again);
     return placed;
 }

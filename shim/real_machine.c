@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
+#include "backing.h"
 #include "devices.h"
 #include "driver.h"
 
@@ -29,7 +30,7 @@ static void add(struct vs_real_machine *machine, const struct vs_compute *comput
 {
     struct vs_home home = vs_real_home(id, compute);
     const char *why = NULL;
-    bool usable = home.kind == VS_HOME_LOCAL || vs_backing_serves(compute, home, &why);
+    bool usable = home.kind == VS_HOME_LOCAL || vs_backing_for(compute, home, &why);
     const char *first = atomic_load(first_reason(id));
     machine->devices[machine->count++] = (struct vs_plan_machine_device){
         .id = id, .total_bytes = bytes, .unmappable = !usable, .why = usable || !first ? why : first};

@@ -4,7 +4,8 @@
 #define VS_REAL_MACHINE_H
 
 #include "../policy/plan/plan.h"
-#include "backing.h"
+#include "compute.h"
+#include "home.h"
 
 enum { VS_REAL_DEVICES_MAX = VS_DEVICE_ORDINAL_MAX + 2 }; /* every GPU that has a name, and cpu */
 

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "backing.h"
+#include "home.h"
 
 /* A weight of `bytes` was placed at `home`, or freed there. Lock-free, any thread. */
 void vs_stats_placed(struct vs_home home, size_t bytes);

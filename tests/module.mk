@@ -30,8 +30,11 @@ mutants: $(SETUP)/debian-check $(BUILD)/libvramspan.so $(SIMCUDA_LIBRARIES) $(SH
 check-c: $(CHECK_READY)
 	$(Q)BUILD=$(BUILD) tests/check.sh c
 
-stress-thread: $(BUILD)/libvramspan.so $(STRESS)
-	$(Q)for seed in 1 2 3; do BUILD=$(BUILD) SEED=$$seed OPS=4000 TURNS=0 tests/stress/stress.sh || exit 1; done
+stress-thread: $(STRESS) $(SHIM_PROGRAMS)/gate $(CONTROL) $(SHIM_PROGRAMS)/moving
+	$(Q)tests/shim/control/moving.sh $(BUILD) 9
+	$(Q)TSAN_OPTIONS=halt_on_error=1 timeout 300 $(SHIM_PROGRAMS)/gate 300
+	$(Q)TSAN_OPTIONS=halt_on_error=1 timeout 300 $(SHIM_PROGRAMS)/gate 300 without
+	$(Q)for seed in 1 2; do BUILD=$(BUILD) SEED=$$seed OPS=1500 TURNS=0 tests/stress/stress.sh || exit 1; done
 
 sanitize: ## C tests (with a million random calls) under ASan and UBSan, the stress runners under TSan
 	+$(Q)FUZZ_CALLS=1000000 $(MAKE) --no-print-directory SANITIZE=address,undefined check-c

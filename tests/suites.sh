@@ -32,6 +32,10 @@ suite simcuda-replay tap tests/simcuda/order/replay.sh "$build" $seeds
 # --- the preloaded library, in C ---
 suite shim criterion preloaded "$build/tests/shim_test" -j2
 suite stress tap tests/stress/suite.sh "$build" quick
+suite shim-finds tap tests/shim/finds.sh "$build"
+suite shim-gate tap "$build/tests/programs/gate"
+suite shim-move criterion preloaded_control "$build/tests/move_test" -j2
+suite shim-gate-without-membarrier tap "$build/tests/programs/gate" 2000 without
 # The command, where it starts no program: none of Python's takes a sanitizer's library.
 [ "$depth" != c ] || suite tools-sanitized unittest env PYTHONPATH=tests/tools VRAMSPAN="$build/vramspan" \
     /usr/bin/python3 -m unittest test_check test_check_machine test_main test_plan test_plan_json
@@ -47,7 +51,10 @@ suite fuzz-policy tap tests/fuzz/run.sh "$build" $fuzz_seconds $(ls tests/fuzz/*
 suite tools unittest env VRAMSPAN="$build/vramspan" /usr/bin/python3 -m unittest discover tests/tools
 suite gpu-check-on-simulated unittest python3 -m unittest discover tests/simcuda/conformance
 suite exports tap tests/shim/exports.sh "$shim"
+suite shim-launches tap tests/shim/launches.sh "$(tests/env/headers.sh --print)"
+suite shim-moving tap tests/shim/control/moving.sh "$build" 12
 suite pass-through-cost tap tests/bench/instructions.sh "$shim" "$build/bench/calls"
+suite gate-cost tap tests/bench/gate_instructions.sh "$build/bench/gate"
 suite simcuda-cost tap tests/bench/driver_instructions.sh "$build/bench/driver_calls"
 plan_counts="1000 20000"
 [ "$depth" != full ] || plan_counts="1000 10000 100000"
@@ -104,6 +111,7 @@ for order in late random; do
 done
 suite stress-full tap tests/stress/suite.sh "$build" full
 suite stress-start-faults tap tests/stress/start_faults.sh "$build" 12
+suite shim-moving-seeds tap tests/shim/control/moving.sh "$build" 1000
 suite torch-preloaded-expandable sum $sim $under_the_library "$python" tests/torch/run.py expandable_segments
 for order in late random; do
     suite "torch-$order" sum $sim env SIMCUDA_ORDER=$order SIMCUDA_SEED=7 "$python" tests/torch/run.py

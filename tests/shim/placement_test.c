@@ -48,7 +48,7 @@ Test(placement, tensors_take_the_devices_in_the_order_written)
 
 Test(placement, stream_ordered_allocations_are_placed_too)
 {
-    const size_t sizes[] = {3 * MIB, 640};
+    const size_t sizes[] = {3 * MIB, 640 * KIB};
     use_policy("cuda:1,*");
     open_model(make_model(sizes, 2));
     for (int i = 0; i < 2; i++) {
@@ -206,12 +206,24 @@ Test(placement, small_tensors_share_pages)
 {
     size_t sizes[400];
     for (int i = 0; i < 400; i++)
-        sizes[i] = 640;
+        sizes[i] = 64 * KIB;
     use_policy("cuda:1,*");
     open_model(make_model(sizes, 400));
     for (int i = 0; i < 400; i++)
-        cr_assert(lies_at(allocate(640), 640, 1));
-    cr_expect_leq(simcudaBytesUsed(1), 32 * MIB);
+        cr_assert(lies_at(allocate(64 * KIB), 64 * KIB, 1));
+    cr_expect_leq(simcudaBytesUsed(1), 26 * MIB);
+}
+
+/* A page, an entry and a lock for each would cost more than they bring. */
+Test(placement, what_is_below_64_kib_stays_with_the_real_allocator)
+{
+    const size_t sizes[] = {64 * KIB - 1, 64 * KIB, 640};
+    use_policy("cuda:1,*");
+    open_model(make_model(sizes, 3));
+    cr_expect(lies_at(allocate(sizes[0]), sizes[0], 0));
+    cr_expect(lies_at(allocate(sizes[2]), sizes[2], 0));
+    cr_expect_eq(simcudaCalls("cuMemCreate"), 0);
+    cr_expect(lies_at(allocate(sizes[1]), sizes[1], 1));
 }
 
 /* --- What ends a load ---*/

@@ -33,7 +33,7 @@ static void expect_load(int tensors, int host, int card_0, int card_1, int card_
 }
 
 /* The program itself uses all of a card, but for so many bytes. */
-static void fill_card(int card, size_t but_for_bytes)
+static void *fill_card(int card, size_t but_for_bytes)
 {
     size_t free_bytes, total_bytes;
     void *filler;
@@ -41,6 +41,7 @@ static void fill_card(int card, size_t but_for_bytes)
     CUDA_OK(cudaMemGetInfo(&free_bytes, &total_bytes));
     CUDA_OK(cudaMalloc(&filler, (free_bytes - but_for_bytes) / (2 * MIB) * 2 * MIB));
     CUDA_OK(cudaSetDevice(0));
+    return filler;
 }
 
 static void use_virtual_vram(const char *donors, const char *size)
@@ -94,16 +95,12 @@ Test(replan, a_share_passes_to_the_next_gpu_before_the_host)
 
 Test(replan, the_next_model_is_offered_the_donor_again_and_nothing_is_said_twice)
 {
-    void *filler;
     use_machine("24gb+1536mb");
     use_virtual_vram("[cuda:1, cpu]", "100%");
     listen();
-    CUDA_OK(cudaSetDevice(1));
-    CUDA_OK(cudaMalloc(&filler, 600 * MIB)); /* the program is on that card, too */
-    CUDA_OK(cudaSetDevice(0));
+    void *filler = fill_card(1, 0);
     for (int round = 0; round < 2; round++) {
         open_model(model());
-        simcudaFail("cuMemCreate", 1, CUDA_ERROR_OUT_OF_MEMORY);
         expect_load(COUNT, COUNT, 0, 0, 0);
     }
     CUDA_OK(cudaFree(filler));
@@ -154,9 +151,11 @@ Test(replan, the_compute_device_takes_what_a_full_donor_of_some_tensors_cannot)
 
 Test(replan, a_host_that_is_full_leaves_its_share_to_the_compute_device)
 {
+    void *filler;
+    use_machine("24gb+host:1gb");
     use_virtual_vram("cpu", "48mb");
     open_model(model());
-    simcudaFail("cuMemCreate", 1, CUDA_ERROR_OUT_OF_MEMORY);
+    CUDA_OK(cudaHostAlloc(&filler, 1024 * MIB, 0));
     expect_load(COUNT, 0, COUNT, 0, 0);
 }
 
@@ -205,7 +204,7 @@ Test(replan, what_cannot_be_had_stops_the_program_and_says_why)
             "policy.yaml:2: error: `on: cuda:1` cannot be had"},
         {"2x24gb", "cuMemCreate:1:801", "{match: \"*\", on: cuda:1}",
             "`on: cuda:1` cannot be had: it cannot lend memory to `cuda:0` (CUDA_ERROR_NOT_SUPPORTED)\n"},
-        {"2x24gb", "cuMemCreate:1:801,cuMemHostAlloc:1:801", "{match: \"*\", virtual-vram: 100%}",
+        {"2x24gb", "cuMemCreate:1:801,cuMemHostRegister_v2:1:801", "{match: \"*\", virtual-vram: 100%}",
             "`cpu` cannot lend memory to `cuda:0` (CUDA_ERROR_NOT_SUPPORTED), and there is no donor after it that "
             "could "
             "take its share\n"},

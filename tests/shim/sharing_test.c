@@ -208,7 +208,7 @@ Test(sharing, on_puts_all_of_a_model_there)
         const char *device;
         int place;
     } cases[] = {{"cpu", HOST}, {"cuda:1", 1}, {"compute", 0}};
-    const size_t sizes[] = {4 * MIB, 640};
+    const size_t sizes[] = {4 * MIB, 64 * KIB};
     char policy[256];
     /* Three models, three sections. */
     snprintf(policy, sizeof policy,
@@ -219,7 +219,7 @@ Test(sharing, on_puts_all_of_a_model_there)
     for (int i = 0; i < 3; i++) {
         open_model(make_model(sizes, 2)); /* model-0, model-1, model-2 */
         cr_expect_eq(place_new(4 * MIB), cases[i].place, "%s", cases[i].device);
-        cr_expect_eq(place_new(640), cases[i].place, "%s", cases[i].device);
+        cr_expect_eq(place_new(64 * KIB), cases[i].place, "%s", cases[i].device);
     }
 }
 

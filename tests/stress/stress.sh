@@ -7,14 +7,14 @@
 #     TURNS=0                  threads run freely: faster, and does not replay
 #     FAULTS=1                 calls of the driver fail now and then
 #     VERBOSE=1                tells what was done
-#     LIBRARY=file             instead of the build folder's library; `none`: on the simulated CUDA alone
+#     LIBRARY=file             instead of the build folder's, in which tests can move pages; `none`: on the simulated CUDA alone
 #
 # BUILD is the build folder. One seed in three hides the second device from the program and lets it lend.
 set -euo pipefail
 build=$(realpath "${BUILD:-build}")
 here=$(dirname "${BASH_SOURCE[0]}")
 seed=${SEED:-$((RANDOM * 32768 + RANDOM))}
-library=${LIBRARY:-$build/libvramspan.so}
+library=${LIBRARY:-$build/tests/libvramspan_control.so} # the installed one, and what moves pages
 
 if [ "${MACHINE:-}" = all ]; then
     for machine in "$here"/../simcuda/machines/*.yaml; do

@@ -1,0 +1,227 @@
+/* extents.c: see extents.h. */
+#include "extents.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "access.h"
+#include "driver.h"
+#include "locks.h"
+
+pthread_mutex_t vs_pages_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t unclaimed = PTHREAD_COND_INITIALIZER;
+static size_t extent_count, extent_bytes; /* under vs_pages_lock */
+static _Atomic(uint64_t) last_number, fixed_number;
+
+/* --- The table ---------------------------------------------------------------------------------------------------- */
+
+static void set_pages(struct vs_range *range, CUdeviceptr address, size_t bytes, struct vs_extent *extent)
+{
+    size_t first = vs_page_of(range, address);
+    for (size_t page = first; page < first + bytes / VS_PAGE_BYTES; page++)
+        range->extents[page] = extent;
+}
+
+void vs_extents_install(struct vs_extent *extent)
+{
+    extent->number = atomic_fetch_add(&last_number, 1) + 1;
+    pthread_mutex_lock(&vs_pages_lock);
+    set_pages(extent->range, extent->address, extent->bytes, extent);
+    vs_pages_mark(extent->range, extent->address, extent->bytes, extent->home);
+    extent_count++;
+    extent_bytes += extent->bytes;
+    pthread_mutex_unlock(&vs_pages_lock);
+}
+
+void vs_extents_uninstall(struct vs_extent *extent)
+{
+    const struct vs_home none = {VS_HOME_NONE, 0};
+    pthread_mutex_lock(&vs_pages_lock);
+    set_pages(extent->range, extent->address, extent->bytes, NULL);
+    vs_pages_mark(extent->range, extent->address, extent->bytes, none);
+    extent_count--;
+    extent_bytes -= extent->bytes;
+    pthread_cond_broadcast(&unclaimed);
+    pthread_mutex_unlock(&vs_pages_lock);
+}
+
+void vs_extents_replace(struct vs_extent *extent, struct vs_extent *const pieces[], size_t count)
+{
+    pthread_mutex_lock(&vs_pages_lock);
+    for (size_t i = 0; i < count; i++) {
+        pieces[i]->number = extent->number;
+        set_pages(extent->range, pieces[i]->address, pieces[i]->bytes, pieces[i]);
+        vs_pages_mark(extent->range, pieces[i]->address, pieces[i]->bytes, pieces[i]->home);
+    }
+    extent_count += count - 1;
+    pthread_cond_broadcast(&unclaimed);
+    pthread_mutex_unlock(&vs_pages_lock);
+}
+
+void vs_extents_fix_all(void)
+{
+    uint64_t last = atomic_load(&last_number), fixed = atomic_load(&fixed_number);
+    while (fixed < last && !atomic_compare_exchange_weak(&fixed_number, &fixed, last))
+        ;
+}
+
+bool vs_extents_is_fixed(const struct vs_extent *extent)
+{
+    return extent->number <= atomic_load(&fixed_number);
+}
+
+void vs_extents_count(size_t *count, size_t *bytes)
+{
+    pthread_mutex_lock(&vs_pages_lock);
+    *count = extent_count;
+    *bytes = extent_bytes;
+    pthread_mutex_unlock(&vs_pages_lock);
+}
+
+/* With vs_pages_lock held, which it leaves while it waits: what it found before may be gone. */
+static struct vs_extent *claim_locked(struct vs_range *range, size_t page)
+{
+    while (range->extents[page] && range->extents[page]->claimed)
+        pthread_cond_wait(&unclaimed, &vs_pages_lock);
+    struct vs_extent *extent = range->extents[page];
+    if (extent)
+        extent->claimed = true;
+    return extent;
+}
+
+struct vs_extent *vs_extents_claim(struct vs_range *range, size_t page)
+{
+    pthread_mutex_lock(&vs_pages_lock);
+    struct vs_extent *extent = claim_locked(range, page);
+    pthread_mutex_unlock(&vs_pages_lock);
+    return extent;
+}
+
+void vs_extents_unclaim(struct vs_extent *extent)
+{
+    pthread_mutex_lock(&vs_pages_lock);
+    extent->claimed = false;
+    pthread_cond_broadcast(&unclaimed);
+    pthread_mutex_unlock(&vs_pages_lock);
+}
+
+/* Claims the first extent that begins within pages [*page, end), and goes on behind it. NULL: there is none. */
+static struct vs_extent *claim_next(struct vs_range *range, size_t *page, size_t end)
+{
+    struct vs_extent *extent = NULL;
+    pthread_mutex_lock(&vs_pages_lock);
+    while (!extent && *page < end) {
+        struct vs_extent *here = range->extents[*page];
+        bool begins = here && vs_page_of(range, here->address) == *page;
+        if (begins)
+            extent = claim_locked(range, *page);
+        if (!begins)
+            ++*page;
+        else if (extent)
+            *page += extent->bytes / VS_PAGE_BYTES;
+    }
+    pthread_mutex_unlock(&vs_pages_lock);
+    return extent;
+}
+
+/* --- Binding ------------------------------------------------------------------------------------------------------ */
+
+static CUresult create_and_map(struct vs_extent *extent)
+{
+    const struct vs_compute *compute = extent->range->compute;
+    const struct vs_backing *backing = extent->backing;
+    struct vs_driver_scope scope;
+    CUresult result = vs_driver_enter(&scope, compute->context);
+    if (result != CUDA_SUCCESS)
+        return result;
+    result = backing->create_physical(compute, extent->home, extent->bytes, &extent->handle);
+    if (result == CUDA_SUCCESS) {
+        result = backing->map(compute, extent->home, extent->address, extent->bytes, extent->handle);
+        if (result != CUDA_SUCCESS)
+            backing->release(extent->handle);
+    }
+    vs_driver_leave(&scope);
+    return result;
+}
+
+/* Unmapping needs no context: it is tried in any case. */
+static CUresult destroy(struct vs_extent *extent)
+{
+    struct vs_driver_scope scope;
+    bool entered = vs_driver_enter(&scope, extent->range->compute->context) == CUDA_SUCCESS;
+    CUresult result = extent->backing->unmap(extent->address, extent->bytes);
+    extent->backing->release(extent->handle);
+    if (entered)
+        vs_driver_leave(&scope);
+    return result;
+}
+
+static CUresult allow(const struct vs_extent *extent)
+{
+    struct vs_driver_scope scope;
+    const struct vs_compute *compute = extent->range->compute;
+    CUresult result = vs_driver_enter(&scope, compute->context);
+    if (result != CUDA_SUCCESS)
+        return result;
+    result = extent->backing->allow(compute, extent->home, extent->address, extent->bytes);
+    vs_driver_leave(&scope);
+    return result;
+}
+
+CUresult vs_extents_bind(
+    struct vs_range *range, CUdeviceptr address, size_t bytes, struct vs_home home, const struct vs_backing *backing)
+{
+    struct vs_extent *extent = calloc(1, sizeof *extent);
+    if (!extent)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    *extent = (struct vs_extent){
+        .range = range, .address = address, .bytes = bytes, .home = home, .backing = backing, .claimed = true};
+    uint64_t peers = vs_access_peers(range->compute->ordinal);
+    CUresult result = create_and_map(extent);
+    if (result != CUDA_SUCCESS) {
+        free(extent);
+        return result;
+    }
+    vs_extents_install(extent);
+    if (peers != vs_access_peers(range->compute->ordinal))
+        allow(extent); /* one more has come that may have looked here too early */
+    vs_extents_unclaim(extent);
+    return CUDA_SUCCESS;
+}
+
+CUresult vs_extents_unbind(struct vs_range *range, CUdeviceptr address, size_t bytes)
+{
+    size_t page = vs_page_of(range, address), end = page + bytes / VS_PAGE_BYTES;
+    CUresult first = CUDA_SUCCESS;
+    struct vs_extent *extent;
+    while ((extent = claim_next(range, &page, end))) {
+        if (extent->address + extent->bytes > address + bytes) {
+            vs_extents_unclaim(extent);
+            break;
+        }
+        CUresult result = destroy(extent);
+        if (first == CUDA_SUCCESS)
+            first = result;
+        vs_extents_uninstall(extent);
+        free(extent);
+    }
+    return first;
+}
+
+CUresult vs_extents_allow(const struct vs_compute *compute)
+{
+    const struct vs_range_table *table = atomic_load_explicit(&vs_range_table, memory_order_acquire);
+    CUresult first = CUDA_SUCCESS;
+    for (size_t i = 0; i < table->count; i++) {
+        struct vs_range *range = table->entries[i].range;
+        size_t page = 0, end = range->bytes / VS_PAGE_BYTES;
+        struct vs_extent *extent;
+        while (range->compute == compute && (extent = claim_next(range, &page, end))) {
+            CUresult result = allow(extent);
+            if (first == CUDA_SUCCESS)
+                first = result;
+            vs_extents_unclaim(extent);
+        }
+    }
+    return first;
+}

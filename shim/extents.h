@@ -1,0 +1,58 @@
+/* extents.h: the memory behind pages of ours. An extent is one piece of physical memory and its one mapping: what one
+ * call maps, and only one call of the same size can unmap; the unit in which memory comes, moves and goes.
+ *
+ * Extents are found by page, under vs_pages_lock. Whoever changes one claims it first, and works on it without the
+ * lock: a claim is waited for, and lasts as long as a mapping takes, or the move of a page.
+ */
+#ifndef VS_EXTENTS_H
+#define VS_EXTENTS_H
+
+#include "backing.h"
+
+struct vs_extent {
+    struct vs_range *range;
+    CUdeviceptr address;
+    size_t bytes;
+    CUmemGenericAllocationHandle handle;
+    struct vs_home home;
+    const struct vs_backing *backing;
+    bool claimed;    /* somebody changes it */
+    uint64_t number; /* in the order of installing; of its memory's predecessor, where that was moved */
+};
+
+/* New memory of `home` behind free addresses of the range, as one extent, by this backing. The error is the driver's;
+ * nothing is left behind then. Enters the driver itself. Any thread; may block (host pages take about 0.4 s/GiB). */
+CUresult vs_extents_bind(
+    struct vs_range *range, CUdeviceptr address, size_t bytes, struct vs_home home, const struct vs_backing *backing);
+
+/* Gives back the memory of all extents that lie wholly within: out of use by every device. Returns the first error of
+ * the driver, whose addresses must not be used again; the rest is done all the same. Any thread; may block. */
+CUresult vs_extents_unbind(struct vs_range *range, CUdeviceptr address, size_t bytes);
+
+/* The compute device's peers have changed: all of its extents get access for them. Returns the first error; the rest is
+ * done all the same. Any thread; may block. */
+CUresult vs_extents_allow(const struct vs_compute *compute);
+
+/* The extent that `page` belongs to, claimed by the caller; NULL where nothing is mapped. Waits for who has claimed it.
+ */
+struct vs_extent *vs_extents_claim(struct vs_range *range, size_t page);
+void vs_extents_unclaim(struct vs_extent *extent);
+
+/* For those who have claimed: the extent (allocated by malloc, filled in) is what lies behind its addresses from here
+ * on; what is known of its pages follows. It begins claimed, or not, as it says. */
+void vs_extents_install(struct vs_extent *extent);
+/* ... nothing lies behind its addresses any more; the caller frees it, and those who waited for it look again. */
+void vs_extents_uninstall(struct vs_extent *extent);
+
+/* ... these pieces (allocated and filled in as above) lie behind its addresses from here on, all of them; the caller
+ * frees it. Nobody sees anything between. */
+void vs_extents_replace(struct vs_extent *extent, struct vs_extent *const pieces[], size_t count);
+
+/* A graph may use all extents that there are now: they are fixed, and must not move. Costs two accesses. Any thread. */
+void vs_extents_fix_all(void);
+bool vs_extents_is_fixed(const struct vs_extent *extent);
+
+/* How many extents there are, and how many bytes they hold, of every range. */
+void vs_extents_count(size_t *count, size_t *bytes);
+
+#endif

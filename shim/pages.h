@@ -1,0 +1,118 @@
+/* pages.h: ranges of addresses whose memory is the library's to choose, and where the bytes of each page of them are.
+ *
+ * A range is made once and stays: an address, once ours, is ours for as long as the process runs. Reading takes no
+ * lock: the ranges stand in a table that never changes, and a new one takes its place when a range is added; within a
+ * range the page's record is an index away. What a reader is told of a page's home may be out of date at once, unless
+ * nobody can move it meanwhile (gate.h).
+ *
+ * Here is only what is known. Whoever assigns addresses: address_space.h; whoever puts memory behind them: extents.h.
+ */
+#ifndef VS_PAGES_H
+#define VS_PAGES_H
+
+#include <cuda.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "compute.h"
+#include "home.h"
+
+/* What device and host memory is mapped in (cuMemGetAllocationGranularity says 2 MiB on every device so far; a device
+ * that says more is refused by the backing). */
+#define VS_PAGE_BYTES ((size_t)2 << 20)
+
+enum vs_range_kind {
+    VS_RANGE_ARENA,  /* reserved by us from the driver: memory of any location may be mapped there */
+    VS_RANGE_PINNED, /* reserved by us from the host's system: only page-locked host memory can lie there */
+    VS_RANGE_GUEST,  /* reserved from the driver by the program */
+    VS_RANGE_KINDS,
+};
+
+/* vs_home_code of each page; 0: nothing lies there. */
+typedef _Atomic(uint16_t) vs_page_home;
+
+struct vs_extent;
+
+struct vs_range {
+    CUdeviceptr base; /* a multiple of the page; as the next three, never changed */
+    size_t bytes;
+    const struct vs_compute *compute;
+    enum vs_range_kind kind;
+    vs_page_home *homes;        /* by page */
+    struct vs_extent **extents; /* by page: extents.c's, under vs_pages_lock */
+    unsigned char *taken;       /* by page: address_space.c's, under vs_addresses_lock */
+    void **owners;              /* by page: arena.c's, under vs_arena_lock */
+};
+
+/* --- Is it ours? Lock-free; async-signal-safe ----------------------------------------------------------------------
+ */
+
+struct vs_range_entry {
+    CUdeviceptr base;
+    size_t bytes;
+    struct vs_range *range;
+};
+
+struct vs_range_table {
+    CUdeviceptr base; /* from the first range's begin ... */
+    size_t bytes;     /* ... to the last one's end */
+    size_t count;
+    struct vs_range_entry entries[]; /* by address */
+};
+
+extern const struct vs_range_table *_Atomic vs_range_table;
+
+/* Whether `address` may lie in a range: false is certain. */
+static inline bool vs_pages_may_own(CUdeviceptr address)
+{
+    const struct vs_range_table *table = atomic_load_explicit(&vs_range_table, memory_order_acquire);
+    return address - table->base < table->bytes;
+}
+
+/* The range that `address` lies in, or NULL. */
+static inline struct vs_range *vs_range_of(CUdeviceptr address)
+{
+    const struct vs_range_table *table = atomic_load_explicit(&vs_range_table, memory_order_acquire);
+    if (address - table->base >= table->bytes)
+        return NULL;
+    size_t low = 0, high = table->count; /* the range begins in [low, high) */
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+        if (address < table->entries[middle].base)
+            high = middle;
+        else
+            low = middle;
+    }
+    const struct vs_range_entry *entry = &table->entries[low];
+    return address - entry->base < entry->bytes ? entry->range : NULL;
+}
+
+static inline size_t vs_page_of(const struct vs_range *range, CUdeviceptr address)
+{
+    return (address - range->base) / VS_PAGE_BYTES;
+}
+
+/* Where the page's bytes are: VS_HOME_NONE where nothing is mapped. */
+static inline struct vs_home vs_page_home_of(const struct vs_range *range, size_t page)
+{
+    return vs_home_of_code(atomic_load_explicit(&range->homes[page], memory_order_acquire));
+}
+
+/* How many of the `bytes` (> 0) from `address` on lie at one home, and at which: VS_HOME_NONE for foreign memory, and
+ * for pages of ours with nothing behind them. Never 0; a caller that loops over a copy meets each home in turn. */
+size_t vs_pages_run(CUdeviceptr address, size_t bytes, struct vs_home *home);
+
+/* --- Making and marking ----------------------------------------------------------------------------------------------
+ */
+
+/* The range is to be known from here on: whole pages, apart from all that are known. NULL without memory. Any thread;
+ * waits for no device. */
+struct vs_range *vs_pages_add(
+    CUdeviceptr base, size_t bytes, enum vs_range_kind kind, const struct vs_compute *compute);
+
+/* What lies behind these whole pages of the range has changed. By whoever changed it. */
+void vs_pages_mark(struct vs_range *range, CUdeviceptr address, size_t bytes, struct vs_home home);
+
+#endif
