@@ -144,6 +144,8 @@ static void warm_up(struct worker *worker)
             do_allocate(worker);
         for (int i = 0; i < 60; i++)
             do_kernel(worker);
+        for (int i = 0; i < 10; i++)
+            do_rehome(worker);
         do_make_graph(worker);
         do_launch_graph(worker);
         empty_worker(worker);
