@@ -51,8 +51,9 @@ if [ "$("$build/simcuda/describe-machine" "$machine" 2>/dev/null | grep -c GPU)"
     devices=(STRESS_DONOR=1)
     [ $((seed % 3)) != 2 ] || devices+=(VRAMSPAN_DEVICES=cuda:0 VRAMSPAN_DONORS=cuda:1,cpu)
 fi
+# One thread computes, since a caller that sleeps while others do gives its turn away, and the run would not replay.
 env LD_LIBRARY_PATH="$build/simcuda" LD_PRELOAD="$sanitizer$library" SIMCUDA_MACHINE="$machine" \
-    SIMCUDA_ORDER="${ORDER:-${SIMCUDA_ORDER:-random}}" SIMCUDA_SEED="$seed" SIMCUDA_FRESH=poison \
+    SIMCUDA_ORDER="${ORDER:-${SIMCUDA_ORDER:-random}}" SIMCUDA_SEED="$seed" SIMCUDA_FRESH=poison SIMCUDA_THREADS=1 \
     VRAMSPAN_POLICY="$scratch/policy.yaml" VRAMSPAN_LOG="${VRAMSPAN_LOG:-$log}" "${devices[@]}" \
     ASAN_OPTIONS=detect_leaks=0 TSAN_OPTIONS=halt_on_error=1 \
     "$build/tests/stress" "${options[@]}" "$scratch"
