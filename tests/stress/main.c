@@ -16,7 +16,7 @@
 #include "stress.h"
 #include "world.h"
 
-struct settings settings = {.seed = 1, .operations = 1000000, .threads = 4, .turns = true};
+struct settings settings = {.seed = 1, .operations = 1000000, .threads = 4, .turns = true, .faults_of = ""};
 
 /* --- Options ------------------------------------------------------------------------------------------------------ */
 
@@ -27,7 +27,8 @@ static const struct argp_option options[] = {
     {"operations", 'n', "N", 0, "how many (1,000,000)", 0},
     {"threads", 't', "N", 0, "how many threads (4)", 0},
     {"free", FREE, NULL, 0, "threads run freely, and do not take turns", 0},
-    {"faults", FAULTS, NULL, 0, "calls of the driver fail now and then", 0},
+    {"faults", FAULTS, "FUNCTION", OPTION_ARG_OPTIONAL,
+        "calls of the driver, or of one function of it, fail now and then", 0},
     {"start-fault", START_FAULT, NULL, 0, "one call of the driver fails by SIMCUDA_FAIL", 0},
     {"plain", PLAIN, NULL, 0, "without the library: is what the program expects what CUDA does?", 0},
     {"verbose", 'v', NULL, 0, "tell what was done", 0},
@@ -53,6 +54,7 @@ static error_t take_option(int key, char *argument, struct argp_state *state)
         return 0;
     case FAULTS:
         settings.faults = true;
+        settings.faults_of = argument ? argument : "";
         return 0;
     case START_FAULT:
         settings.start_fault = true;

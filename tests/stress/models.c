@@ -122,6 +122,14 @@ void do_open_model(struct worker *worker)
     }
 }
 
+/* As loaders do: one allocation after the other. */
+void do_load(struct worker *worker)
+{
+    do_open_model(worker);
+    for (int i = 0; i < 20 && worker->wanted_count > 0; i++)
+        allocate(worker, worker->wanted[--worker->wanted_count], 0);
+}
+
 /* --- Flushes ------------------------------------------------------------------------------------------------------ */
 
 void do_trim(struct worker *worker)

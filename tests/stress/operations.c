@@ -2,6 +2,7 @@
 #include "operations.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "../simcuda/simcuda.h"
 #include "order.h"
@@ -32,6 +33,7 @@ static struct operation {
     {"launch a graph", do_launch_graph, 25, 0},
     {"destroy a graph", do_drop_graph, 6, 0},
     {"open a model", do_open_model, 5, 0},
+    {"load", do_load, 2, 0},
     {"unload", do_unload, 1, 0},
     {"flush", do_trim, 4, 0},
     {"ask", do_ask, 30, 0},
@@ -54,19 +56,30 @@ static void check_thread(struct worker *worker)
             worker->device);
 }
 
-void do_operation(struct worker *worker)
+static struct operation *choose(struct worker *worker)
 {
+    const char *name = operation_for_fault(worker);
+    struct operation *operation = operations;
     unsigned all = 0;
+    while (name && strcmp(operation->name, name) != 0)
+        operation++;
+    if (name)
+        return operation;
     for (size_t i = 0; i < COUNT; i++)
         all += operations[i].share;
     uint64_t choice = below(worker, all);
-    struct operation *operation = operations;
     while (choice >= operation->share)
         choice -= (operation++)->share;
+    return operation;
+}
+
+void do_operation(struct worker *worker)
+{
+    arm_fault(worker);
+    struct operation *operation = choose(worker);
     receive(worker);
     worker->doing = operation->name;
     atomic_fetch_add(&operation->count, 1);
-    arm_fault(worker);
     operation->perform(worker);
     look_for_fault(worker);
     if (chance(worker, 10))

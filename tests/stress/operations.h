@@ -19,6 +19,7 @@ void release(struct worker *worker, struct allocation *allocation);
 /* models.c */
 void make_models(void);
 void do_open_model(struct worker *worker);
+void do_load(struct worker *worker);
 void do_unload(struct worker *worker);
 void do_trim(struct worker *worker);
 void do_rehome(struct worker *worker);

@@ -128,14 +128,17 @@ void expect_bytes(struct worker *worker, const struct allocation *allocation, si
 
 /* Driver functions that the library calls for its own work, or may come to call; those that the program alone calls are
  * here as well: CUDA's own error must then reach it. */
-static const char *const functions[] = {
-#define FUNCTION(name) name,
+static const struct {
+    const char *name, *operation;
+} functions[] = {
+#define FUNCTION(name, operation) {name, operation},
 #include "faults.def"
 #undef FUNCTION
 };
 #define FUNCTION_COUNT (sizeof functions / sizeof *functions)
 
-static const int results[] = {CUDA_ERROR_OUT_OF_MEMORY, CUDA_ERROR_UNKNOWN};
+/* Another error than this from a device that lends would end its lending for the rest of the run. */
+static const CUresult injected = CUDA_ERROR_OUT_OF_MEMORY;
 enum { TURNS_MAX = 6, OPERATIONS_MAX = 20, TRIES_MAX = 6, KINDS_MAX = 64 };
 
 /* The one that is on its way; whoever has `faults_lock` may look. */
@@ -158,6 +161,14 @@ static void note_hit(const char *operation)
     *kind = operation;
 }
 
+static size_t next_function(void)
+{
+    for (size_t tries = 0; tries < FUNCTION_COUNT; tries++)
+        if (!settings.faults_of[0] || strcmp(functions[++fault_number % FUNCTION_COUNT].name, settings.faults_of) == 0)
+            break;
+    return settings.faults_of[0] ? fault_number % FUNCTION_COUNT : fault_number++ % FUNCTION_COUNT;
+}
+
 /* One at a time, each function in turn, at one of its next calls, whoever makes that. */
 void arm_fault(struct worker *worker)
 {
@@ -165,14 +176,24 @@ void arm_fault(struct worker *worker)
         return;
     pthread_mutex_lock(&faults_lock);
     if (!fault.armed) {
-        unsigned number = fault_number++, turn = 1 + (unsigned)below(worker, TURNS_MAX);
+        unsigned turn = 1 + (unsigned)below(worker, TURNS_MAX);
         fault.armed = true;
         fault.waiting_for = 0;
-        fault.function = number % FUNCTION_COUNT;
-        fault.fires_at = simcudaCalls(functions[fault.function]) + turn;
-        simcudaFail(functions[fault.function], turn, results[number / FUNCTION_COUNT % 2]);
+        fault.function = next_function();
+        fault.fires_at = simcudaCalls(functions[fault.function].name) + turn;
+        simcudaFail(functions[fault.function].name, turn, injected);
     }
     pthread_mutex_unlock(&faults_lock);
+}
+
+const char *operation_for_fault(struct worker *worker)
+{
+    if (!settings.faults || chance(worker, 50))
+        return NULL;
+    pthread_mutex_lock(&faults_lock);
+    const char *operation = fault.armed ? functions[fault.function].operation : NULL;
+    pthread_mutex_unlock(&faults_lock);
+    return operation;
 }
 
 /* After an operation: was it hit, or is it never called? */
@@ -181,11 +202,11 @@ void look_for_fault(struct worker *worker)
     if (!settings.faults)
         return;
     pthread_mutex_lock(&faults_lock);
-    if (fault.armed && simcudaCalls(functions[fault.function]) >= fault.fires_at) {
+    if (fault.armed && simcudaCalls(functions[fault.function].name) >= fault.fires_at) {
         note_hit(worker->doing);
         fault.armed = false;
     } else if (fault.armed && ++fault.waiting_for == OPERATIONS_MAX) {
-        simcudaFail(functions[fault.function], 0, 0);
+        simcudaFail(functions[fault.function].name, 0, 0);
         fault.armed = false;
     }
     pthread_mutex_unlock(&faults_lock);
@@ -194,7 +215,7 @@ void look_for_fault(struct worker *worker)
 void end_faults(void)
 {
     for (size_t f = 0; settings.faults && f < FUNCTION_COUNT; f++)
-        simcudaFail(functions[f], 0, 0);
+        simcudaFail(functions[f].name, 0, 0);
 }
 
 void tell_faults(void)
@@ -208,12 +229,12 @@ void tell_faults(void)
         places += here;
         called += here > 0;
         if (settings.verbose)
-            fprintf(stderr, "  %-36s %4u failed, in %u kinds of operations\n", functions[f], fault_count[f], here);
+            fprintf(stderr, "  %-36s %4u failed, in %u kinds of operations\n", functions[f].name, fault_count[f], here);
     }
     if (settings.faults)
         printf("%u calls failed: of %u functions, at %u places (function and kind of operation)\n", faults, called,
             places);
-    if (settings.faults && settings.operations >= 10000 && called < FUNCTION_COUNT / 2) {
+    if (settings.faults && settings.operations >= 10000 && !settings.faults_of[0] && called < FUNCTION_COUNT / 2) {
         fprintf(stderr, "stress: those are too few functions to prove anything\n");
         exit(1);
     }
@@ -221,8 +242,7 @@ void tell_faults(void)
 
 static bool is_injected(int result)
 {
-    return (settings.faults || settings.start_fault) &&
-           (result == CUDA_ERROR_OUT_OF_MEMORY || result == CUDA_ERROR_UNKNOWN);
+    return (settings.faults || settings.start_fault) && result == (int)injected;
 }
 
 bool may_try_again(struct worker *worker, const char *call, int result, unsigned tries)

@@ -32,6 +32,8 @@ void note(struct worker *worker, struct allocation *allocation, const char *form
 
 /* Before and after each operation: a driver function that the library uses is made to fail now and then. */
 void arm_fault(struct worker *worker);
+/* The operation that is to come next, so that the fault has something to hit; NULL: any. */
+const char *operation_for_fault(struct worker *worker);
 void look_for_fault(struct worker *worker);
 /* No call fails any more. */
 void end_faults(void);

@@ -7,7 +7,7 @@ here=$(dirname "${BASH_SOURCE[0]}") number=0 failed=0
 trace=$(mktemp)
 trap 'rm -f "$trace"' EXIT
 
-for call in $(sed -n 's/^FUNCTION("\(.*\)")/\1/p' "$here/faults.def"); do
+for call in $(sed -n 's/^FUNCTION("\([^"]*\)".*/\1/p' "$here/faults.def" | sort -u); do
     for ((nth = 1; nth <= $2; nth++)); do
         : >"$trace"
         output=$(SIMCUDA_TRACE=$trace SIMCUDA_FAIL=$call:$nth SEED=$((nth + 10)) OPS=60 THREADS=1 START_FAULT=1 "$here/stress.sh" 2>&1)

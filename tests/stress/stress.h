@@ -43,11 +43,12 @@ enum {
 struct settings {
     uint64_t seed, operations;
     unsigned threads;
-    bool turns;         /* threads take turns by the seed, so that the run replays */
-    bool faults;        /* driver functions fail now and then */
-    bool start_fault;   /* one fails by SIMCUDA_FAIL, perhaps while CUDA starts */
-    bool plain;         /* no library is preloaded */
-    const char *folder; /* for models and the policy; made and removed by the caller */
+    bool turns;            /* threads take turns by the seed, so that the run replays */
+    const char *faults_of; /* one driver function alone; empty: all */
+    bool faults;           /* driver functions fail now and then */
+    bool start_fault;      /* one fails by SIMCUDA_FAIL, perhaps while CUDA starts */
+    bool plain;            /* no library is preloaded */
+    const char *folder;    /* for models and the policy; made and removed by the caller */
     bool verbose;
 };
 extern struct settings settings;

@@ -5,7 +5,7 @@
 #     ORDER=early|late|random  when the simulated device does its work (random)
 #     MACHINE=name             a simulated machine; `all`: each of tests/simcuda/machines in turn
 #     TURNS=0                  threads run freely: faster, and does not replay
-#     FAULTS=1                 calls of the driver fail now and then
+#     FAULTS=1|function        calls of the driver fail now and then, or those of one function
 #     VERBOSE=1                tells what was done
 #     LIBRARY=file             instead of the build folder's, in which tests can move pages; `none`: on the simulated CUDA alone
 #
@@ -30,7 +30,11 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 options=(--seed "$seed" --operations "${OPS:-1000000}" --threads "${THREADS:-4}")
 [ "${TURNS:-1}" != 0 ] || options+=(--free)
-[ "${FAULTS:-0}" = 0 ] || options+=(--faults)
+case ${FAULTS:-0} in
+0) ;;
+1) options+=(--faults) ;;
+*) options+=(--faults="$FAULTS") ;;
+esac
 [ "${START_FAULT:-0}" = 0 ] || options+=(--start-fault)
 [ "${VERBOSE:-0}" = 0 ] || options+=(--verbose)
 
