@@ -48,6 +48,7 @@
     X(cuMemHostRegister)                                                                                               \
     X(cuMemHostGetDevicePointer)                                                                                       \
     X(cuMemHostUnregister)                                                                                             \
+    X(cuMemGetInfo)                                                                                                    \
     X(cuDeviceGetDefaultMemPool)                                                                                       \
     X(cuMemPoolGetAttribute)                                                                                           \
     X(cuMemPoolTrimTo)                                                                                                 \

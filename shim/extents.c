@@ -6,6 +6,7 @@
 
 #include "access.h"
 #include "driver.h"
+#include "gate.h"
 #include "locks.h"
 
 pthread_mutex_t vs_pages_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -24,6 +25,7 @@ static void set_pages(struct vs_range *range, CUdeviceptr address, size_t bytes,
 
 void vs_extents_install(struct vs_extent *extent)
 {
+    vs_gate_arm(); /* before anybody is told of the first one */
     extent->number = atomic_fetch_add(&last_number, 1) + 1;
     pthread_mutex_lock(&vs_pages_lock);
     set_pages(extent->range, extent->address, extent->bytes, extent);
@@ -208,7 +210,7 @@ CUresult vs_extents_unbind(struct vs_range *range, CUdeviceptr address, size_t b
     return first;
 }
 
-CUresult vs_extents_allow(const struct vs_compute *compute)
+CUresult vs_extents_allow(int compute_ordinal)
 {
     const struct vs_range_table *table = atomic_load_explicit(&vs_range_table, memory_order_acquire);
     CUresult first = CUDA_SUCCESS;
@@ -216,7 +218,7 @@ CUresult vs_extents_allow(const struct vs_compute *compute)
         struct vs_range *range = table->entries[i].range;
         size_t page = 0, end = range->bytes / VS_PAGE_BYTES;
         struct vs_extent *extent;
-        while (range->compute == compute && (extent = claim_next(range, &page, end))) {
+        while (range->compute->ordinal == compute_ordinal && (extent = claim_next(range, &page, end))) {
             CUresult result = allow(extent);
             if (first == CUDA_SUCCESS)
                 first = result;

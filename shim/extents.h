@@ -29,9 +29,9 @@ CUresult vs_extents_bind(
  * the driver, whose addresses must not be used again; the rest is done all the same. Any thread; may block. */
 CUresult vs_extents_unbind(struct vs_range *range, CUdeviceptr address, size_t bytes);
 
-/* The compute device's peers have changed: all of its extents get access for them. Returns the first error; the rest is
- * done all the same. Any thread; may block. */
-CUresult vs_extents_allow(const struct vs_compute *compute);
+/* The peers of this compute device have changed: all of its extents get access for them. Returns the first error; the
+ * rest is done all the same. Any thread; may block. */
+CUresult vs_extents_allow(int compute_ordinal);
 
 /* The extent that `page` belongs to, claimed by the caller; NULL where nothing is mapped. Waits for who has claimed it.
  */

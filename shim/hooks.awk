@@ -49,7 +49,7 @@ function launch(row, real, arguments,    condition) {
 
 # When an entry's slot leads to its function, once the library acts (resolve.h).
 function when(row) {
-    if (kind[row] == "context")
+    if (kind[row] ~ /^(context|peer)$/)
         return "VS_WHEN_EITHER"
     return kind[row] == "ordinal" || kind[row] == "seen" ? "VS_WHEN_HIDING" : "VS_WHEN_ACTING"
 }

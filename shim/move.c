@@ -24,8 +24,7 @@ struct workshop {
     CUstream stream;
 };
 
-/* --- New memory, before anybody is kept waiting
- * ------------------------------------------------------------------------ */
+/* --- New memory, before anybody is kept waiting ------------------------------------------------------------------- */
 
 static CUresult give_memory(const struct vs_move_plan *plan, struct vs_move_piece *piece)
 {
@@ -80,8 +79,7 @@ static void clear_away(struct vs_move_plan *plan, struct workshop *workshop, boo
         driver->cuMemAddressFree(workshop->scratch, workshop->scratch_bytes);
 }
 
-/* --- With the gate closed
- * ------------------------------------------------------------------------------------------------- */
+/* --- With the gate closed ----------------------------------------------------------------------------------------- */
 
 /* Adds the contexts in which work for this device may be queued. */
 static size_t add_device(int ordinal, CUcontext list[VS_CONTEXTS_MAX], size_t count, bool *all)
@@ -199,8 +197,7 @@ static CUresult move_while_closed(struct vs_move_plan *plan, const struct worksh
     return result == CUDA_SUCCESS ? switch_all(plan) : result;
 }
 
-/* --- All of it
- * ------------------------------------------------------------------------------------------------------------- */
+/* --- All of it ---------------------------------------------------------------------------------------------------- */
 
 static double now_ms(void)
 {

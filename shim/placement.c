@@ -87,8 +87,10 @@ static void release(struct vs_load *load)
     }
     bool last = load->references == 0;
     pthread_mutex_unlock(&vs_placement_lock);
-    if (last)
-        vs_load_finish(load);
+    if (!last)
+        return;
+    vs_load_finish(load);
+    vs_arena_tell();
 }
 
 void vs_placement_end_loads(void)

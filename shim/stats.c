@@ -41,6 +41,11 @@ void vs_stats_freed(struct vs_home home, size_t bytes)
     atomic_fetch_sub(&homes[row_of(home)].bytes_now, bytes);
 }
 
+size_t vs_stats_bytes(struct vs_home home)
+{
+    return atomic_load(&homes[row_of(home)].bytes_now);
+}
+
 void vs_stats_model_opened(void)
 {
     atomic_fetch_add(&models_opened, 1);

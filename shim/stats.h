@@ -11,6 +11,9 @@
 void vs_stats_placed(struct vs_home home, size_t bytes);
 void vs_stats_freed(struct vs_home home, size_t bytes);
 
+/* How many bytes of weights are at that home now. */
+size_t vs_stats_bytes(struct vs_home home);
+
 /* A model that the policy names was opened. */
 void vs_stats_model_opened(void);
 

@@ -55,6 +55,7 @@ suite shim-launches tap tests/shim/launches.sh "$(tests/env/headers.sh --print)"
 suite shim-moving tap tests/shim/control/moving.sh "$build" 12
 suite pass-through-cost tap tests/bench/instructions.sh "$shim" "$build/bench/calls"
 suite gate-cost tap tests/bench/gate_instructions.sh "$build/bench/gate"
+suite look-up-cost tap tests/bench/look_up.sh "$build/bench/look_up"
 suite simcuda-cost tap tests/bench/driver_instructions.sh "$build/bench/driver_calls"
 plan_counts="1000 20000"
 [ "$depth" != full ] || plan_counts="1000 10000 100000"

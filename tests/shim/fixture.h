@@ -39,6 +39,8 @@ struct model_tensor {
     size_t elements, bytes;
 };
 const char *make_named_model(const struct model_tensor *tensors, size_t count);
+/* The same with a hole in place of the bytes: for models that are large. */
+const char *make_hollow_model(const struct model_tensor *tensors, size_t count);
 
 /* Opens a model for reading and closes it, as a loader does first. */
 void open_model(const char *path);

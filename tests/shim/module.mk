@@ -10,8 +10,8 @@ $(ROWS_GENERATED)/rows.h: tests/shim/rows.awk shim/hooks.def
 shim_test_CFLAGS := -isystem $(CUDA_INCLUDE) -I$(SHIM_GENERATED) -I$(ROWS_GENERATED)
 shim_test_DEPS := $(SHIM_GENERATED)/hooks_generated.h $(ROWS_GENERATED)/rows.h
 shim_test_LINK_DEPS := $(SIMCUDA_LIBRARIES)
-shim_test_LIBS := $(addprefix $(SIMCUDA_DIR)/,libcudart.so.13 libcublas.so.13 libcublasLt.so.13 libcuda.so.1) -lcriterion -lm
-$(eval $(call program,shim_test,$(SHIM_TEST),$(wildcard tests/shim/*_test.c) tests/shim/fixture.c tests/shim/sees.c tests/policy/model/gguf_writer.c policy/text/text.c))
+shim_test_LIBS := $(addprefix $(SIMCUDA_DIR)/,libcudart.so.13 libcublas.so.13 libcublasLt.so.13 libcuda.so.1) -lcriterion -l:libjansson.a -lm
+$(eval $(call program,shim_test,$(SHIM_TEST),$(wildcard tests/shim/*_test.c) tests/shim/fixture.c tests/shim/sees.c tests/policy/model/gguf_writer.c policy/text/text.c shim/pages.c))
 
 # The gate alone, without CUDA.
 gate_LIBS := -lpthread

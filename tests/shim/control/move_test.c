@@ -201,8 +201,7 @@ Test(move, access_that_is_not_ready_is_asked_for_again)
     expect_bytes(weight, 0, BYTES, "in the end");
 }
 
-/* --- Everything that may be queued on devices with access is waited for
- * ---------------------------------------------------- */
+/* --- Everything that may be queued on devices with access is waited for ------------------------------------------- */
 
 Test(move, work_in_a_context_that_the_program_made_is_waited_for)
 {
@@ -226,8 +225,33 @@ Test(move, work_in_a_context_that_the_program_made_is_waited_for)
     expect_bytes(weight, 0, BYTES, "in the end");
 }
 
-/* --- Refusals
- * ------------------------------------------------------------------------------------------------------------------ */
+/* A device that enabled peer access reads the weight as it could read other memory there, before and after a move. */
+Test(move, work_of_a_peer_is_waited_for_and_the_peer_keeps_its_access)
+{
+    unsigned char *weight, *copy;
+    size_t bytes;
+    cudaStream_t stream;
+    setenv("SIMCUDA_ORDER", "late", 1);
+    make_weights("cuda:0,*", &weight, 1, BYTES);
+    unsigned char *pages = pages_of(weight, BYTES, &bytes);
+    CUDA_OK(cudaSetDevice(1));
+    CUDA_OK(cudaDeviceEnablePeerAccess(0, 0));
+    CUDA_OK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+    CUDA_OK(cudaMalloc((void **)&copy, BYTES));
+    CUfunction of_peer = reading_kernel();
+    for (int step = 0; step < STEPS; step++) {
+        read_by_kernel(of_peer, pages + step * 4, stream);
+        cr_assert_eq(rehome(pages, bytes, road[step]), 0);
+        read_by_kernel(of_peer, pages + step * 4, stream);
+        CUDA_OK(cudaMemcpyAsync(copy, weight, BYTES, cudaMemcpyDefault, stream));
+        CUDA_OK(cudaStreamSynchronize(stream));
+        expect_bytes(copy, 0, BYTES, "read by the peer");
+        CUDA_OK(cudaMemset(copy, 0, BYTES));
+    }
+    expect_bytes(weight, 0, BYTES, "in the end");
+}
+
+/* --- Refusals ----------------------------------------------------------------------------------------------------- */
 
 Test(move, what_are_no_whole_pages_of_ours_is_refused)
 {

@@ -45,6 +45,10 @@ def check_part(checks):
     return table(["check", "cudart", "result", "claim", "rests on", "reason"], check_rows(checks))
 
 
+def move_part(moves):
+    return table(["holds", "what was seen"], [("yes" if m["holds"] else "NO", m["claim"]) for m in moves]) if moves else "Not tried."
+
+
 def cost_rows(costs):
     for cost in costs:
         where = f"{cost['device']} to {cost['peer']}" if "peer" in cost else cost["device"]
@@ -66,6 +70,7 @@ def page(report):
         "## Machine", machine_part(report),
         "## What was assumed until now", check_part(assumed),
         "## Other failures", check_part(failed),
+        "## Weights that change their home", move_part(report["moves"]),
         "## Measured costs", "Medians, and the smallest sample." + (" Of the simulator." if simulated else ""),
         table(["cost", "device", "median", "smallest", "what", "why not"], cost_rows(report["costs"])),
         "## The other checks", check_part(rest)])

@@ -38,6 +38,7 @@ conformance-weak: simcuda $(BUILD)/tests/conformance ## each rule of the simulat
 # On a real GPU: NVIDIA's libcuda.so.1 and libcudart are found at run time, not the simulated ones.
 GPU_CHECK_ENV ?=
 .PHONY: gpu-check
-gpu-check: $(BUILD)/tests/conformance $(BUILD)/tests/conformance-12 ## the same checks on this machine's GPU, and what calls cost there: a report to attach
+gpu-check: $(BUILD)/tests/conformance $(BUILD)/tests/conformance-12 $(BUILD)/tests/libvramspan_control.so $(BUILD)/tests/programs/rehoming ## the same checks on this machine's GPU, and what calls cost there: a report to attach
 	$(Q)python3 $(CONFORMANCE)/gpu_check.py --programs $(BUILD)/tests --out $(BUILD)/gpu-check --release $(VERSION) \
+		--control $(BUILD)/tests/libvramspan_control.so \
 		$(foreach env,$(GPU_CHECK_ENV) $(TORCH_ENV),--python-env $(env))

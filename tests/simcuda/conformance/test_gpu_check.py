@@ -42,6 +42,7 @@ class Report(unittest.TestCase):
     def setUpClass(cls):
         cls.folder = tempfile.TemporaryDirectory()
         cls.done = gpu_check(cls.folder.name, "--on-simulated", BUILD + "/simcuda", "--release", "1.2.3",
+                             "--control", BUILD + "/tests/libvramspan_control.so", "--move-mebibytes", "64",
                              SIMCUDA_WEAK="map_offset", SIMCUDA_MACHINE="2x24gb")
         with open(cls.folder.name + "/report.json", encoding="utf-8") as file:
             cls.text = file.read()
@@ -100,6 +101,10 @@ class Report(unittest.TestCase):
             self.assertGreaterEqual(cost["median"], cost["smallest"], cost)
         self.assertEqual([(c["device"], c["peer"]) for c in self.report["costs"] if c["id"] == "peer_with_access"],
                          [(0, 1), (1, 0)])
+
+    def test_moves_weights_under_kernels(self):
+        self.assertEqual([m["holds"] for m in self.report["moves"]], [True] * 5, self.report["moves"])
+        self.assertIn("| yes | every bit is what it was |", self.page)
 
     def test_names_no_user_and_no_host(self):
         secrets = {platform.node(), os.path.expanduser("~"), BUILD, HERE}
