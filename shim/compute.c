@@ -113,7 +113,7 @@ int vs_device_of(CUcontext context)
 
 /* After these no work of the device will run any more (CUDA Driver API, CUresult: errors that leave the process or the
  * context unusable). */
-static bool is_end_of_device(CUresult result)
+bool vs_is_end_of_device(CUresult result)
 {
     static const CUresult ends[] = {CUDA_ERROR_DEINITIALIZED, CUDA_ERROR_CONTEXT_IS_DESTROYED,
         CUDA_ERROR_ILLEGAL_ADDRESS, CUDA_ERROR_LAUNCH_FAILED, CUDA_ERROR_LAUNCH_TIMEOUT,
@@ -137,7 +137,7 @@ CUresult vs_compute_synchronize(const struct vs_compute *compute)
         vs_driver_leave(&scope);
     }
     vs_capture_released();
-    return result == CUDA_SUCCESS || is_end_of_device(result) ? result : CUDA_ERROR_NOT_READY;
+    return result == CUDA_SUCCESS || vs_is_end_of_device(result) ? result : CUDA_ERROR_NOT_READY;
 }
 
 void vs_compute_reset(int ordinal)

@@ -33,6 +33,9 @@ int vs_device_of(CUcontext context);
  * CUDA_ERROR_NOT_READY when it could not be waited for (a capture is open, for example). */
 CUresult vs_compute_synchronize(const struct vs_compute *compute);
 
+/* Whether an error means that no work of its device will run any more: all that was queued is over then. */
+bool vs_is_end_of_device(CUresult result);
+
 /* The program resets the device: forgets the context, which the reset destroys. */
 void vs_compute_reset(int ordinal);
 
