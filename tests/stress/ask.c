@@ -88,6 +88,7 @@ static void expect_refusal(struct worker *worker, const struct allocation *alloc
     int expected, bool runtime)
 {
     int peeked = (int)cudaPeekAtLastError(), last = (int)cudaGetLastError(), then = (int)cudaGetLastError();
+    expected = is_injected(result) ? result : expected;
     int wanted = runtime ? expected : 0;
     if (result != expected || peeked != wanted || last != wanted || then != 0)
         fail(worker, allocation, "%s gave %d instead of %d; the last error was %d, %d, then %d", call, result, expected,

@@ -240,7 +240,7 @@ void tell_faults(void)
     }
 }
 
-static bool is_injected(int result)
+bool is_injected(int result)
 {
     return (settings.faults || settings.start_fault) && result == (int)injected;
 }

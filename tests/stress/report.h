@@ -18,6 +18,9 @@
 /* Ends the program where the call should have succeeded, or the thread's last error is not what CUDA makes it. */
 bool may_try_again(struct worker *worker, const char *call, int result, unsigned tries);
 
+/* Whether a call may have got this error because it was made to fail. */
+bool is_injected(int result);
+
 /* Compares what came back with what must be there; ends the program with a report where they differ. */
 void expect_bytes(struct worker *worker, const struct allocation *allocation, size_t offset, const void *found,
     const void *expected, size_t bytes, uint64_t operation, const char *how);
