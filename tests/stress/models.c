@@ -195,28 +195,28 @@ bool can_rehome(void)
     return find_rehome() != NULL;
 }
 
-/* Some pages of an allocation, with what of other allocations lies in them, whatever their workers do meanwhile. */
+/* Some pages of somebody's allocation, with what of others lies in them, whatever their workers do meanwhile. */
 void do_rehome(struct worker *worker)
 {
-    struct allocation *allocation = any_owned(worker, 0);
     rehome_function *rehome = find_rehome();
-    if (!rehome || !allocation || allocation->bytes < 64 * KIB)
+    char *start;
+    size_t bytes;
+    if (!rehome || !any_live(worker, &start, &bytes) || bytes < 64 * KIB)
         return;
-    uintptr_t first = (uintptr_t)allocation->address / PAGE_BYTES * PAGE_BYTES;
-    size_t pages = ((uintptr_t)allocation->address + allocation->bytes - first + PAGE_BYTES - 1) / PAGE_BYTES;
+    uintptr_t first = (uintptr_t)start / PAGE_BYTES * PAGE_BYTES;
+    size_t pages = ((uintptr_t)start + bytes - first + PAGE_BYTES - 1) / PAGE_BYTES;
     size_t skip = below(worker, pages), count = 1 + below(worker, pages - skip);
-    uintptr_t address = first + skip * PAGE_BYTES;
+    char *address = (char *)first + skip * PAGE_BYTES;
     int location = (int)below(worker, 3) - 1;
     int result = rehome((CUdeviceptr)address, count * PAGE_BYTES, location);
-    note(worker, allocation, "%zu pages from %zu on to %d: result %d", count, skip, location, result);
     if (result != 0) {
         atomic_fetch_add(&unmoved_count, 1);
         return;
     }
     atomic_fetch_add(&moved_count, 1);
-    uintptr_t from = address > (uintptr_t)allocation->address ? address : (uintptr_t)allocation->address;
-    uintptr_t to = (uintptr_t)allocation->address + allocation->bytes;
+    char *from = address > start ? address : start, *to = start + bytes;
     to = to < address + count * PAGE_BYTES ? to : address + count * PAGE_BYTES;
-    if (settings.threads == 1 && simcudaBytesAt((void *)from, to - from, location) != to - from)
-        fail(worker, allocation, "its pages were moved to %d, and are not there", location);
+    size_t there = simcudaBytesAt(from, (size_t)(to - from), location);
+    if (settings.threads == 1 && there != (size_t)(to - from)) /* else others may have moved or freed them since */
+        fail(worker, NULL, "%zu pages at %p were moved to %d, and are not there", count, (void *)address, location);
 }

@@ -38,7 +38,7 @@ static struct operation {
     {"flush", do_trim, 4, 0},
     {"ask", do_ask, 30, 0},
     {"make a wrong call", do_wrong_call, 10, 0},
-    {"move pages", do_rehome, 20, 0},
+    {"move pages", do_rehome, 50, 0},
 };
 #define COUNT (sizeof operations / sizeof *operations)
 

@@ -34,6 +34,19 @@ size_t live_allocations(void)
     return count;
 }
 
+bool any_live(struct worker *worker, char **address, size_t *bytes)
+{
+    pthread_mutex_lock(&live_lock);
+    bool any = live_count > 0;
+    if (any) {
+        const struct live *chosen = &live[below(worker, live_count)];
+        *address = chosen->address;
+        *bytes = chosen->bytes;
+    }
+    pthread_mutex_unlock(&live_lock);
+    return any;
+}
+
 /* False where it overlaps one, which becomes *other. */
 static bool add_live(struct allocation *allocation, struct live *other)
 {

@@ -43,5 +43,7 @@ void do_give(struct worker *worker);
 void receive(struct worker *worker);
 
 size_t live_allocations(void);
+/* A random one of any worker, who may free it at any time. */
+bool any_live(struct worker *worker, char **address, size_t *bytes);
 
 #endif
