@@ -80,6 +80,8 @@ void do_release(struct worker *worker)
 void do_take_again(struct worker *worker)
 {
     struct allocation *allocation = any_free_to_go(worker);
+    for (int tries = 0; tries < 6 && allocation && (allocation->bytes < 64 * KIB || allocation->device != 0); tries++)
+        allocation = any_free_to_go(worker); /* a weight, if there is one */
     if (!allocation)
         return;
     size_t bytes = allocation->bytes;
