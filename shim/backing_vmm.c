@@ -60,6 +60,14 @@ static CUresult allow(const struct vs_compute *compute, struct vs_home home, CUd
     return result;
 }
 
+static CUresult unmap(CUdeviceptr address, size_t bytes)
+{
+    CUresult result = vs_driver()->cuMemUnmap(address, bytes);
+    if (result != CUDA_SUCCESS) /* what stays mapped is lost until the process ends: it is tried again */
+        result = vs_driver()->cuMemUnmap(address, bytes);
+    return result;
+}
+
 static CUresult map(const struct vs_compute *compute, struct vs_home home, CUdeviceptr address, size_t bytes,
     CUmemGenericAllocationHandle handle)
 {
@@ -68,13 +76,8 @@ static CUresult map(const struct vs_compute *compute, struct vs_home home, CUdev
         return result;
     result = allow(compute, home, address, bytes);
     if (result != CUDA_SUCCESS)
-        vs_driver()->cuMemUnmap(address, bytes);
+        unmap(address, bytes);
     return result;
-}
-
-static CUresult unmap(CUdeviceptr address, size_t bytes)
-{
-    return vs_driver()->cuMemUnmap(address, bytes);
 }
 
 static void release(CUmemGenericAllocationHandle handle)

@@ -3,7 +3,12 @@
 
 #include <stdatomic.h>
 
-static atomic_int open_captures;
+#include "locks.h"
+
+pthread_mutex_t vs_capture_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t nobody_waits = PTHREAD_COND_INITIALIZER;
+static atomic_int open_captures; /* raised with the lock, lowered without */
+static unsigned device_waits;
 
 bool vs_capture_open(void)
 {
@@ -12,7 +17,11 @@ bool vs_capture_open(void)
 
 void vs_capture_begun(void)
 {
+    pthread_mutex_lock(&vs_capture_lock);
     atomic_fetch_add(&open_captures, 1);
+    while (device_waits > 0)
+        pthread_cond_wait(&nobody_waits, &vs_capture_lock);
+    pthread_mutex_unlock(&vs_capture_lock);
 }
 
 void vs_capture_ended(void)
@@ -20,4 +29,21 @@ void vs_capture_ended(void)
     int open = atomic_load(&open_captures);
     while (open > 0 && !atomic_compare_exchange_weak(&open_captures, &open, open - 1))
         ;
+}
+
+bool vs_capture_held_off(void)
+{
+    pthread_mutex_lock(&vs_capture_lock);
+    bool open = vs_capture_open();
+    device_waits += !open;
+    pthread_mutex_unlock(&vs_capture_lock);
+    return !open;
+}
+
+void vs_capture_released(void)
+{
+    pthread_mutex_lock(&vs_capture_lock);
+    if (--device_waits == 0)
+        pthread_cond_broadcast(&nobody_waits);
+    pthread_mutex_unlock(&vs_capture_lock);
 }

@@ -5,9 +5,17 @@
 
 #include <stdbool.h>
 
-/* Lock-free, all three. */
+/* Lock-free. */
 bool vs_capture_open(void);
+
+/* Around the program's own calls. A capture begins when no thread is in between the next two functions. */
 void vs_capture_begun(void);
 void vs_capture_ended(void);
+
+/* Waiting for a whole device spoils every capture of it (cudaErrorStreamCaptureUnsupported), also one that another
+ * thread begins meanwhile. False where one is open: nothing may be waited for. Else captures do not begin before
+ * vs_capture_released. Any thread; must not be called between the two. */
+bool vs_capture_held_off(void);
+void vs_capture_released(void);
 
 #endif

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "capture.h"
 #include "devices.h"
 #include "driver.h"
 #include "locks.h"
@@ -102,16 +103,17 @@ int vs_device_of(CUcontext context)
 {
     struct vs_driver_scope scope;
     CUdevice device = -1;
-    if (vs_driver_enter(&scope, context) == CUDA_SUCCESS) {
-        vs_driver()->cuCtxGetDevice(&device);
+    CUresult result = vs_driver_enter(&scope, context);
+    if (result == CUDA_SUCCESS) {
+        result = vs_driver()->cuCtxGetDevice(&device);
         vs_driver_leave(&scope);
     }
-    return device;
+    return result == CUDA_SUCCESS ? device : -(int)result;
 }
 
 /* After these no work of the device will run any more (CUDA Driver API, CUresult: errors that leave the process or the
  * context unusable). */
-static bool is_end_of_device(CUresult result)
+bool vs_is_end_of_device(CUresult result)
 {
     static const CUresult ends[] = {CUDA_ERROR_DEINITIALIZED, CUDA_ERROR_CONTEXT_IS_DESTROYED,
         CUDA_ERROR_ILLEGAL_ADDRESS, CUDA_ERROR_LAUNCH_FAILED, CUDA_ERROR_LAUNCH_TIMEOUT,
@@ -127,11 +129,15 @@ static bool is_end_of_device(CUresult result)
 CUresult vs_compute_synchronize(const struct vs_compute *compute)
 {
     struct vs_driver_scope scope;
-    if (vs_driver_enter(&scope, compute->context) != CUDA_SUCCESS)
-        return CUDA_ERROR_NOT_READY;
-    CUresult result = vs_driver()->cuCtxSynchronize();
-    vs_driver_leave(&scope);
-    return result == CUDA_SUCCESS || is_end_of_device(result) ? result : CUDA_ERROR_NOT_READY;
+    CUresult result = CUDA_ERROR_NOT_READY;
+    if (!vs_capture_held_off())
+        return result;
+    if (vs_driver_enter(&scope, compute->context) == CUDA_SUCCESS) {
+        result = vs_driver()->cuCtxSynchronize();
+        vs_driver_leave(&scope);
+    }
+    vs_capture_released();
+    return result == CUDA_SUCCESS || vs_is_end_of_device(result) ? result : CUDA_ERROR_NOT_READY;
 }
 
 void vs_compute_reset(int ordinal)

@@ -26,12 +26,15 @@ const struct vs_compute *vs_compute_with_stream(int ordinal, CUstream stream);
 /* The ordinal of the compute device that this is the primary context of; -1 if it is none of them. */
 int vs_compute_of(CUcontext context);
 
-/* The device of any context, -1 where the driver does not tell. */
+/* The device of any context; minus the driver's error where it does not tell. */
 int vs_device_of(CUcontext context);
 
 /* Waits for all work queued on the device. CUDA_SUCCESS, or the error after which none of it will run any more;
  * CUDA_ERROR_NOT_READY when it could not be waited for (a capture is open, for example). */
 CUresult vs_compute_synchronize(const struct vs_compute *compute);
+
+/* Whether an error means that no work of its device will run any more: all that was queued is over then. */
+bool vs_is_end_of_device(CUresult result);
 
 /* The program resets the device: forgets the context, which the reset destroys. */
 void vs_compute_reset(int ordinal);

@@ -2,7 +2,6 @@
  * another device or in the host. cudaMemcpyDefault lets the driver look (CUDA Runtime API, cudaMemcpyKind: a kind that
  * does not match the pointers is undefined); a call whose bytes live at several homes becomes several (split.h). */
 #include "arena.h"
-#include "capture.h"
 #include "devices.h"
 #include "error.h"
 #include "hook.h"
@@ -216,7 +215,7 @@ cudaError_t vs_cudaMemcpyPeer(
     CUdeviceptr to = (CUdeviceptr)dst, from = (CUdeviceptr)src;
     if (hidden(dst_device, src_device))
         return vs_no_such_device(real);
-    if (vs_peer_copy_wanted(to, dst_device, from, src_device) && !vs_capture_open())
+    if (vs_peer_copy_wanted(to, dst_device, from, src_device))
         return vs_own_error(real, (cudaError_t)vs_peer_copy(to, dst_device, from, src_device, bytes, NULL));
     if (ours(dst, src))
         return vs_cudaMemcpy(real, dst, src, bytes, cudaMemcpyDefault);
@@ -229,7 +228,7 @@ cudaError_t vs_cudaMemcpyPeerAsync(const struct vs_cudart *real, void *dst, int 
     CUdeviceptr to = (CUdeviceptr)dst, from = (CUdeviceptr)src;
     if (hidden(dst_device, src_device))
         return vs_no_such_device(real);
-    if (vs_peer_copy_wanted(to, dst_device, from, src_device) && !vs_capture_open())
+    if (vs_peer_copy_wanted(to, dst_device, from, src_device) && !vs_peer_copy_captured(stream))
         return vs_own_error(real, (cudaError_t)vs_peer_copy(to, dst_device, from, src_device, bytes, stream));
     if (ours(dst, src))
         return vs_cudaMemcpyAsync(real, dst, src, bytes, cudaMemcpyDefault, stream);

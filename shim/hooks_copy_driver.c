@@ -2,7 +2,6 @@
  * where one side is ours; memory types of 2-D copies become unified; a call whose bytes live at several homes becomes
  * several. See hooks_copy.c. */
 #include "arena.h"
-#include "capture.h"
 #include "compute.h"
 #include "hook.h"
 #include "pages.h"
@@ -189,7 +188,7 @@ static bool goes_through_host(
 {
     *dst_device = vs_device_of(dst_context);
     *src_device = vs_device_of(src_context);
-    return !vs_capture_open() && vs_peer_copy_wanted(dst, *dst_device, src, *src_device);
+    return vs_peer_copy_wanted(dst, *dst_device, src, *src_device);
 }
 
 CUresult vs_cuMemcpyPeer(const struct vs_libcuda *real, CUdeviceptr dst, CUcontext dst_context, CUdeviceptr src,
@@ -220,7 +219,8 @@ CUresult vs_cuMemcpyPeerAsync(const struct vs_libcuda *real, CUdeviceptr dst, CU
     int dst_device, src_device;
     if (!ours(dst) && !ours(src))
         return real->cuMemcpyPeerAsync(dst, dst_context, src, src_context, bytes, stream);
-    if (goes_through_host(dst, dst_context, src, src_context, &dst_device, &src_device))
+    if (!vs_peer_copy_captured(stream) &&
+        goes_through_host(dst, dst_context, src, src_context, &dst_device, &src_device))
         return vs_peer_copy(dst, dst_device, src, src_device, bytes, stream);
     return copy_flat(real, dst, src, bytes, issue_async, stream);
 }

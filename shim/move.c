@@ -116,7 +116,10 @@ static CUresult copy(const struct vs_move_plan *plan, const struct workshop *wor
         result =
             vs_driver()->cuMemcpyAsync(piece->scratch, piece->extent->address, piece->extent->bytes, workshop->stream);
     }
-    CUresult waited = vs_driver()->cuStreamSynchronize(workshop->stream); /* also where a copy failed: others run */
+    /* Also where a copy failed: others run. Who cannot wait must not take the memory away under them: tried again. */
+    CUresult waited = CUDA_ERROR_NOT_READY;
+    for (int tries = 0; tries < RESTORING_TRIES && waited != CUDA_SUCCESS; tries++)
+        waited = vs_driver()->cuStreamSynchronize(workshop->stream);
     return result == CUDA_SUCCESS ? waited : result;
 }
 

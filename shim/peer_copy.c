@@ -13,16 +13,31 @@
 bool vs_peer_copy_wanted(CUdeviceptr dst, int dst_device, CUdeviceptr src, int src_device)
 {
     struct vs_allocation ours;
-    if (dst_device == src_device)
+    if (dst_device == src_device && dst_device >= 0)
         return false;
     return vs_arena_find(dst, &ours) || vs_arena_find(src, &ours);
 }
 
-/* Waits for a device's work so far. */
-static CUresult settle(const struct vs_compute *device)
+bool vs_peer_copy_captured(CUstream stream)
 {
-    CUresult result = vs_compute_synchronize(device);
-    return result == CUDA_ERROR_NOT_READY ? CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED : result;
+    CUstreamCaptureStatus status;
+    const struct vs_driver *driver = vs_driver();
+    return stream && driver && driver->cuStreamIsCapturing(stream, &status) == CUDA_SUCCESS &&
+           status != CU_STREAM_CAPTURE_STATUS_NONE;
+}
+
+/* Waits for a device's default stream, or for the one given: not for a whole context, which somebody may be capturing
+ * in.
+ */
+static CUresult settle(const struct vs_compute *device, CUstream stream)
+{
+    struct vs_driver_scope scope;
+    CUresult result = vs_driver_enter(&scope, device->context);
+    if (result != CUDA_SUCCESS)
+        return result;
+    result = vs_driver()->cuStreamSynchronize(stream);
+    vs_driver_leave(&scope);
+    return result;
 }
 
 static CUresult copy_in(const struct vs_compute *device, CUdeviceptr dst, CUdeviceptr src, size_t bytes)
@@ -33,7 +48,7 @@ static CUresult copy_in(const struct vs_compute *device, CUdeviceptr dst, CUdevi
         return result;
     result = vs_driver()->cuMemcpy(dst, src, bytes);
     if (result == CUDA_SUCCESS)
-        result = vs_driver()->cuCtxSynchronize();
+        result = vs_driver()->cuStreamSynchronize(NULL); /* the context cannot be waited for while somebody captures */
     vs_driver_leave(&scope);
     return result;
 }
@@ -47,15 +62,15 @@ static size_t one_home(CUdeviceptr address, size_t bytes)
 
 CUresult vs_peer_copy(CUdeviceptr dst, int dst_device, CUdeviceptr src, int src_device, size_t bytes, CUstream stream)
 {
+    if (dst_device < 0 || src_device < 0)
+        return (CUresult)(dst_device < 0 ? -dst_device : -src_device);
     const struct vs_compute *to = vs_compute_device(dst_device), *from = vs_compute_device(src_device);
     char *piece = malloc(bytes < PIECE_BYTES ? bytes + 1 : PIECE_BYTES);
     CUresult result = !to || !from ? CUDA_ERROR_INVALID_DEVICE : !piece ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_SUCCESS;
-    if (result == CUDA_SUCCESS && stream)
-        result = vs_driver()->cuStreamSynchronize(stream);
+    if (result == CUDA_SUCCESS)
+        result = settle(from, stream);
     if (result == CUDA_SUCCESS && !stream)
-        result = settle(from);
-    if (result == CUDA_SUCCESS && !stream)
-        result = settle(to);
+        result = settle(to, NULL);
     for (size_t done = 0, part; done < bytes && result == CUDA_SUCCESS; done += part) {
         part = one_home(dst + done, one_home(src + done, bytes - done < PIECE_BYTES ? bytes - done : PIECE_BYTES));
         result = copy_in(from, (CUdeviceptr)piece, src + done, part);

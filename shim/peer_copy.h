@@ -12,11 +12,15 @@
 #include <stddef.h>
 
 /* Whether a copy between these must go this way: one side is ours, and the other belongs to another device than the
- * compute device. `dst_device` and `src_device` are the ordinals that the program named. */
+ * compute device. `dst_device` and `src_device` are the ordinals that the program named; minus an
+ * error where that is not known (vs_device_of), which vs_peer_copy then returns. */
 bool vs_peer_copy_wanted(CUdeviceptr dst, int dst_device, CUdeviceptr src, int src_device);
 
-/* Copies after all work in `stream` (NULL: in both devices) so far, and is done when it returns. Not during a capture.
- */
+/* Whether `stream` is being captured: nothing in it can be waited for. What others capture does not matter here. */
+bool vs_peer_copy_captured(CUstream stream);
+
+/* Copies after all work in `stream` (NULL: in the default streams of both devices) so far, and is done when it returns.
+ * Not in a stream that is captured. */
 CUresult vs_peer_copy(CUdeviceptr dst, int dst_device, CUdeviceptr src, int src_device, size_t bytes, CUstream stream);
 
 #endif

@@ -151,7 +151,9 @@ static bool is_done(const struct vs_retirement *retirement)
 {
     if (!retirement->event)
         return vs_access_synchronize(retirement->compute) != CUDA_ERROR_NOT_READY;
-    return vs_driver()->cuEventQuery(retirement->event) != CUDA_ERROR_NOT_READY;
+    CUresult result =
+        vs_driver()->cuEventQuery(retirement->event); /* any other error tells nothing: it is asked again */
+    return result == CUDA_SUCCESS || vs_is_end_of_device(result);
 }
 
 void vs_retire_collect(void)

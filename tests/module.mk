@@ -5,6 +5,7 @@ include tests/shim/module.mk
 include tests/tools/module.mk
 include tests/bench/module.mk
 include tests/fuzz/module.mk
+include tests/stress/module.mk
 
 CHECK_READY := $(BUILD)/libvramspan.so $(SIMCUDA_LIBRARIES) $(TEST_PROGRAMS) $(SETUP)/debian-check
 
@@ -29,11 +30,11 @@ mutants: $(SETUP)/debian-check $(BUILD)/libvramspan.so $(SIMCUDA_LIBRARIES) $(SH
 check-c: $(CHECK_READY)
 	$(Q)BUILD=$(BUILD) tests/check.sh c
 
-stress-thread: $(BUILD)/libvramspan.so $(addprefix $(SHIM_PROGRAMS)/,stress gate finds moving) $(CONTROL)
+stress-thread: $(STRESS) $(CONTROL) $(addprefix $(SHIM_PROGRAMS)/,gate finds moving)
 	$(Q)tests/shim/control/moving.sh $(BUILD) 9
 	$(Q)TSAN_OPTIONS=halt_on_error=1 timeout 300 $(SHIM_PROGRAMS)/gate 300
 	$(Q)TSAN_OPTIONS=halt_on_error=1 timeout 300 $(SHIM_PROGRAMS)/gate 300 without
-	$(Q)BUILD=$(BUILD) tests/shim/stress.sh
+	$(Q)for seed in 1 2; do BUILD=$(BUILD) SEED=$$seed OPS=1500 TURNS=0 tests/stress/stress.sh || exit 1; done
 	$(Q)tests/shim/finds.sh $(BUILD)
 
 sanitize: ## C tests (with a million random calls) under ASan and UBSan, the stress runners under TSan

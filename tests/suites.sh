@@ -31,6 +31,7 @@ suite simcuda-replay tap tests/simcuda/order/replay.sh "$build" $seeds
 
 # --- the preloaded library, in C ---
 suite shim criterion preloaded "$build/tests/shim_test" -j2
+suite stress tap tests/stress/suite.sh "$build" quick
 suite shim-gate tap "$build/tests/programs/gate"
 suite shim-move criterion preloaded_control "$build/tests/move_test" -j2
 suite shim-gate-without-membarrier tap "$build/tests/programs/gate" 2000 without
@@ -113,9 +114,9 @@ suite simcuda-load-speed tap $sim "$python" tests/bench/load.py --at-most 2
 for order in late random; do
     suite "shim-$order" criterion preloaded env SIMCUDA_ORDER=$order SIMCUDA_SEED=7 "$build/tests/shim_test" -j2
 done
-suite shim-seeds tap tests/shim/seeds.sh "$build" 200
+suite stress-full tap tests/stress/suite.sh "$build" full
+suite stress-start-faults tap tests/stress/start_faults.sh "$build" 12
 suite shim-moving-seeds tap tests/shim/control/moving.sh "$build" 1000
-suite shim-faults tap tests/shim/faults.sh "$build"
 suite torch-preloaded-expandable sum $sim $under_the_library "$python" tests/torch/run.py expandable_segments
 for order in late random; do
     suite "torch-$order" sum $sim env SIMCUDA_ORDER=$order SIMCUDA_SEED=7 "$python" tests/torch/run.py

@@ -243,18 +243,3 @@ Test(process, a_constructor_that_waits_for_a_thread_does_not_hang)
     snprintf(command, sizeof command, "timeout 10 %s", program("waiting"));
     cr_expect_eq(run(command, output), 0, "%s", output);
 }
-
-/* --- Threads ------------------------------------------------------------------------------------------------------ */
-
-Test(threads, many_threads_place_copy_and_free)
-{
-    static size_t sizes[64];
-    char output[8192], command[600];
-    for (int i = 0; i < 64; i++)
-        sizes[i] = 256 * KIB;
-    use_policy("cuda:0,2mb;cuda:1,3mb;cpu,*");
-    snprintf(command, sizeof command, "%s 8 40 %s %zu", program("stress"), make_model(sizes, 64), 256 * KIB);
-    setenv("VRAMSPAN_LOG", "warn", 1);
-    cr_expect_eq(run(command, output), 0, "%s", output);
-    cr_expect(strstr(output, "ok 1"), "%s", output);
-}

@@ -2,6 +2,7 @@
  *
  * A GPU does not notice a use that nothing orders behind the allocation, or it does on the day when the addresses were
  * another's before: these checks are for the simulator. */
+#include "gate.h"
 #include "pool.h"
 
 static void *allocated_in(cudaStream_t stream)
@@ -93,6 +94,24 @@ CHECK(pool_used_behind_event, "[doc: stream ordered memory allocator]",
     OK(cudaFreeAsync(memory, third));
     OK(cudaStreamSynchronize(third));
     OK(cudaDeviceSynchronize());
+}
+
+CHECK(pool_used_behind_destroyed_stream, "[doc: stream ordered memory allocator; stream synchronization behavior]",
+    "the legacy default stream is behind an allocation in a blocking stream that was destroyed since")
+{
+    need_pools();
+    struct gate gate = {0};
+    cudaStream_t stream;
+    void *memory;
+    OK(cudaStreamCreate(&stream));
+    gate_into(stream, &gate); /* so that nothing is done yet when the stream is destroyed */
+    OK(cudaMallocAsync(&memory, MIB, stream));
+    OK(cudaMemsetAsync(memory, 1, MIB, NULL));
+    OK(cudaMemsetAsync(memory, 2, MIB, stream));
+    OK(cudaStreamDestroy(stream));
+    gate_open(&gate);
+    OK(cudaDeviceSynchronize());
+    OK(cudaFree(memory));
 }
 
 CHECK(pool_used_behind_host, "[doc: stream ordered memory allocator]",

@@ -116,6 +116,18 @@ void sim_ordering_submit(CUstream stream, struct sim_op *op)
     op->host_clock = hold(host);
 }
 
+/* The legacy default stream is behind what the blocking streams did, those that were destroyed meanwhile included. */
+static void merge_blocking_streams(CUstream legacy)
+{
+    for (CUstream other = legacy->context->streams; other != NULL; other = other->next_in_context)
+        if (other != legacy && !(other->flags & CU_STREAM_NON_BLOCKING) && other->executed_tick > legacy->merged_tick)
+            merge_stream(&legacy->clock, other);
+    for (CUstream other = sim_active_streams(); other != NULL; other = other->next_active)
+        if (other->destroyed && other->context == legacy->context && !(other->flags & CU_STREAM_NON_BLOCKING) &&
+            other->executed_tick > legacy->merged_tick)
+            merge_stream(&legacy->clock, other);
+}
+
 void sim_ordering_begin(CUstream stream, const struct sim_op *op)
 {
     CUcontext context = stream->context;
@@ -123,12 +135,9 @@ void sim_ordering_begin(CUstream stream, const struct sim_op *op)
     if (!sim_ordering_on)
         return;
     merge(&stream->clock, op->host_clock);
-    /* The legacy default stream is behind what the blocking streams did, and they behind what it did. */
+    /* ... and they behind what it did. */
     if (stream->is_legacy) {
-        for (CUstream other = context->streams; other != NULL; other = other->next_in_context)
-            if (other != stream && !(other->flags & CU_STREAM_NON_BLOCKING) &&
-                other->executed_tick > stream->merged_tick)
-                merge_stream(&stream->clock, other);
+        merge_blocking_streams(stream);
     } else if (!(stream->flags & CU_STREAM_NON_BLOCKING) && context->legacy_stream != NULL &&
                context->legacy_stream->executed_tick > stream->merged_tick) {
         merge_stream(&stream->clock, context->legacy_stream);
