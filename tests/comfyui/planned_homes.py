@@ -7,7 +7,6 @@ order `spread` promises (policy/plan/plan.h), not how it is reached.
 import itertools
 import json
 import math
-import os
 import pathlib
 
 TABLE = pathlib.Path(__file__).resolve().parents[2] / "examples" / "models" / "sd15_unet.json"
@@ -66,10 +65,15 @@ def distorch(table: list[dict], shares: list, total_bytes: dict[str, int], compu
 
 
 def of_the_example() -> dict[str, str]:
-    """What examples/sd15-three-devices.yaml says, on two cards of 24 GB and with this computer's memory."""
+    """What examples/sd15-three-devices.yaml says on the simulated machine 2x24gb, whose host has 64 GB."""
     shares = [("cuda:0", 600 << 20), ("cuda:1", 500 << 20), ("cpu", None)]
-    host_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return distorch(modules(), shares, {"cuda:0": 24 << 30, "cuda:1": 24 << 30, "cpu": host_bytes}, "cuda:0")
+    return distorch(modules(), shares, {"cuda:0": 24 << 30, "cuda:1": 24 << 30, "cpu": 64 << 30}, "cuda:0")
+
+
+def as_placed(homes: dict[str, str]) -> dict[str, str]:
+    """What has fewer than 64 KiB stays on the compute device, wherever it was planned: a page would be wasted on it."""
+    sizes = tensor_bytes(modules())
+    return {name: home if sizes[name] >= 64 << 10 else "cuda:0" for name, home in homes.items()}
 
 
 def bytes_at(homes: dict[str, str]) -> dict[str, int]:

@@ -31,7 +31,7 @@ def test_picture_over_http(checkpoint):
         unet = server.compare_unet(loaded, expected)
         assert unet["different"] == []
         if "libvramspan" in os.environ.get("LD_PRELOAD", ""):  # with examples/sd15-three-devices.yaml
-            assert unet["at"] == planned_homes.bytes_at(planned_homes.of_the_example())
+            assert unet["at"] == planned_homes.bytes_at(planned_homes.as_placed(planned_homes.of_the_example()))
         # The same prompt again is answered from ComfyUI's cache; another size is not.
         assert server.png_size(comfyui.make_picture(size=64, steps=1)) == (64, 64)
         assert server.compare_unet(comfyui.account(), expected)["different"] == []

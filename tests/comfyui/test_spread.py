@@ -156,7 +156,7 @@ def test_in_distorchs_order_each_weight_lies_where_distorch2_puts_it(runs, disto
     if runs.allocator == "cudaMallocAsync":
         assert set(distorch_homes.values()) == {"cuda:0", "cuda:1", "cpu"}, "the test would prove nothing"
         for point in LOADS:
-            assert homes_of(runs.shim.tensors, point) == distorch_homes
+            assert homes_of(runs.shim.tensors, point) == planned_homes.as_placed(distorch_homes)
         return
     expected: collections.Counter = collections.Counter()
     segments = segments_of_the_load(runs.plain)
@@ -251,15 +251,19 @@ def test_all_memory_is_given_back(runs):
         assert "cuda:1" not in shim.facts[point]["used"]
 
 
-def test_the_librarys_own_table_agrees_with_the_simulator(runs):
-    """What was planned is what lies there, where the allocator shows every tensor."""
+def test_the_librarys_own_table_agrees_with_the_simulator(runs, distorch_homes):
+    """What was planned is what lies there, but for small tensors, where the allocator shows every tensor."""
     rows = re.findall(r"^(cuda:0|cuda:1|cpu) +(\d+) +([\d.]+) +[\d.]+% +([\d.]+)$", runs.shim.log, re.MULTILINE)
     assert [row[0] for row in rows] == ["cuda:0", "cuda:1", "cpu"] * len(LOADS), runs.shim.log
     at = runs.shim.facts["opened"]["weights"]["at"]
     if runs.allocator == "cudaMallocAsync":
         for device, _layers, real, planned in rows:
             assert float(real) == pytest.approx(at[device.replace("cpu", "host")] / MIB, abs=0.006)
-            assert planned == real
+            if runs.order == "distorch":
+                wished = planned_homes.bytes_at(distorch_homes)
+                assert float(planned) == pytest.approx(wished[device.replace("cpu", "host")] / MIB, abs=0.006)
+            else:
+                assert planned == real
         assert sum(int(row[1]) for row in rows) == 686 * len(LOADS)
     assert runs.shim.log.count("(diffusion): 686 tensors, 1639.41 MB") == len(LOADS)
     ends = re.findall(r"end of run: (\S+) held \d+ weights, [\d.]+ MB at most, 0\.0 MB at the end", runs.shim.log)
