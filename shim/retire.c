@@ -156,9 +156,14 @@ static bool is_done(const struct vs_retirement *retirement)
     return result == CUDA_SUCCESS || vs_is_end_of_device(result);
 }
 
+bool vs_retire_is_pending(void)
+{
+    return atomic_load_explicit(&any_retired, memory_order_relaxed);
+}
+
 void vs_retire_collect(void)
 {
-    if (vs_capture_open() || !atomic_load_explicit(&any_retired, memory_order_relaxed))
+    if (!vs_retire_is_pending() || vs_capture_open())
         return;
     CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
     vs_driver()->cuThreadExchangeStreamCaptureMode(&mode);

@@ -23,6 +23,8 @@ bool vs_retire_after_all(CUdeviceptr base, struct vs_allocation *retired, CUresu
 /* Gives back what is done by now; does nothing while a capture is open. Waits only for what was freed under a capture
  * that is over. */
 void vs_retire_collect(void);
+/* Whether anything waits. Lock-free. */
+bool vs_retire_is_pending(void);
 
 /* Waits for the work of the devices that may use memory of this compute device's, and gives back what was freed before:
  * false where nothing was. Not while a capture is open. */
