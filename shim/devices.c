@@ -22,7 +22,7 @@ static struct vs_device_view view_in_force; /* valid once `state` says so */
 /* UNDECIDED; TOGETHER: ordinals are the user's numbers; APART: the view tells; HIDING: and the driver shows donors. */
 static atomic_int state;
 enum { UNDECIDED, TOGETHER, APART, HIDING };
-static atomic_bool started;
+static atomic_bool checked;
 
 void vs_devices_follow(const struct vs_settings *settings)
 {
@@ -34,7 +34,7 @@ void vs_devices_forget(void)
 {
     settings_in_force = NULL;
     atomic_store(&state, TOGETHER);
-    atomic_store(&started, true);
+    atomic_store(&checked, true);
     vs_variable_restore();
 }
 
@@ -129,7 +129,7 @@ static bool are_comparable(struct vs_visible *user, struct vs_visible *own)
 
 /* Settles the numbering. Nothing is locked while libraries are loaded (resolve.c says why): threads that race find the
  * same, and the first one's stays. */
-static void decide(void)
+void vs_devices_settle(void)
 {
     const struct vs_settings *settings = settings_in_force;
     if (!settings || atomic_load_explicit(&state, memory_order_acquire) != UNDECIDED)
@@ -175,7 +175,7 @@ CUresult vs_devices_init(CUresult (*init)(unsigned flags))
 {
     static bool done;
     char value[VS_VISIBLE_VALUE_BYTES];
-    decide();
+    vs_devices_settle();
     pthread_mutex_lock(&vs_visible_lock);
     bool widen = !done && atomic_load(&state) == HIDING;
     done = true;
@@ -194,12 +194,15 @@ static struct vs_device_id first_donor_from(int ordinal)
 
 void vs_devices_start(void)
 {
+    vs_devices_settle();
+    if (vs_devices_hiding())
+        vs_driver();
+}
+
+void vs_devices_check(CUresult (*get_count)(int *count))
+{
     int count;
-    if (atomic_load_explicit(&started, memory_order_acquire))
-        return;
-    decide();
-    const struct vs_driver *driver = vs_devices_hiding() ? vs_driver() : NULL;
-    if (atomic_exchange(&started, true) || !driver || driver->cuDeviceGetCount(&count) != CUDA_SUCCESS ||
+    if (!vs_devices_hiding() || atomic_exchange(&checked, true) || get_count(&count) != CUDA_SUCCESS ||
         (size_t)count >= view_in_force.driver.count)
         return;
     vs_give_up(

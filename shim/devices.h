@@ -5,7 +5,8 @@
  *
  *     at start       the constructor narrows it to the program's devices, before an interpreter takes its snapshot
  *     at cuInit      it is widened by the donors, behind the program's devices, around the library's own call of the
- *                    real cuInit, and set back at once: the driver shows both, and the program's cuda:0 is its 0
+ *                    real cuInit, and set back at once: the driver shows both, and the program's cuda:0 is its 0.
+ *                    Every runtime, and whoever else starts CUDA, comes by our cuInit (look_up.h)
  *     in a child     it is found narrowed; numbers go on referring to the user's own value, which is kept beside it
  *
  * Where no hidden donor is to be reached it stays narrowed, and nothing is hooked.
@@ -16,9 +17,9 @@
  * stops it. From its first CUDA call on the value that it began with is kept for its children; a child that it starts
  * before, with another value, begins with that one.
  *
- * Not met: a first call of the program that is not in hooks.def, such as one through ctypes or of a runtime that is
- * linked statically. CUDA then starts with the variable narrowed: the program sees what it should, and the donors are
- * missing, which is said.
+ * A runtime that finds the driver past us (opened with RTLD_DEEPBIND, in another namespace of the loader, or by reading the
+ * driver's symbols itself) starts CUDA with the variable narrowed: the program sees what it should, and the donors are
+ * missing, which is said. One that finds it through us counts the program's devices alone, in its own tables, too.
  */
 #ifndef VS_DEVICES_H
 #define VS_DEVICES_H
@@ -35,13 +36,17 @@ void vs_devices_follow(const struct vs_settings *settings);
 /* In a forked child: no devices are set apart, and no lock is taken any more. */
 void vs_devices_forget(void);
 
-/* Before a call of the program that may start CUDA: starts it, where devices are to be hidden among those that the
- * driver shows. Says what cannot be (vs_give_up). Any thread; cheap from the second time on. */
+/* Settles which devices there are to hide; says what cannot be (vs_give_up). Before CUDA starts: at the first function
+ * that the program looks up or calls. Any thread; cheap from the second time on. */
+void vs_devices_settle(void);
+/* The program's cuInit: starts CUDA, where devices are to be hidden among those that the driver shows. */
 void vs_devices_start(void);
 /* The first cuInit of the library's own, with the variable widened where that is wanted. Any thread. */
 CUresult vs_devices_init(CUresult (*init)(unsigned flags));
+/* After it: says, once, where a donor is not shown (vs_give_up). */
+void vs_devices_check(CUresult (*get_count)(int *count));
 
-/* The driver shows devices that the program is not to see. Settled by vs_devices_start, for good. */
+/* The driver shows devices that the program is not to see. Settled by vs_devices_settle, for good. */
 bool vs_devices_hiding(void);
 /* Whether it does not see this ordinal of the driver's. Lock-free. */
 bool vs_devices_hides(int ordinal);

@@ -8,6 +8,7 @@
 #include "devices.h"
 #include "locks.h"
 #include "log.h"
+#include "look_up.h"
 #include "resolve.h"
 
 #define TEXT_OF(name) #name
@@ -30,7 +31,7 @@ static bool look_up(struct vs_driver *found)
     }
     const char *missing = NULL;
 #define LOOK_UP(name)                                                                                                  \
-    found->name = (__typeof__(found->name))dlsym(library, SYMBOL(name));                                               \
+    found->name = (__typeof__(found->name))vs_real_dlsym(library, SYMBOL(name));                                            \
     if (!found->name)                                                                                                  \
         missing = SYMBOL(name);
     VS_DRIVER_FUNCTIONS(LOOK_UP)
@@ -43,6 +44,8 @@ static bool look_up(struct vs_driver *found)
     CUresult result = vs_devices_init(found->cuInit);
     if (result != CUDA_SUCCESS)
         vs_log(VS_LOG_ERROR, "driver", "cuInit failed: error %d", (int)result);
+    else
+        vs_devices_check(found->cuDeviceGetCount);
     return result == CUDA_SUCCESS;
 }
 

@@ -32,13 +32,21 @@ function hidden_condition(parameters,    parts, count, i, names, condition) {
 
 # When an entry's slot leads to its function, once the library acts (resolve.h).
 function when(row) {
-    if (kind[row] == "first")
-        return "VS_WHEN_NEVER"
     return kind[row] == "ordinal" || kind[row] == "seen" ? "VS_WHEN_HIDING" : "VS_WHEN_ACTING"
 }
 
+# Whether an entry acts within other hooks, too: what the program's own libraries look up or count there. The library's own
+# work never comes by an entry (driver.h).
+function acts_at_any_depth(row) {
+    return kind[row] ~ /^(look-up|start)$/ || (library[row] == "libcuda" && kind[row] ~ /^(ordinal|seen)$/)
+}
+
+# Of a driver's symbol: what cuGetProcAddress knows it by.
+function base_name(name) { sub(/_pt[sd][sz]$/, "", name); sub(/_v[0-9]+$/, "", name); return name }
+
 function add_entry(row, version_name, node,    e) {
     e = entries++
+    entries_of[library[row]]++
     entry_row[e] = row
     entry_version[e] = version_name
     entry_node[e] = node
@@ -60,7 +68,8 @@ NF != 6 {
 
 {
     row = rows++
-    library[row] = trim($1); symbol[row] = trim($2); kind[row] = trim($3); optional[row] = sub(/\?$/, "", kind[row])
+    library[row] = trim($1); symbol[row] = trim($2); since[row] = sub(/ [0-9]+$/, "", symbol[row]) ? substr(trim($2), length(symbol[row]) + 2) : 0
+    kind[row] = trim($3); optional[row] = sub(/\?$/, "", kind[row])
     file[row] = trim($5); why[row] = trim($6)
     signature = trim($4)
     open_at = index(signature, "(")
@@ -70,11 +79,18 @@ NF != 6 {
         printf "%s:%d: error: unknown library '%s'\n", FILENAME, FNR, library[row] > "/dev/stderr"
         exit failed = 1
     }
-    made[row] = kind[row] == "first" || kind[row] == "ordinal" # of this table alone
+    made[row] = kind[row] == "ordinal" # of this table alone
     if (made[row] != (file[row] == "-") || (kind[row] == "ordinal" && hidden_condition(parameters[row]) == "")) {
-        printf "%s:%d: error: `first` and `ordinal` have no file, others have one; `ordinal` names a device\n", FILENAME, FNR > "/dev/stderr"
+        printf "%s:%d: error: `ordinal` has no file, others have one; `ordinal` names a device\n", FILENAME, FNR > "/dev/stderr"
         exit failed = 1
     }
+    if ((library[row] == "libcuda") != (since[row] > 0)) {
+        printf "%s:%d: error: a symbol of libcuda, and no other, stands with the version that it came with\n", FILENAME, FNR > "/dev/stderr"
+        exit failed = 1
+    }
+    written[row] = file[row] ~ /\.S$/ # its entry point, too
+    if (written[row])
+        next
     count = split(versions[library[row]], names, " ")
     versioned[library[row]] = count > 1
     for (i = 1; i <= count; i++)
@@ -95,7 +111,7 @@ function asm(    e) {
     print ".text"
     for (e = 0; e < entries; e++) {
         name = entry_node[e] == "" ? symbol[entry_row[e]] : entry_label[e]
-        printf "\n.p2align 4\n.globl %s\n.type %s, @function\n%s:\n", name, name, name
+        printf "\n.p2align 4\n.globl %s\n.type %s, @function\n%s:\nvs_entry_%d:\n", name, name, name, e
         printf "    endbr64\n    jmp *vs_slots+%d(%%rip)\n.size %s, .-%s\n", 8 * e, name, name
         if (entry_node[e] != "")
             printf ".symver %s, %s%s%s, remove\n", name, symbol[entry_row[e]], entry_version[e] == "any" ? "@@" : "@", entry_node[e]
@@ -104,7 +120,11 @@ function asm(    e) {
     print "\n.data\n.p2align 5\n.globl vs_slots\n.hidden vs_slots\n.type vs_slots, @object\nvs_slots:"
     for (e = 0; e < entries; e++)
         printf "    .quad vs_thunk_%d\n", e
-    print ".size vs_slots, .-vs_slots\n.section .note.GNU-stack, \"\", @progbits"
+    print ".size vs_slots, .-vs_slots"
+    print "\n.section .data.rel.ro, \"aw\"\n.p2align 3\n.globl vs_entry_points\n.hidden vs_entry_points\nvs_entry_points:"
+    for (e = 0; e < entries; e++)
+        printf "    .quad vs_entry_%d\n", e
+    print ".section .note.GNU-stack, \"\", @progbits"
 }
 
 function map(    i, e, done) {
@@ -119,19 +139,24 @@ function map(    i, e, done) {
 function header(    l, r) {
     print "/* Made by hooks.awk from hooks.def: the real functions behind the hooks, and the functions that implement them. */"
     print "#ifndef VS_HOOKS_GENERATED_H\n#define VS_HOOKS_GENERATED_H\n"
+    print "/* cuda.h maps names to newer symbols; the table means symbols. */"
+    for (r = 0; r < rows; r++)
+        if (library[r] == "libcuda")
+            print "#undef " symbol[r]
+    print ""
     for (l = 0; l < libraries; l++) {
         printf "/* Real functions of one version of %s; NULL until resolved, and where the library lacks the symbol. */\n", library_order[l]
         printf "struct vs_%s {\n", library_order[l]
         for (r = 0; r < rows; r++)
-            if (library[r] == library_order[l])
+            if (library[r] == library_order[l] && !written[r])
                 printf "    %s (*%s)(%s);\n", return_type[r], symbol[r], parameters[r]
         print "};\n"
     }
     for (r = 0; r < rows; r++)
-        if (!made[r])
-            printf "%s vs_%s(const struct vs_%s *real%s); /* %s */\n", return_type[r], symbol[r], library[r], \
-                parameters[r] == "void" ? "" : ", " parameters[r], file[r]
-    printf "\n#define VS_ENTRY_COUNT %d\n\n#endif\n", entries
+        if (!made[r] && !written[r])
+            printf "%s vs_%s(const struct vs_%s *real%s%s); /* %s */\n", return_type[r], symbol[r], library[r], \
+                kind[r] == "look-up" ? ", const void *caller" : "", parameters[r] == "void" ? "" : ", " parameters[r], file[r]
+    printf "\n#define VS_ENTRY_COUNT %d\n#define VS_LIBCUDA_COUNT %d\n\n#endif\n", entries, entries_of["libcuda"]
 }
 
 function source(    l, e, r, arguments) {
@@ -141,17 +166,20 @@ function source(    l, e, r, arguments) {
         printf "static struct vs_%s %s_real[%d];\n", library_order[l], library_order[l], versioned[library_order[l]] ? 3 : 1
     for (e = 0; e < entries; e++) {
         r = entry_row[e]
-        if (kind[r] == "first")
-            continue
         arguments = argument_names(parameters[r])
         version_index = entry_version[e] == "any" ? 0 : entry_version[e] == "12" ? 1 : 2
         real = library[r] "_real[" version_index "]"
         printf "\nstatic %s act_%s(%s)\n{\n", return_type[r], entry_label[e], parameters[r]
         printf "    VS_ENTERED(%d);\n", e
         if (kind[r] == "ordinal") {
-            printf "    if (vs_depth == 0 && (%s))\n        return %s;\n", hidden_condition(parameters[r]), \
+            printf "    if (%s(%s))\n        return %s;\n", acts_at_any_depth(r) ? "" : "vs_depth == 0 && ", hidden_condition(parameters[r]), \
                 return_type[r] == "CUresult" ? "CUDA_ERROR_INVALID_DEVICE" : "vs_no_such_device(&" real ")"
             printf "    return %s.%s(%s);\n}\n", real, symbol[r], arguments
+            continue
+        }
+        if (acts_at_any_depth(r)) {
+            printf "    return vs_%s(&%s%s%s);\n}\n", symbol[r], real, kind[r] == "look-up" ? ", __builtin_return_address(0)" : "", \
+                arguments == "" ? "" : ", " arguments
             continue
         }
         printf "    if (vs_depth > 0)\n        return %s.%s(%s);\n", real, symbol[r], arguments
@@ -162,11 +190,14 @@ function source(    l, e, r, arguments) {
     for (e = 0; e < entries; e++) {
         r = entry_row[e]
         version_index = entry_version[e] == "any" ? 0 : entry_version[e] == "12" ? 1 : 2
-        act = kind[r] == "first" ? "NULL" : "(void *)act_" entry_label[e]
-        starts = library[r] != "libc" && kind[r] != "error" # cudaGetLastError and its kin do not start CUDA
-        printf "    {VS_LIBRARY_%s, %d, \"%s\", %s, %s, %s, %s, (void **)&%s_real[%d].%s},\n", toupper(library[r]), \
-            entry_version[e] == "any" ? 0 : entry_version[e], symbol[r], optional[r] ? "true" : "false", \
-            starts ? "true" : "false", when(r), act, library[r], version_index, symbol[r]
+        printf "    {VS_LIBRARY_%s, %d, \"%s\", %s, %s, (void *)act_%s, (void **)&%s_real[%d].%s", toupper(library[r]), \
+            entry_version[e] == "any" ? 0 : entry_version[e], symbol[r], optional[r] ? "true" : "false", when(r), \
+            entry_label[e], library[r], version_index, symbol[r]
+        if (library[r] != "libcuda")
+            print ", NULL, 0, false, false},"
+        else
+            printf ", \"%s\", %d, %s, %s},\n", base_name(symbol[r]), since[r], symbol[r] ~ /_pt[sd][sz]$/ ? "true" : "false", \
+                kind[r] == "alloc" || kind[r] == "free" ? "true" : "false"
     }
     print "};"
 }

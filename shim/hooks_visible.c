@@ -1,9 +1,17 @@
-/* hooks_visible.c: how many devices the program sees, and questions whose answer may be a device that it does not. They
+/* hooks_visible.c: the start of CUDA, how many devices the program sees, and questions whose answer may be a device that it does not. They
  * act only while the driver shows such devices; those that merely name one are made from the table (hooks.def,
  * `ordinal`). */
 #include "devices.h"
 #include "error.h"
 #include "hook.h"
+
+/* The runtime's way into the driver, too. Invalid flags start nothing. */
+CUresult vs_cuInit(const struct vs_libcuda *real, unsigned flags)
+{
+    if (flags == 0)
+        vs_devices_start();
+    return real->cuInit(flags);
+}
 
 cudaError_t vs_cudaGetDeviceCount(const struct vs_cudart *real, int *count)
 {

@@ -1,7 +1,7 @@
 # The preloaded library. Third-party code is linked statically and hidden: a preloaded library that exported yaml_* or
 # json_* would take over other libraries' calls. NEEDED is glibc's only.
 SHIM_GENERATED := $(BUILD)/gen/shim
-SHIM_SOURCES := $(wildcard shim/*.c) shim/resolve_enter.S $(SHIM_GENERATED)/hooks_generated.c $(SHIM_GENERATED)/entry.S
+SHIM_SOURCES := $(wildcard shim/*.c) shim/resolve_enter.S shim/loader.S $(SHIM_GENERATED)/hooks_generated.c $(SHIM_GENERATED)/entry.S
 
 shim_CFLAGS := -I$(SHIM_GENERATED) -Ishim -isystem $(CUDA_INCLUDE) -DVS_VERSION='"$(VERSION)"'
 shim_DEPS := $(SHIM_GENERATED)/hooks_generated.h

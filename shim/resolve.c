@@ -12,6 +12,7 @@
 #include "devices.h"
 #include "hook.h"
 #include "log.h"
+#include "look_up.h"
 
 extern void *vs_slots[VS_ENTRY_COUNT] __attribute__((visibility("hidden")));
 
@@ -89,15 +90,15 @@ void *vs_loaded_library(enum vs_library library, int major)
 static void *find_real(const struct vs_entry *entry, void *handle)
 {
     if (entry->library == VS_LIBRARY_LIBC)
-        return dlsym(RTLD_NEXT, entry->symbol);
+        return vs_real_dlsym(RTLD_NEXT, entry->symbol);
     if (!handle)
         return NULL;
     if (!libraries[entry->library].versioned || !entry->major)
-        return dlsym(handle, entry->symbol);
+        return vs_real_dlsym(handle, entry->symbol);
     char version[64];
     snprintf(version, sizeof version, "%s.so.%d", libraries[entry->library].stem, entry->major);
     void *found = dlvsym(handle, entry->symbol, version);
-    return found ? found : dlsym(handle, entry->symbol); /* a copy built without version nodes */
+    return found ? found : vs_real_dlsym(handle, entry->symbol); /* a copy built without version nodes */
 }
 
 /* What fill_real could not find. */
@@ -133,6 +134,7 @@ static struct missing fill_real(enum vs_library library, int major)
         else if (!entry->optional && missing.count++ == 0)
             missing.first = entry->symbol;
     }
+    dlerror(); /* what was not found is nothing for the program to read */
     return missing;
 }
 
@@ -175,14 +177,31 @@ void *vs_resolve(unsigned index)
             refuse_library(&missing);
         act = false;
     }
-    if (entry->starts && vs_depth == 1) /* deeper, the start itself is under way */
-        vs_devices_start();
+    if (entry->library != VS_LIBRARY_LIBC && vs_depth == 1) /* deeper, that itself may be under way */
+        vs_devices_settle();
     vs_depth--;
     void *target = *entry->real && leads_to_hook(entry, act) ? entry->act : pass_to(entry);
     if (!missing.library) /* else it may be loaded later: someone looked our symbol up without having the library */
         __atomic_store_n(&vs_slots[index], target, __ATOMIC_RELEASE);
     errno = saved_errno;
     return target;
+}
+
+void *vs_resolve_real(unsigned index)
+{
+    const struct vs_entry *entry = &vs_entries[index];
+    if (!__atomic_load_n(entry->real, __ATOMIC_ACQUIRE))
+        fill_real(entry->library, entry->major);
+    return __atomic_load_n(entry->real, __ATOMIC_ACQUIRE);
+}
+
+void *vs_resolve_look_up(unsigned index, void *real)
+{
+    const struct vs_entry *entry = &vs_entries[index];
+    void *target = __atomic_load_n(&vs_slots[index], __ATOMIC_ACQUIRE);
+    if (target != entry->act && target != __atomic_load_n(entry->real, __ATOMIC_ACQUIRE))
+        target = vs_resolve(index);
+    return target == entry->act ? vs_entry_points[index] : real;
 }
 
 void vs_resolve_pass_through(void)
@@ -199,4 +218,5 @@ __attribute__((constructor)) static void resolve_libc(void)
     for (unsigned i = 0; i < VS_ENTRY_COUNT; i++)
         if (vs_entries[i].library == VS_LIBRARY_LIBC)
             vs_resolve(i);
+    vs_look_up_start();
 }

@@ -21,7 +21,6 @@ enum vs_library {
 enum vs_when {
     VS_WHEN_ACTING, /* the library acts */
     VS_WHEN_HIDING, /* ... and hides devices from the program, among those that the driver shows */
-    VS_WHEN_NEVER,
 };
 
 struct vs_entry {
@@ -29,16 +28,30 @@ struct vs_entry {
     int major; /* 0: called without a version, or the library has none */
     const char *symbol;
     bool optional; /* a real library may lack it: then nobody can call it, and nothing depends on it */
-    bool starts;   /* its real function may start CUDA */
     enum vs_when when;
     void *act;   /* the function that the slot leads to then */
     void **real; /* where the hooks look up the real function */
+    /* Of the driver's: what cuGetProcAddress knows it by. */
+    const char *name;
+    int since;       /* CUDA version */
+    bool per_thread; /* the twin for per-thread default streams */
+    bool accounted;  /* allocates or frees */
 };
 
 extern const struct vs_entry vs_entries[];
+/* Of each, the address that callers reach it at. */
+extern void *const vs_entry_points[] __attribute__((visibility("hidden")));
 
 /* Called by the thunks (resolve_enter.S): the address that the call through entry `index` continues at. Any thread. */
 void *vs_resolve(unsigned index) __attribute__((visibility("hidden")));
+
+/* The real function of entry `index`, looked for where it is not known yet; NULL where its library is not loaded, or
+ * lacks it. Any thread. */
+void *vs_resolve_real(unsigned index);
+
+/* What a look-up of entry `index` is answered with: the entry point where it leads to a hook, else `real`, its real
+ * function. */
+void *vs_resolve_look_up(unsigned index, void *real);
 
 /* Makes every slot that was used lead to its real function: in a forked child, where CUDA does not survive. */
 void vs_resolve_pass_through(void);

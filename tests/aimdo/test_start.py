@@ -11,7 +11,8 @@ from driver import MIB, PATCHED
 
 LOOK_UPS = 33  # of comfy-aimdo 0.6.0 on Linux
 
-# What a process tells: the bytes at the entries of functions before, during and after, and what comes of `body`.
+# What a process tells: the bytes at the entries of the driver's own functions before, during and after, and what comes of
+# `body`.
 PROCESS = """
 import ctypes, gc, json, sys
 sys.path[:0] = {path!r}
@@ -26,7 +27,7 @@ control.set_log_none()
 driver, account, told = Driver(), open_account(), {{}}
 
 def entries():
-    return {{name: ctypes.string_at(ctypes.cast(getattr(driver.library, name), ctypes.c_void_p).value, 16).hex()
+    return {{name: ctypes.string_at(account.function(name), 16).hex()
             for name in (*PATCHED, *NEIGHBOURS)}}
 
 def usage(device=0):
@@ -78,7 +79,7 @@ for name, (asked, flag) in PATCHED.items():
     driver.call("cuGetProcAddress_v2", asked.encode(), ctypes.byref(address), 12060, flag, None)
     told["looked_up"].append(address.value)
 """)
-    assert told["exported"] == told["looked_up"]  # both ways lead to the function that is patched
+    assert told["exported"] == told["looked_up"]  # both ways lead to one function, under a preloaded library, too
     assert len(set(told["exported"])) == len(PATCHED)
     changed = {name for name in told["before"] if told["before"][name] != told["during"][name]}
     assert changed == set(PATCHED)

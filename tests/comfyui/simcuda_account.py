@@ -21,6 +21,7 @@ class Account:
             ("simcudaHash", ctypes.c_uint64, ctypes.c_void_p, ctypes.c_size_t),
             ("simcudaMark", None, ctypes.c_char_p),
             ("simcudaCalls", ctypes.c_uint64, ctypes.c_char_p),
+            ("simcudaFunction", ctypes.c_void_p, ctypes.c_char_p),
             ("simcudaLiveAllocations", ctypes.c_size_t),
             ("simcudaLaunches", ctypes.c_uint64, ctypes.c_char_p),
             ("simcudaLaunchesComputed", ctypes.c_uint64, ctypes.c_char_p),
@@ -51,6 +52,10 @@ class Account:
     def calls(self, symbol: str) -> int:
         """How often a driver function was entered."""
         return self._driver.simcudaCalls(symbol.encode())
+
+    def function(self, symbol: str) -> int | None:
+        """The address of a driver function itself, whatever a library in front of it answers a look-up with."""
+        return self._driver.simcudaFunction(symbol.encode())
 
     def kernels(self) -> dict[str, int]:
         """Of all launches so far: how many there were and were computed, and of the pointers among their arguments how

@@ -1,4 +1,4 @@
-# each_call.awk: makes of hooks.def the calls of programs/each_call.c: one for each `first` entry, and one for each device that
+# each_call.awk: makes the calls of programs/each_call.c: of first_calls.def one each, and of hooks.def one for each device that
 # an `ordinal` entry names. Pointers are given a buffer, devices `device`, all else is nothing.
 
 function trim(text) { gsub(/^[ \t]+|[ \t]+$/, "", text); return text }
@@ -25,7 +25,7 @@ function call(place,    i, arguments) {
 BEGIN { FS = "|" }
 /^[ \t]*(#|$)/ { next }
 {
-    library = trim($1); symbol = trim($2); kind = trim($3); sub(/\?$/, "", kind)
+    library = trim($1); symbol = trim($2); sub(/ [0-9]+$/, "", symbol); kind = trim($3); sub(/\?$/, "", kind)
     if (kind != "first" && kind != "ordinal")
         next
     signature = trim($4)

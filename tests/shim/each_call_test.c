@@ -1,5 +1,5 @@
-/* each_call_test.c: every call of the table that may start CUDA, as the first one of a program, and every call that
- * names a device, with one that is hidden; with both runtimes. programs/each_call.c is made of the table. */
+/* each_call_test.c: calls that may start CUDA (first_calls.def), each as the first one of a program, and every call of the
+ * table that names a device, with one that is hidden; with both runtimes. programs/each_call.c is made of the two. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,6 +37,8 @@ Test(each_call, may_be_the_first_and_starts_cuda_with_the_donors_shown)
             snprintf(command, sizeof command, "VRAMSPAN_DEVICES=cuda:1 VRAMSPAN_DONORS=cuda:0 %s first %s %s",
                 program("each_call"), majors[m], name);
             cr_expect_eq(run(command, output), 0, "%s of %s: %s", name, majors[m], output);
+            if (strstr(output, "not simulated")) /* it starts nothing */
+                continue;
             cr_expect_str_eq(last_line(output), "env=1 seen=1 shown=2", "%s of %s: %s", name, majors[m], output);
         }
         cr_expect_geq(count, 50, "%zu", count);

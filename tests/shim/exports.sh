@@ -14,7 +14,7 @@ check() { # check SENTENCE DIFFERENCE
     fi
 }
 
-wanted=$(awk -F'|' '!/^[ \t]*(#|$)/ { gsub(/[ \t]/, "", $2); print $2 }' "$table" | sort -u)
+wanted=$(awk -F'|' '!/^[ \t]*(#|$)/ { split($2, name, " "); print name[1] }' "$table" | sort -u)
 exported=$(nm -D --defined-only "$library" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' | sort -u)
 check "every symbol of the table is exported, and nothing else" "$(diff <(echo "$wanted") <(echo "$exported"))"
 check "the version nodes are those of NVIDIA's libraries" "$(nm -D --defined-only "$library" |

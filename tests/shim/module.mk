@@ -30,8 +30,8 @@ $(eval $(call program,forking,$(SHIM_PROGRAMS)/forking,tests/shim/programs/forki
 
 # Calls made of the table of hooks.
 EACH_CALL_GENERATED := $(BUILD)/gen/each_call
-$(EACH_CALL_GENERATED)/each_call.h: shim/hooks.def tests/shim/each_call.awk
-	$(Q)mkdir -p $(@D) && awk -f tests/shim/each_call.awk $< > $@
+$(EACH_CALL_GENERATED)/each_call.h: tests/shim/each_call.awk tests/shim/first_calls.def shim/hooks.def
+	$(Q)mkdir -p $(@D) && awk -f $^ > $@
 each_call_CFLAGS := -isystem $(CUDA_INCLUDE) -I$(EACH_CALL_GENERATED) -Wno-deprecated-declarations
 each_call_DEPS := $(EACH_CALL_GENERATED)/each_call.h
 each_call_LINK_DEPS := $(SIMCUDA_LIBRARIES)

@@ -227,7 +227,7 @@ Test(majors, a_runtime_of_another_age_does_not_see_the_hidden_donors_either)
     use_policy_text("version: 1\non-error: passthrough\nmodels:\n  - match: \"*.safetensors\"\n    on: cuda:0\n");
     CUDA_OK(cudaGetDeviceCount(&count));
     cr_expect_eq(count, 1);
-    CUresult (*shown)(int *) = (CUresult(*)(int *))look_up(dlopen("libcuda.so.1", RTLD_NOW), "cuDeviceGetCount");
+    CUresult (*shown)(int *) = (CUresult(*)(int *))simcudaFunction("cuDeviceGetCount");
     CUDA_OK(shown(&count));
     cr_expect_eq(count, 2);
     cr_expect_eq(((int (*)(void))look_up(load("libold_user.so"), "old_user_count"))(), 1);

@@ -3,7 +3,7 @@
     tests/simcuda/vramspan-sim --machine 8gb+24gb python -m pytest tests/shim
 
 Each case runs in children of this process, under the preload; what they find out they write as JSON. What the driver shows
-in truth is asked through ctypes, which no hook meets yet, and where bytes are is the simulator's account.
+in truth is asked of the driver's own functions, and where bytes are is the simulator's account.
 """
 
 import json
@@ -47,11 +47,13 @@ def driver():
 
 def shown():
     "The names of all that the driver shows in truth."
-    count, names = ctypes.c_int(-1), []
-    driver().cuDeviceGetCount(ctypes.byref(count))
+    library, count, names = driver(), ctypes.c_int(-1), []
+    library.simcudaFunction.restype = ctypes.c_void_p
+    own = lambda symbol: ctypes.CFUNCTYPE(ctypes.c_int)(library.simcudaFunction(symbol))
+    own(b"cuDeviceGetCount")(ctypes.byref(count))
     for number in range(count.value):
         name = ctypes.create_string_buffer(96)
-        assert driver().cuDeviceGetName(name, 96, number) == 0
+        assert own(b"cuDeviceGetName")(name, 96, number) == 0
         names.append(name.value.decode())
     return names
 

@@ -67,7 +67,8 @@ static int seen_devices(void)
 static int shown_devices(void)
 {
     int count = -1;
-    int (*get_count)(int *) = (int (*)(int *))dlsym(library_of("libcuda"), "cuDeviceGetCount");
+    void *(*own)(const char *) = (void *(*)(const char *))dlsym(library_of("libcuda"), "simcudaFunction");
+    int (*get_count)(int *) = (int (*)(int *))own("cuDeviceGetCount");
     return get_count(&count) == 0 ? count : -1;
 }
 

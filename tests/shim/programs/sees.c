@@ -1,6 +1,5 @@
 /* sees.c: tells what a program sees of the machine's devices, at the runtime and at the driver, each through its
- * symbols. What the driver shows in truth is asked of the driver's own functions (dlsym), and by the simulator's
- * account.
+ * symbols. What the driver shows in truth is asked of the driver's own functions (simcudaFunction).
  *
  *     sees [then...]       each argument is one step, in order:
  *       look               the environment, the counts, and the names of all devices
@@ -36,16 +35,11 @@ static const char *variable(const char *name)
 
 /* --- look --------------------------------------------------------------------------------------------------------- */
 
-static void *own_function(const char *name)
-{
-    return dlsym(dlopen("libcuda.so.1", RTLD_NOW), name);
-}
-
 /* The names of what the driver shows in truth. */
 static void tell_driver(void)
 {
-    CUresult (*get_count)(int *) = (CUresult(*)(int *))own_function("cuDeviceGetCount");
-    CUresult (*get_name)(char *, int, CUdevice) = (CUresult(*)(char *, int, CUdevice))own_function("cuDeviceGetName");
+    CUresult (*get_count)(int *) = (CUresult(*)(int *))simcudaFunction("cuDeviceGetCount");
+    CUresult (*get_name)(char *, int, CUdevice) = (CUresult(*)(char *, int, CUdevice))simcudaFunction("cuDeviceGetName");
     int count = 0;
     printf(" shown=");
     if (get_count(&count) != CUDA_SUCCESS)
@@ -234,7 +228,7 @@ int main(int count, char **arguments)
         else if (strcmp(step, "beyond") == 0 && i + 1 < count)
             beyond(arguments[++i]);
         else if (strcmp(step, "early") == 0)
-            ((CUresult(*)(unsigned))own_function("cuInit"))(0);
+            ((CUresult(*)(unsigned))simcudaFunction("cuInit"))(0);
         else if (strcmp(step, "race") == 0)
             race();
         else if (strcmp(step, "use") == 0 && i + 1 < count)

@@ -4,6 +4,7 @@
  * that the real runtime looks up and that are not simulated have stubs (generated, lookup_stubs.c), so that these
  * look-ups succeed as on a real machine; a stub that is called says its name and fails. */
 #include "lookup.h"
+#include "../simcuda.h"
 #include "api.h"
 #include "rules.h"
 
@@ -29,6 +30,27 @@ static const struct sim_lookup table[] = {
 #undef DRIVER_API
 #undef DRIVER_API_STREAM
 };
+
+/* The same by symbol, as tests ask (../simcuda.h). */
+static const struct {
+    const char *symbol;
+    void (*function)(void);
+} functions[] = {
+#define DRIVER_API(version, name, symbol, rules, parameters, arguments) {#symbol, (void (*)(void))symbol},
+#define DRIVER_API_STREAM(version, name, symbol, twin, rules, parameters, arguments)                                   \
+    {#symbol, (void (*)(void))symbol}, {#twin, (void (*)(void))twin},
+#include "driver_api.def"
+#undef DRIVER_API
+#undef DRIVER_API_STREAM
+};
+
+void *simcudaFunction(const char *symbol)
+{
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
+        if (strcmp(functions[i].symbol, symbol) == 0)
+            return (void *)functions[i].function;
+    return NULL;
+}
 
 /* Both lists, by name and version. */
 #define ENTRY_LIMIT 2048
