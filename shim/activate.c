@@ -10,6 +10,7 @@
 #include "../policy/language/policy_files.h"
 #include "../policy/language/settings.h"
 #include "devices.h"
+#include "gate.h"
 #include "log.h"
 #include "models.h"
 #include "resolve.h"
@@ -46,6 +47,7 @@ static void leave_child_alone(void)
         return;
     left_alone = true;
     acting = placing = false;
+    vs_gate_forget();
     vs_devices_forget();
     vs_resolve_pass_through();
 }

@@ -11,6 +11,7 @@
 pthread_mutex_t vs_pages_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t unclaimed = PTHREAD_COND_INITIALIZER;
 static size_t extent_count, extent_bytes; /* under vs_pages_lock */
+static _Atomic(uint64_t) last_number, fixed_number;
 
 /* --- The table ---------------------------------------------------------------------------------------------------- */
 
@@ -23,6 +24,7 @@ static void set_pages(struct vs_range *range, CUdeviceptr address, size_t bytes,
 
 void vs_extents_install(struct vs_extent *extent)
 {
+    extent->number = atomic_fetch_add(&last_number, 1) + 1;
     pthread_mutex_lock(&vs_pages_lock);
     set_pages(extent->range, extent->address, extent->bytes, extent);
     vs_pages_mark(extent->range, extent->address, extent->bytes, extent->home);
@@ -41,6 +43,31 @@ void vs_extents_uninstall(struct vs_extent *extent)
     extent_bytes -= extent->bytes;
     pthread_cond_broadcast(&unclaimed);
     pthread_mutex_unlock(&vs_pages_lock);
+}
+
+void vs_extents_replace(struct vs_extent *extent, struct vs_extent *const pieces[], size_t count)
+{
+    pthread_mutex_lock(&vs_pages_lock);
+    for (size_t i = 0; i < count; i++) {
+        pieces[i]->number = extent->number;
+        set_pages(extent->range, pieces[i]->address, pieces[i]->bytes, pieces[i]);
+        vs_pages_mark(extent->range, pieces[i]->address, pieces[i]->bytes, pieces[i]->home);
+    }
+    extent_count += count - 1;
+    pthread_cond_broadcast(&unclaimed);
+    pthread_mutex_unlock(&vs_pages_lock);
+}
+
+void vs_extents_fix_all(void)
+{
+    uint64_t last = atomic_load(&last_number), fixed = atomic_load(&fixed_number);
+    while (fixed < last && !atomic_compare_exchange_weak(&fixed_number, &fixed, last))
+        ;
+}
+
+bool vs_extents_is_fixed(const struct vs_extent *extent)
+{
+    return extent->number <= atomic_load(&fixed_number);
 }
 
 void vs_extents_count(size_t *count, size_t *bytes)

@@ -16,8 +16,8 @@ struct vs_extent {
     CUmemGenericAllocationHandle handle;
     struct vs_home home;
     const struct vs_backing *backing;
-    bool fixed;   /* a captured graph may use it: it must not move */
-    bool claimed; /* somebody changes it */
+    bool claimed;    /* somebody changes it */
+    uint64_t number; /* in the order of installing; of its memory's predecessor, where that was moved */
 };
 
 /* New memory of `home` behind free addresses of the range, as one extent, by this backing. The error is the driver's;
@@ -43,6 +43,14 @@ void vs_extents_unclaim(struct vs_extent *extent);
 void vs_extents_install(struct vs_extent *extent);
 /* ... nothing lies behind its addresses any more; the caller frees it, and those who waited for it look again. */
 void vs_extents_uninstall(struct vs_extent *extent);
+
+/* ... these pieces (allocated and filled in as above) lie behind its addresses from here on, all of them; the caller
+ * frees it. Nobody sees anything between. */
+void vs_extents_replace(struct vs_extent *extent, struct vs_extent *const pieces[], size_t count);
+
+/* A graph may use all extents that there are now: they are fixed, and must not move. Costs two accesses. Any thread. */
+void vs_extents_fix_all(void);
+bool vs_extents_is_fixed(const struct vs_extent *extent);
 
 /* How many extents there are, and how many bytes they hold, of every range. */
 void vs_extents_count(size_t *count, size_t *bytes);

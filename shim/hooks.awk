@@ -30,8 +30,27 @@ function hidden_condition(parameters,    parts, count, i, names, condition) {
     return condition
 }
 
+# A parameter of this name, as a condition on its address; "" where there is none that is a pointer.
+function ours_condition(parameters, name) {
+    return parameters ~ ("\\*" name "(,|$)") ? "vs_pages_may_own((CUdeviceptr)" name ")" : ""
+}
+
+# The body of a `launch` or a `graph` entry between the gate's opening and closing.
+function launch(row, real, arguments,    condition) {
+    if (kind[row] == "graph")
+        print "    vs_extents_fix_all();"
+    condition = ours_condition(parameters[row], "dst")
+    if (condition == "")
+        condition = ours_condition(parameters[row], "src")
+    if (parameters[row] ~ /enum cudaMemcpyKind kind/ && condition != "")
+        printf "    if (%s)\n        kind = cudaMemcpyDefault;\n", condition
+    printf "    %s result = %s.%s(%s);\n", return_type[row], real, symbol[row], arguments
+}
+
 # When an entry's slot leads to its function, once the library acts (resolve.h).
 function when(row) {
+    if (kind[row] == "context")
+        return "VS_WHEN_EITHER"
     return kind[row] == "ordinal" || kind[row] == "seen" ? "VS_WHEN_HIDING" : "VS_WHEN_ACTING"
 }
 
@@ -79,9 +98,10 @@ NF != 6 {
         printf "%s:%d: error: unknown library '%s'\n", FILENAME, FNR, library[row] > "/dev/stderr"
         exit failed = 1
     }
-    made[row] = kind[row] == "ordinal" # of this table alone
+    made[row] = kind[row] ~ /^(ordinal|launch|graph)$/ # of this table alone
+    gated[row] = kind[row] ~ /^(launch|graph|copy|memset|library|capture|context)$/
     if (made[row] != (file[row] == "-") || (kind[row] == "ordinal" && hidden_condition(parameters[row]) == "")) {
-        printf "%s:%d: error: `ordinal` has no file, others have one; `ordinal` names a device\n", FILENAME, FNR > "/dev/stderr"
+        printf "%s:%d: error: `ordinal`, `launch` and `graph` have no file, others have one; `ordinal` names a device\n", FILENAME, FNR > "/dev/stderr"
         exit failed = 1
     }
     if ((library[row] == "libcuda") != (since[row] > 0)) {
@@ -161,7 +181,7 @@ function header(    l, r) {
 
 function source(    l, e, r, arguments) {
     print "/* Made by hooks.awk from hooks.def: per entry point, the function that its slot leads to while hooks act. */"
-    print "#include \"devices.h\"\n#include \"error.h\"\n#include \"hook.h\"\n#include \"resolve.h\"\n"
+    print "#include \"devices.h\"\n#include \"error.h\"\n#include \"extents.h\"\n#include \"gate.h\"\n#include \"hook.h\"\n#include \"pages.h\"\n#include \"resolve.h\"\n"
     for (l = 0; l < libraries; l++)
         printf "static struct vs_%s %s_real[%d];\n", library_order[l], library_order[l], versioned[library_order[l]] ? 3 : 1
     for (e = 0; e < entries; e++) {
@@ -182,9 +202,20 @@ function source(    l, e, r, arguments) {
                 arguments == "" ? "" : ", " arguments
             continue
         }
-        printf "    if (vs_depth > 0)\n        return %s.%s(%s);\n", real, symbol[r], arguments
-        printf "    vs_depth++;\n    %s result = vs_%s(&%s%s);\n    vs_depth--;\n    return result;\n}\n", \
-            return_type[r], symbol[r], real, arguments == "" ? "" : ", " arguments
+        printf "    if (vs_depth > 0%s)\n        return %s.%s(%s);\n    vs_depth++;\n", \
+            made[r] ? " || !vs_gate_is_needed()" : "", real, symbol[r], arguments
+        if (gated[r] && !made[r])
+            print "    bool gated = vs_gate_is_needed();\n    if (gated)\n        vs_gate_enter();"
+        if (made[r]) {
+            print "    vs_gate_enter();"
+            launch(r, real, arguments)
+            print "    vs_gate_leave();"
+        } else {
+            printf "    %s result = vs_%s(&%s%s);\n", return_type[r], symbol[r], real, arguments == "" ? "" : ", " arguments
+        }
+        if (gated[r] && !made[r])
+            print "    if (gated)\n        vs_gate_leave();"
+        print "    vs_depth--;\n    return result;\n}"
     }
     print "\nconst struct vs_entry vs_entries[VS_ENTRY_COUNT] = {"
     for (e = 0; e < entries; e++) {

@@ -1,6 +1,7 @@
-/* hooks_capture.c: counts captures from their begin to their end. */
+/* hooks_capture.c: counts captures from their begin to their end. What a graph may use keeps its home then. */
 #include "capture.h"
 #include "driver.h"
+#include "extents.h"
 #include "hook.h"
 
 /* Counted before the real call, so that no other thread acts on a stream that is already capturing. */
@@ -18,6 +19,8 @@
     do {                                                                                                               \
         bool was = is_capturing(stream);                                                                               \
         __typeof__(call) result = call;                                                                                \
+        if (result == 0) /* before a move may look whether a capture is open */                                        \
+            vs_extents_fix_all();                                                                                      \
         if (was && !is_capturing(stream))                                                                              \
             vs_capture_ended();                                                                                        \
         return result;                                                                                                 \

@@ -1,52 +1,190 @@
 /* hooks_copy_driver.c: copies through the driver. A direction in the function's name becomes the direction-less copy
- * where one side is ours; memory types of 2-D copies become unified. See hooks_copy.c. */
+ * where one side is ours; memory types of 2-D copies become unified; a call whose bytes live at several homes becomes
+ * several. See hooks_copy.c. */
 #include "arena.h"
 #include "capture.h"
 #include "compute.h"
-#include "driver.h"
 #include "hook.h"
+#include "pages.h"
 #include "peer_copy.h"
+#include "split.h"
 
 static bool ours(CUdeviceptr address)
 {
     return vs_pages_may_own(address);
 }
 
+/* --- Pieces of a copy
+ * ------------------------------------------------------------------------------------------------- */
+
+struct call {
+    const struct vs_libcuda *real;
+    CUstream stream;
+};
+
+static CUDA_MEMCPY2D unified(const struct vs_box *piece)
+{
+    return (CUDA_MEMCPY2D){
+        .srcMemoryType = CU_MEMORYTYPE_UNIFIED,
+        .srcDevice = piece->src.address,
+        .srcPitch = piece->src.pitch,
+        .dstMemoryType = CU_MEMORYTYPE_UNIFIED,
+        .dstDevice = piece->dst.address,
+        .dstPitch = piece->dst.pitch,
+        .WidthInBytes = piece->width,
+        .Height = piece->height,
+    };
+}
+
+/* Each of the four forms: with a stream or without, for either default stream. Pitches of any size are taken without a
+ * stream by the form for them. */
+#define ISSUE(form, flat, rows, ...)                                                                                   \
+    static int issue_##form(const void *data, const struct vs_box *piece)                                              \
+    {                                                                                                                  \
+        const struct call *call = data;                                                                                \
+        const CUDA_MEMCPY2D copy = unified(piece);                                                                     \
+        if (piece->height == 1)                                                                                        \
+            return (int)call->real->flat(piece->dst.address, piece->src.address, piece->width __VA_ARGS__);            \
+        return (int)call->real->rows(&copy __VA_ARGS__);                                                               \
+    }
+ISSUE(sync, cuMemcpy, cuMemcpy2DUnaligned_v2, )
+ISSUE(sync_ptds, cuMemcpy_ptds, cuMemcpy2DUnaligned_v2_ptds, )
+ISSUE(async, cuMemcpyAsync, cuMemcpy2DAsync_v2, , call->stream)
+ISSUE(async_ptsz, cuMemcpyAsync_ptsz, cuMemcpy2DAsync_v2_ptsz, , call->stream)
+
+/* --- Bytes in a row
+ * ------------------------------------------------------------------------------------------------------ */
+
+static CUresult copy_flat(const struct vs_libcuda *real, CUdeviceptr dst, CUdeviceptr src, size_t bytes,
+    int (*issue)(const void *call, const struct vs_box *piece), CUstream stream)
+{
+    const struct call call = {real, stream};
+    const struct vs_box box = vs_box_flat(dst, src, bytes);
+    return (CUresult)(vs_box_is_mixed(&box) ? vs_split(&box, issue, &call) : issue(&call, &box));
+}
+
 CUresult vs_cuMemcpyHtoD_v2(const struct vs_libcuda *real, CUdeviceptr dst, const void *src, size_t bytes)
 {
-    return ours(dst) ? vs_driver()->cuMemcpy(dst, (CUdeviceptr)src, bytes) : real->cuMemcpyHtoD_v2(dst, src, bytes);
+    if (ours(dst))
+        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_sync, NULL);
+    return real->cuMemcpyHtoD_v2(dst, src, bytes);
+}
+
+CUresult vs_cuMemcpyHtoD_v2_ptds(const struct vs_libcuda *real, CUdeviceptr dst, const void *src, size_t bytes)
+{
+    if (ours(dst))
+        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_sync_ptds, NULL);
+    return real->cuMemcpyHtoD_v2_ptds(dst, src, bytes);
 }
 
 CUresult vs_cuMemcpyHtoDAsync_v2(
     const struct vs_libcuda *real, CUdeviceptr dst, const void *src, size_t bytes, CUstream stream)
 {
-    return ours(dst) ? vs_driver()->cuMemcpyAsync(dst, (CUdeviceptr)src, bytes, stream)
-                     : real->cuMemcpyHtoDAsync_v2(dst, src, bytes, stream);
+    if (ours(dst))
+        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_async, stream);
+    return real->cuMemcpyHtoDAsync_v2(dst, src, bytes, stream);
+}
+
+CUresult vs_cuMemcpyHtoDAsync_v2_ptsz(
+    const struct vs_libcuda *real, CUdeviceptr dst, const void *src, size_t bytes, CUstream stream)
+{
+    if (ours(dst))
+        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_async_ptsz, stream);
+    return real->cuMemcpyHtoDAsync_v2_ptsz(dst, src, bytes, stream);
 }
 
 CUresult vs_cuMemcpyDtoH_v2(const struct vs_libcuda *real, void *dst, CUdeviceptr src, size_t bytes)
 {
-    return ours(src) ? vs_driver()->cuMemcpy((CUdeviceptr)dst, src, bytes) : real->cuMemcpyDtoH_v2(dst, src, bytes);
+    if (ours(src))
+        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_sync, NULL);
+    return real->cuMemcpyDtoH_v2(dst, src, bytes);
+}
+
+CUresult vs_cuMemcpyDtoH_v2_ptds(const struct vs_libcuda *real, void *dst, CUdeviceptr src, size_t bytes)
+{
+    if (ours(src))
+        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_sync_ptds, NULL);
+    return real->cuMemcpyDtoH_v2_ptds(dst, src, bytes);
 }
 
 CUresult vs_cuMemcpyDtoHAsync_v2(
     const struct vs_libcuda *real, void *dst, CUdeviceptr src, size_t bytes, CUstream stream)
 {
-    return ours(src) ? vs_driver()->cuMemcpyAsync((CUdeviceptr)dst, src, bytes, stream)
-                     : real->cuMemcpyDtoHAsync_v2(dst, src, bytes, stream);
+    if (ours(src))
+        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_async, stream);
+    return real->cuMemcpyDtoHAsync_v2(dst, src, bytes, stream);
+}
+
+CUresult vs_cuMemcpyDtoHAsync_v2_ptsz(
+    const struct vs_libcuda *real, void *dst, CUdeviceptr src, size_t bytes, CUstream stream)
+{
+    if (ours(src))
+        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_async_ptsz, stream);
+    return real->cuMemcpyDtoHAsync_v2_ptsz(dst, src, bytes, stream);
 }
 
 CUresult vs_cuMemcpyDtoD_v2(const struct vs_libcuda *real, CUdeviceptr dst, CUdeviceptr src, size_t bytes)
 {
-    return ours(dst) || ours(src) ? vs_driver()->cuMemcpy(dst, src, bytes) : real->cuMemcpyDtoD_v2(dst, src, bytes);
+    if (ours(dst) || ours(src))
+        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_sync, NULL);
+    return real->cuMemcpyDtoD_v2(dst, src, bytes);
+}
+
+CUresult vs_cuMemcpyDtoD_v2_ptds(const struct vs_libcuda *real, CUdeviceptr dst, CUdeviceptr src, size_t bytes)
+{
+    if (ours(dst) || ours(src))
+        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_sync_ptds, NULL);
+    return real->cuMemcpyDtoD_v2_ptds(dst, src, bytes);
 }
 
 CUresult vs_cuMemcpyDtoDAsync_v2(
     const struct vs_libcuda *real, CUdeviceptr dst, CUdeviceptr src, size_t bytes, CUstream stream)
 {
-    return ours(dst) || ours(src) ? vs_driver()->cuMemcpyAsync(dst, src, bytes, stream)
-                                  : real->cuMemcpyDtoDAsync_v2(dst, src, bytes, stream);
+    if (ours(dst) || ours(src))
+        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_async, stream);
+    return real->cuMemcpyDtoDAsync_v2(dst, src, bytes, stream);
 }
+
+CUresult vs_cuMemcpyDtoDAsync_v2_ptsz(
+    const struct vs_libcuda *real, CUdeviceptr dst, CUdeviceptr src, size_t bytes, CUstream stream)
+{
+    if (ours(dst) || ours(src))
+        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_async_ptsz, stream);
+    return real->cuMemcpyDtoDAsync_v2_ptsz(dst, src, bytes, stream);
+}
+
+CUresult vs_cuMemcpy(const struct vs_libcuda *real, CUdeviceptr dst, CUdeviceptr src, size_t bytes)
+{
+    if (ours(dst) || ours(src))
+        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_sync, NULL);
+    return real->cuMemcpy(dst, src, bytes);
+}
+
+CUresult vs_cuMemcpy_ptds(const struct vs_libcuda *real, CUdeviceptr dst, CUdeviceptr src, size_t bytes)
+{
+    if (ours(dst) || ours(src))
+        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_sync_ptds, NULL);
+    return real->cuMemcpy_ptds(dst, src, bytes);
+}
+
+CUresult vs_cuMemcpyAsync(
+    const struct vs_libcuda *real, CUdeviceptr dst, CUdeviceptr src, size_t bytes, CUstream stream)
+{
+    if (ours(dst) || ours(src))
+        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_async, stream);
+    return real->cuMemcpyAsync(dst, src, bytes, stream);
+}
+
+CUresult vs_cuMemcpyAsync_ptsz(
+    const struct vs_libcuda *real, CUdeviceptr dst, CUdeviceptr src, size_t bytes, CUstream stream)
+{
+    if (ours(dst) || ours(src))
+        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_async_ptsz, stream);
+    return real->cuMemcpyAsync_ptsz(dst, src, bytes, stream);
+}
+
+/* --- Between contexts
+ * ----------------------------------------------------------------------------------------------------- */
 
 /* Whether a copy between two contexts must go through the host (peer_copy.h), and the devices that they belong to. */
 static bool goes_through_host(
@@ -65,7 +203,18 @@ CUresult vs_cuMemcpyPeer(const struct vs_libcuda *real, CUdeviceptr dst, CUconte
         return real->cuMemcpyPeer(dst, dst_context, src, src_context, bytes);
     if (goes_through_host(dst, dst_context, src, src_context, &dst_device, &src_device))
         return vs_peer_copy(dst, dst_device, src, src_device, bytes, NULL);
-    return vs_driver()->cuMemcpy(dst, src, bytes);
+    return copy_flat(real, dst, src, bytes, issue_sync, NULL);
+}
+
+CUresult vs_cuMemcpyPeer_ptds(const struct vs_libcuda *real, CUdeviceptr dst, CUcontext dst_context, CUdeviceptr src,
+    CUcontext src_context, size_t bytes)
+{
+    int dst_device, src_device;
+    if (!ours(dst) && !ours(src))
+        return real->cuMemcpyPeer_ptds(dst, dst_context, src, src_context, bytes);
+    if (goes_through_host(dst, dst_context, src, src_context, &dst_device, &src_device))
+        return vs_peer_copy(dst, dst_device, src, src_device, bytes, CU_STREAM_PER_THREAD);
+    return copy_flat(real, dst, src, bytes, issue_sync_ptds, NULL);
 }
 
 CUresult vs_cuMemcpyPeerAsync(const struct vs_libcuda *real, CUdeviceptr dst, CUcontext dst_context, CUdeviceptr src,
@@ -76,8 +225,22 @@ CUresult vs_cuMemcpyPeerAsync(const struct vs_libcuda *real, CUdeviceptr dst, CU
         return real->cuMemcpyPeerAsync(dst, dst_context, src, src_context, bytes, stream);
     if (goes_through_host(dst, dst_context, src, src_context, &dst_device, &src_device))
         return vs_peer_copy(dst, dst_device, src, src_device, bytes, stream);
-    return vs_driver()->cuMemcpyAsync(dst, src, bytes, stream);
+    return copy_flat(real, dst, src, bytes, issue_async, stream);
 }
+
+CUresult vs_cuMemcpyPeerAsync_ptsz(const struct vs_libcuda *real, CUdeviceptr dst, CUcontext dst_context,
+    CUdeviceptr src, CUcontext src_context, size_t bytes, CUstream stream)
+{
+    int dst_device, src_device;
+    if (!ours(dst) && !ours(src))
+        return real->cuMemcpyPeerAsync_ptsz(dst, dst_context, src, src_context, bytes, stream);
+    if (goes_through_host(dst, dst_context, src, src_context, &dst_device, &src_device))
+        return vs_peer_copy(dst, dst_device, src, src_device, bytes, stream ? stream : CU_STREAM_PER_THREAD);
+    return copy_flat(real, dst, src, bytes, issue_async_ptsz, stream);
+}
+
+/* --- Rows and boxes
+ * ------------------------------------------------------------------------------------------------------- */
 
 /* The address of one side of a 2-D copy, where it has one. */
 static CUdeviceptr side(CUmemorytype type, const void *host, CUdeviceptr device)
@@ -116,42 +279,102 @@ static CUDA_MEMCPY3D true_types_3d(const CUDA_MEMCPY3D *copy)
     return changed;
 }
 
-CUresult vs_cuMemcpy2D_v2(const struct vs_libcuda *real, const CUDA_MEMCPY2D *copy)
+/* A pitch of 0 stands for rows that lie close together. Nothing where an array takes part, or neither side is ours. The
+ * types are unified already. */
+static struct vs_box box_of(const CUDA_MEMCPY2D *copy)
 {
-    if (!copy)
-        return real->cuMemcpy2D_v2(copy);
-    const CUDA_MEMCPY2D changed = true_types(copy);
-    return real->cuMemcpy2D_v2(&changed);
+    if (copy->dstMemoryType != CU_MEMORYTYPE_UNIFIED || copy->srcMemoryType != CU_MEMORYTYPE_UNIFIED)
+        return (struct vs_box){0};
+    size_t dst_pitch = copy->dstPitch ? copy->dstPitch : copy->dstXInBytes + copy->WidthInBytes;
+    size_t src_pitch = copy->srcPitch ? copy->srcPitch : copy->srcXInBytes + copy->WidthInBytes;
+    return (struct vs_box){{copy->dstDevice + copy->dstY * dst_pitch + copy->dstXInBytes, dst_pitch, 0},
+        {copy->srcDevice + copy->srcY * src_pitch + copy->srcXInBytes, src_pitch, 0}, copy->WidthInBytes, copy->Height,
+        1};
 }
 
-CUresult vs_cuMemcpy2DUnaligned_v2(const struct vs_libcuda *real, const CUDA_MEMCPY2D *copy)
+static struct vs_box box_of_3d(const CUDA_MEMCPY3D *copy)
 {
-    if (!copy)
-        return real->cuMemcpy2DUnaligned_v2(copy);
-    const CUDA_MEMCPY2D changed = true_types(copy);
-    return real->cuMemcpy2DUnaligned_v2(&changed);
+    const CUDA_MEMCPY2D slice = {.dstMemoryType = copy->dstMemoryType,
+        .dstDevice = copy->dstDevice,
+        .dstPitch = copy->dstPitch,
+        .dstXInBytes = copy->dstXInBytes,
+        .dstY = copy->dstY,
+        .srcMemoryType = copy->srcMemoryType,
+        .srcDevice = copy->srcDevice,
+        .srcPitch = copy->srcPitch,
+        .srcXInBytes = copy->srcXInBytes,
+        .srcY = copy->srcY,
+        .WidthInBytes = copy->WidthInBytes,
+        .Height = copy->Height};
+    struct vs_box box = box_of(&slice);
+    box.dst.slice = box.dst.pitch * (copy->dstHeight ? copy->dstHeight : copy->dstY + copy->Height);
+    box.src.slice = box.src.pitch * (copy->srcHeight ? copy->srcHeight : copy->srcY + copy->Height);
+    box.dst.address += copy->dstZ * box.dst.slice;
+    box.src.address += copy->srcZ * box.src.slice;
+    box.depth = box.dst.address ? copy->Depth : 0;
+    return box;
+}
+
+/* The same four forms of a hook: the real call, or its pieces by `form`. */
+#define SPLIT_OR(types, box_of, form, at, original)                                                                    \
+    do {                                                                                                               \
+        if (!copy)                                                                                                     \
+            return real->original;                                                                                     \
+        const __typeof__(*copy) changed = types(copy);                                                                 \
+        const struct vs_box box = box_of(&changed);                                                                    \
+        const struct call call = {real, at};                                                                           \
+        if (vs_box_may_be_ours(&box) && vs_box_is_mixed(&box))                                                         \
+            return (CUresult)vs_split(&box, issue_##form, &call);                                                      \
+        copy = &changed;                                                                                               \
+        return real->original;                                                                                         \
+    } while (0)
+
+CUresult vs_cuMemcpy2D_v2(const struct vs_libcuda *real, const CUDA_MEMCPY2D *copy)
+{
+    SPLIT_OR(true_types, box_of, sync, NULL, cuMemcpy2D_v2(copy));
+}
+
+CUresult vs_cuMemcpy2D_v2_ptds(const struct vs_libcuda *real, const CUDA_MEMCPY2D *copy)
+{
+    SPLIT_OR(true_types, box_of, sync_ptds, NULL, cuMemcpy2D_v2_ptds(copy));
 }
 
 CUresult vs_cuMemcpy2DAsync_v2(const struct vs_libcuda *real, const CUDA_MEMCPY2D *copy, CUstream stream)
 {
-    if (!copy)
-        return real->cuMemcpy2DAsync_v2(copy, stream);
-    const CUDA_MEMCPY2D changed = true_types(copy);
-    return real->cuMemcpy2DAsync_v2(&changed, stream);
+    SPLIT_OR(true_types, box_of, async, stream, cuMemcpy2DAsync_v2(copy, stream));
+}
+
+CUresult vs_cuMemcpy2DAsync_v2_ptsz(const struct vs_libcuda *real, const CUDA_MEMCPY2D *copy, CUstream stream)
+{
+    SPLIT_OR(true_types, box_of, async_ptsz, stream, cuMemcpy2DAsync_v2_ptsz(copy, stream));
+}
+
+CUresult vs_cuMemcpy2DUnaligned_v2(const struct vs_libcuda *real, const CUDA_MEMCPY2D *copy)
+{
+    SPLIT_OR(true_types, box_of, sync, NULL, cuMemcpy2DUnaligned_v2(copy));
+}
+
+CUresult vs_cuMemcpy2DUnaligned_v2_ptds(const struct vs_libcuda *real, const CUDA_MEMCPY2D *copy)
+{
+    SPLIT_OR(true_types, box_of, sync_ptds, NULL, cuMemcpy2DUnaligned_v2_ptds(copy));
 }
 
 CUresult vs_cuMemcpy3D_v2(const struct vs_libcuda *real, const CUDA_MEMCPY3D *copy)
 {
-    if (!copy)
-        return real->cuMemcpy3D_v2(copy);
-    const CUDA_MEMCPY3D changed = true_types_3d(copy);
-    return real->cuMemcpy3D_v2(&changed);
+    SPLIT_OR(true_types_3d, box_of_3d, sync, NULL, cuMemcpy3D_v2(copy));
+}
+
+CUresult vs_cuMemcpy3D_v2_ptds(const struct vs_libcuda *real, const CUDA_MEMCPY3D *copy)
+{
+    SPLIT_OR(true_types_3d, box_of_3d, sync_ptds, NULL, cuMemcpy3D_v2_ptds(copy));
 }
 
 CUresult vs_cuMemcpy3DAsync_v2(const struct vs_libcuda *real, const CUDA_MEMCPY3D *copy, CUstream stream)
 {
-    if (!copy)
-        return real->cuMemcpy3DAsync_v2(copy, stream);
-    const CUDA_MEMCPY3D changed = true_types_3d(copy);
-    return real->cuMemcpy3DAsync_v2(&changed, stream);
+    SPLIT_OR(true_types_3d, box_of_3d, async, stream, cuMemcpy3DAsync_v2(copy, stream));
+}
+
+CUresult vs_cuMemcpy3DAsync_v2_ptsz(const struct vs_libcuda *real, const CUDA_MEMCPY3D *copy, CUstream stream)
+{
+    SPLIT_OR(true_types_3d, box_of_3d, async_ptsz, stream, cuMemcpy3DAsync_v2_ptsz(copy, stream));
 }

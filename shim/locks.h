@@ -17,6 +17,9 @@ extern pthread_mutex_t vs_arena_lock;     /* arena.c: spans and blocks */
 extern pthread_mutex_t vs_pages_lock;     /* extents.c: which extent each page belongs to, and who has claimed it */
 extern pthread_mutex_t vs_ranges_lock;    /* pages.c: the making of a new table of ranges */
 extern pthread_mutex_t vs_retired_lock;   /* retire.c: frees that wait for their streams */
+extern pthread_mutex_t vs_gate_lock;      /* gate.c: who is inside, and whether the gate is closed */
+extern pthread_mutex_t vs_drain_lock;     /* drain.c: what the thread that waits for devices is to wait for */
+extern pthread_mutex_t vs_contexts_lock;  /* contexts.c: the program's own contexts */
 extern pthread_mutex_t vs_compute_lock;   /* compute.c: contexts of compute devices */
 extern pthread_mutex_t vs_driver_lock;    /* driver.c: the real driver's functions */
 extern pthread_mutex_t vs_noted_lock;     /* models.c: files opened before the first CUDA call; held across a fork */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gate.h"
 #include "locks.h"
 
 static const struct vs_range_table no_ranges;
@@ -28,6 +29,7 @@ static bool publish(struct vs_range *range)
         const struct vs_range_entry *last = &table->entries[table->count - 1];
         table->base = table->entries[0].base;
         table->bytes = last->base + last->bytes - table->base;
+        vs_gate_arm(); /* before anybody can be given one of its addresses */
         atomic_store_explicit(&vs_range_table, table, memory_order_release);
     }
     pthread_mutex_unlock(&vs_ranges_lock);

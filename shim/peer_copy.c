@@ -6,6 +6,7 @@
 #include "arena.h"
 #include "compute.h"
 #include "driver.h"
+#include "pages.h"
 
 #define PIECE_BYTES ((size_t)4 << 20)
 
@@ -37,6 +38,13 @@ static CUresult copy_in(const struct vs_compute *device, CUdeviceptr dst, CUdevi
     return result;
 }
 
+/* How many bytes from `address` on lie at one home. */
+static size_t one_home(CUdeviceptr address, size_t bytes)
+{
+    struct vs_home home;
+    return vs_range_of(address) ? vs_pages_run(address, bytes, &home) : bytes;
+}
+
 CUresult vs_peer_copy(CUdeviceptr dst, int dst_device, CUdeviceptr src, int src_device, size_t bytes, CUstream stream)
 {
     const struct vs_compute *to = vs_compute_device(dst_device), *from = vs_compute_device(src_device);
@@ -48,8 +56,8 @@ CUresult vs_peer_copy(CUdeviceptr dst, int dst_device, CUdeviceptr src, int src_
         result = settle(from);
     if (result == CUDA_SUCCESS && !stream)
         result = settle(to);
-    for (size_t done = 0; done < bytes && result == CUDA_SUCCESS; done += PIECE_BYTES) {
-        size_t part = bytes - done < PIECE_BYTES ? bytes - done : PIECE_BYTES;
+    for (size_t done = 0, part; done < bytes && result == CUDA_SUCCESS; done += part) {
+        part = one_home(dst + done, one_home(src + done, bytes - done < PIECE_BYTES ? bytes - done : PIECE_BYTES));
         result = copy_in(from, (CUdeviceptr)piece, src + done, part);
         if (result == CUDA_SUCCESS)
             result = copy_in(to, dst + done, (CUdeviceptr)piece, part);

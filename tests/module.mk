@@ -29,7 +29,9 @@ mutants: $(SETUP)/debian-check $(BUILD)/libvramspan.so $(SIMCUDA_LIBRARIES) $(SH
 check-c: $(CHECK_READY)
 	$(Q)BUILD=$(BUILD) tests/check.sh c
 
-stress-thread: $(BUILD)/libvramspan.so $(SHIM_PROGRAMS)/stress
+stress-thread: $(BUILD)/libvramspan.so $(SHIM_PROGRAMS)/stress $(SHIM_PROGRAMS)/gate
+	$(Q)TSAN_OPTIONS=halt_on_error=1 timeout 300 $(SHIM_PROGRAMS)/gate 300
+	$(Q)TSAN_OPTIONS=halt_on_error=1 timeout 300 $(SHIM_PROGRAMS)/gate 300 without
 	$(Q)BUILD=$(BUILD) tests/shim/stress.sh
 
 sanitize: ## C tests (with a million random calls) under ASan and UBSan, the stress runners under TSan

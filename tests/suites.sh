@@ -31,6 +31,8 @@ suite simcuda-replay tap tests/simcuda/order/replay.sh "$build" $seeds
 
 # --- the preloaded library, in C ---
 suite shim criterion preloaded "$build/tests/shim_test" -j2
+suite shim-gate tap "$build/tests/programs/gate"
+suite shim-gate-without-membarrier tap "$build/tests/programs/gate" 2000 without
 # The command, where it starts no program: none of Python's takes a sanitizer's library.
 [ "$depth" != c ] || suite tools-sanitized unittest env PYTHONPATH=tests/tools VRAMSPAN="$build/vramspan" \
     /usr/bin/python3 -m unittest test_check test_check_machine test_main test_plan test_plan_json
@@ -47,6 +49,7 @@ suite tools unittest env VRAMSPAN="$build/vramspan" /usr/bin/python3 -m unittest
 suite gpu-check-on-simulated unittest python3 -m unittest discover tests/simcuda/conformance
 suite exports tap tests/shim/exports.sh "$shim"
 suite pass-through-cost tap tests/bench/instructions.sh "$shim" "$build/bench/calls"
+suite gate-cost tap tests/bench/gate_instructions.sh "$build/bench/gate"
 suite simcuda-cost tap tests/bench/driver_instructions.sh "$build/bench/driver_calls"
 plan_counts="1000 20000"
 [ "$depth" != full ] || plan_counts="1000 10000 100000"

@@ -9,6 +9,15 @@ calls_LIBS := $(BENCH_DIR)/libcudart.so.13 -ldl
 $(eval $(call program,calls,$(BENCH_DIR)/calls,tests/bench/calls.c))
 TEST_PROGRAMS += $(BENCH_DIR)/calls
 
+# What passing the gate costs, as code of a shared library.
+gate_pass_LIBS := -lpthread
+$(eval $(call shared_library,gate_pass,$(BENCH_DIR)/libgate_pass.so,tests/bench/gate_pass.c shim/gate.c))
+bench_gate_LINK_DEPS := $(BENCH_DIR)/libgate_pass.so
+bench_gate_LDFLAGS := -Wl,--disable-new-dtags,-rpath,'$$ORIGIN'
+bench_gate_LIBS := $(BENCH_DIR)/libgate_pass.so
+$(eval $(call program,bench_gate,$(BENCH_DIR)/gate,tests/bench/gate.c))
+TEST_PROGRAMS += $(BENCH_DIR)/gate
+
 # What the simulated driver's own calls cost.
 driver_calls_CFLAGS := -isystem $(CUDA_INCLUDE)
 driver_calls_LINK_DEPS := $(SIMCUDA_DIR)/libcuda.so.1
@@ -18,8 +27,9 @@ $(eval $(call program,driver_calls,$(BENCH_DIR)/driver_calls,tests/bench/driver_
 TEST_PROGRAMS += $(BENCH_DIR)/driver_calls
 
 .PHONY: bench
-bench: $(BUILD)/libvramspan.so $(BENCH_DIR)/calls $(BENCH_DIR)/driver_calls simcuda simcuda-nvidia ## costs of the hooks and of the simulated driver
+bench: $(BUILD)/libvramspan.so $(BENCH_DIR)/calls $(BENCH_DIR)/gate $(BENCH_DIR)/driver_calls simcuda simcuda-nvidia ## costs of the hooks and of the simulated driver
 	$(Q)LD_PRELOAD=$(abspath $(BUILD)/libvramspan.so) $(BENCH_DIR)/calls
+	$(Q)$(BENCH_DIR)/gate
 	$(Q)tests/bench/startup.sh $(BUILD)/libvramspan.so
 	$(Q)$(BENCH_DIR)/driver_calls
 	$(Q)BUILD=$(BUILD) tests/simcuda/vramspan-sim --quiet $(TORCH_ENV)/bin/python tests/bench/load.py

@@ -13,6 +13,10 @@ stress_LINK_DEPS := $(SIMCUDA_LIBRARIES)
 stress_LIBS := $(addprefix $(SIMCUDA_DIR)/,libcudart.so.13 libcuda.so.1) -lpthread
 $(eval $(call program,stress,$(SHIM_PROGRAMS)/stress,tests/shim/programs/stress.c))
 
+# The gate alone, without CUDA.
+gate_LIBS := -lpthread
+$(eval $(call program,gate,$(SHIM_PROGRAMS)/gate,tests/shim/programs/gate.c shim/gate.c))
+
 exiting_CFLAGS := -isystem $(CUDA_INCLUDE)
 exiting_LINK_DEPS := $(SIMCUDA_LIBRARIES)
 exiting_LIBS := $(addprefix $(SIMCUDA_DIR)/,libcudart.so.13 libcuda.so.1)
@@ -104,6 +108,6 @@ nesting_LDFLAGS := -Wl,--disable-new-dtags,-rpath,'$$ORIGIN/nesting_runtime'
 nesting_LIBS := $(SHIM_PROGRAMS)/nesting_runtime/libcudart.so.12 $(SIMCUDA_DIR)/libcuda.so.1
 $(eval $(call program,nesting,$(SHIM_PROGRAMS)/nesting,tests/shim/programs/nesting.c))
 
-SHIM_TEST_PROGRAMS := $(SHIM_TEST) $(addprefix $(SHIM_PROGRAMS)/,stress exiting sees forking each_call early nesting waiting libwaiting.so \
+SHIM_TEST_PROGRAMS := $(SHIM_TEST) $(addprefix $(SHIM_PROGRAMS)/,stress gate exiting sees forking each_call early nesting waiting libwaiting.so \
 	old_program libold_user.so libuser12.so libuser13.so nvml_only nvml/libnvidia-ml.so.1)
 TEST_PROGRAMS += $(SHIM_TEST_PROGRAMS)

@@ -1,0 +1,122 @@
+/* drain.c: see drain.h. */
+#include "drain.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <string.h>
+#include <time.h>
+
+#include "contexts.h"
+#include "driver.h"
+#include "hook.h"
+#include "locks.h"
+
+pthread_mutex_t vs_drain_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed; /* counts by the monotonic clock */
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static bool has_thread;
+
+/* With vs_drain_lock held: the job, from when it is given until its result is there. A job that nobody waits for any
+ * more is done all the same, before the next one. */
+static CUcontext job[VS_CONTEXTS_MAX];
+static size_t job_count;
+static bool given;
+static CUresult job_result;
+
+static CUresult synchronize_all(const CUcontext *contexts, size_t count)
+{
+    CUresult first = CUDA_SUCCESS;
+    for (size_t i = 0; i < count; i++) {
+        struct vs_driver_scope scope;
+        CUresult result = vs_driver_enter(&scope, contexts[i]);
+        if (result == CUDA_SUCCESS) {
+            result = vs_driver()->cuCtxSynchronize();
+            vs_driver_leave(&scope);
+        }
+        if (first == CUDA_SUCCESS)
+            first = result;
+    }
+    return first;
+}
+
+static void *wait_for_jobs(void *unused)
+{
+    vs_depth++; /* nothing that this thread does is the program's */
+    pthread_mutex_lock(&vs_drain_lock);
+    for (;;) {
+        while (!given)
+            pthread_cond_wait(&changed, &vs_drain_lock);
+        CUcontext contexts[VS_CONTEXTS_MAX];
+        size_t count = job_count;
+        memcpy(contexts, job, count * sizeof *job);
+        pthread_mutex_unlock(&vs_drain_lock);
+        CUresult result = synchronize_all(contexts, count);
+        pthread_mutex_lock(&vs_drain_lock);
+        job_result = result;
+        given = false;
+        pthread_cond_broadcast(&changed);
+    }
+    return unused;
+}
+
+static void start(void)
+{
+    pthread_condattr_t attributes;
+    pthread_attr_t detached;
+    pthread_t thread;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+    pthread_attr_init(&detached);
+    pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
+    has_thread = pthread_create(&thread, &detached, wait_for_jobs, NULL) == 0;
+    pthread_attr_destroy(&detached);
+}
+
+static struct timespec after(uint64_t limit_ns)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    uint64_t ns = (uint64_t)until.tv_nsec + limit_ns;
+    until.tv_sec += (time_t)(ns / 1000000000u);
+    until.tv_nsec = (long)(ns % 1000000000u);
+    return until;
+}
+
+static bool is_past(const struct timespec *until)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec > until->tv_sec || (now.tv_sec == until->tv_sec && now.tv_nsec >= until->tv_nsec);
+}
+
+/* With vs_drain_lock held. False: the time is over. */
+static bool wait_while_given(const struct timespec *until)
+{
+    while (given && !is_past(until))
+        pthread_cond_timedwait(&changed, &vs_drain_lock, until);
+    return !given;
+}
+
+CUresult vs_drain(const CUcontext *contexts, size_t count, uint64_t limit_ns)
+{
+    if (limit_ns == 0)
+        return synchronize_all(contexts, count);
+    pthread_once(&once, start);
+    if (!has_thread)
+        return CUDA_ERROR_NOT_READY;
+    const struct timespec until = after(limit_ns);
+    CUresult result = CUDA_ERROR_NOT_READY;
+    pthread_mutex_lock(&vs_drain_lock);
+    if (wait_while_given(&until)) { /* else the job before this one is still stuck */
+        memcpy(job, contexts, count * sizeof *job);
+        job_count = count;
+        given = true;
+        pthread_cond_broadcast(&changed);
+        if (wait_while_given(&until))
+            result = job_result;
+    }
+    pthread_mutex_unlock(&vs_drain_lock);
+    return result;
+}

@@ -1,0 +1,253 @@
+/* move.c: see move.h. */
+#include "move.h"
+
+#include <time.h>
+
+#include "access.h"
+#include "capture.h"
+#include "contexts.h"
+#include "drain.h"
+#include "driver.h"
+#include "gate.h"
+#include "hook.h"
+#include "log.h"
+#include "move_plan.h"
+
+#define RESTORING_TRIES 8
+
+uint64_t vs_move_limit_ns = 10000000000u;
+
+/* While the plan runs: on the compute device's context. */
+struct workshop {
+    CUdeviceptr scratch; /* addresses for the second mappings */
+    size_t scratch_bytes;
+    CUstream stream;
+};
+
+/* --- New memory, before anybody is kept waiting
+ * ------------------------------------------------------------------------ */
+
+static CUresult give_memory(const struct vs_move_plan *plan, struct vs_move_piece *piece)
+{
+    struct vs_extent *extent = piece->extent;
+    extent->backing = vs_backing_for(plan->compute, extent->home, NULL);
+    if (!extent->backing || extent->backing->range != VS_RANGE_ARENA)
+        return CUDA_ERROR_NOT_SUPPORTED;
+    CUresult result = extent->backing->create_physical(plan->compute, extent->home, extent->bytes, &extent->handle);
+    piece->has_memory = result == CUDA_SUCCESS;
+    if (result == CUDA_SUCCESS)
+        result = extent->backing->map(plan->compute, extent->home, piece->scratch, extent->bytes, extent->handle);
+    piece->has_scratch = result == CUDA_SUCCESS;
+    return result;
+}
+
+static CUresult prepare(struct vs_move_plan *plan, struct workshop *workshop)
+{
+    const struct vs_driver *driver = vs_driver();
+    CUresult result = driver->cuMemAddressReserve(&workshop->scratch, plan->bytes, VS_PAGE_BYTES, 0, 0);
+    if (result != CUDA_SUCCESS)
+        return result;
+    workshop->scratch_bytes = plan->bytes;
+    result = driver->cuStreamCreate(&workshop->stream, CU_STREAM_NON_BLOCKING);
+    if (result != CUDA_SUCCESS)
+        workshop->stream = NULL;
+    CUdeviceptr next = workshop->scratch;
+    for (size_t i = 0; i < plan->piece_count && result == CUDA_SUCCESS; i++) {
+        plan->pieces[i].scratch = next;
+        next += plan->pieces[i].extent->bytes;
+        result = give_memory(plan, &plan->pieces[i]);
+    }
+    return result;
+}
+
+/* Takes the second mappings away; and the new memory, unless it is in place. */
+static void clear_away(struct vs_move_plan *plan, struct workshop *workshop, bool installed)
+{
+    const struct vs_driver *driver = vs_driver();
+    for (size_t i = 0; i < plan->piece_count; i++) {
+        struct vs_move_piece *piece = &plan->pieces[i];
+        const struct vs_extent *extent = piece->extent;
+        if (piece->has_scratch && extent->backing->unmap(piece->scratch, extent->bytes) != CUDA_SUCCESS)
+            extent->backing->unmap(piece->scratch, extent->bytes); /* else the memory is lost: it is tried again */
+        if (piece->has_memory && !installed)
+            extent->backing->release(extent->handle);
+    }
+    for (size_t i = 0; i < plan->target_count && installed; i++)
+        plan->targets[i].old->backing->release(plan->targets[i].old->handle);
+    if (workshop->stream)
+        driver->cuStreamDestroy(workshop->stream);
+    if (workshop->scratch_bytes && driver->cuMemAddressFree(workshop->scratch, workshop->scratch_bytes) != CUDA_SUCCESS)
+        driver->cuMemAddressFree(workshop->scratch, workshop->scratch_bytes);
+}
+
+/* --- With the gate closed
+ * ------------------------------------------------------------------------------------------------- */
+
+/* Adds the contexts in which work for this device may be queued. */
+static size_t add_device(int ordinal, CUcontext list[VS_CONTEXTS_MAX], size_t count, bool *all)
+{
+    const struct vs_compute *device = vs_compute_device(ordinal);
+    if (device && count < VS_CONTEXTS_MAX)
+        list[count++] = device->context;
+    else
+        *all = false;
+    return vs_contexts_of(ordinal, list, count, all);
+}
+
+/* Waits for what is queued on every device with access. */
+static CUresult drain(const struct vs_compute *compute)
+{
+    CUcontext contexts[VS_CONTEXTS_MAX];
+    uint64_t peers = vs_access_peers(compute->ordinal);
+    bool all = true;
+    size_t count = add_device(compute->ordinal, contexts, 0, &all);
+    for (int peer = 0; peers; peer++, peers >>= 1)
+        if (peers & 1)
+            count = add_device(peer, contexts, count, &all);
+    return all ? vs_drain(contexts, count, vs_move_limit_ns) : CUDA_ERROR_NOT_READY;
+}
+
+static CUresult copy(const struct vs_move_plan *plan, const struct workshop *workshop)
+{
+    CUresult result = CUDA_SUCCESS;
+    for (size_t i = 0; i < plan->piece_count && result == CUDA_SUCCESS; i++) {
+        const struct vs_move_piece *piece = &plan->pieces[i];
+        result =
+            vs_driver()->cuMemcpyAsync(piece->scratch, piece->extent->address, piece->extent->bytes, workshop->stream);
+    }
+    CUresult waited = vs_driver()->cuStreamSynchronize(workshop->stream); /* also where a copy failed: others run */
+    return result == CUDA_SUCCESS ? waited : result;
+}
+
+static CUresult replace_mapping(struct vs_move_plan *plan, struct vs_move_target *target)
+{
+    const struct vs_extent *old = target->old;
+    CUresult result = old->backing->unmap(old->address, old->bytes);
+    target->taken_away = result == CUDA_SUCCESS;
+    for (size_t i = target->first; i < target->first + target->piece_count && result == CUDA_SUCCESS; i++) {
+        struct vs_extent *extent = plan->pieces[i].extent;
+        result = extent->backing->map(plan->compute, extent->home, extent->address, extent->bytes, extent->handle);
+        plan->pieces[i].in_place = result == CUDA_SUCCESS;
+    }
+    return result;
+}
+
+/* Back to the old memory, whose bytes nobody has changed. The driver may not be ready for it at once. */
+static void restore(struct vs_move_plan *plan, struct vs_move_target *target)
+{
+    const struct vs_extent *old = target->old;
+    CUresult result = CUDA_ERROR_UNKNOWN;
+    if (!target->taken_away)
+        return;
+    for (int tries = 0; tries < RESTORING_TRIES && result != CUDA_SUCCESS; tries++) {
+        if (tries > 0)
+            vs_driver()->cuCtxSynchronize();
+        result = CUDA_SUCCESS;
+        for (size_t i = target->first; i < target->first + target->piece_count; i++) {
+            struct vs_move_piece *piece = &plan->pieces[i];
+            if (!piece->in_place)
+                continue;
+            CUresult unmapped = piece->extent->backing->unmap(piece->extent->address, piece->extent->bytes);
+            piece->in_place = unmapped != CUDA_SUCCESS;
+            result = result == CUDA_SUCCESS ? unmapped : result;
+        }
+        if (result == CUDA_SUCCESS)
+            result = old->backing->map(plan->compute, old->home, old->address, old->bytes, old->handle);
+    }
+    if (result != CUDA_SUCCESS)
+        vs_log(VS_LOG_ERROR, "move",
+            "%zu bytes at %#llx were to move, and the driver gives them back neither at the new place nor at the old "
+            "one (%s): what uses them fails from here on; restart the program",
+            old->bytes, (unsigned long long)old->address, vs_driver_error(result));
+}
+
+static CUresult switch_all(struct vs_move_plan *plan)
+{
+    CUresult result = CUDA_SUCCESS;
+    size_t done = 0;
+    while (done < plan->target_count && result == CUDA_SUCCESS)
+        result = replace_mapping(plan, &plan->targets[done++]);
+    if (result != CUDA_SUCCESS) {
+        while (done-- > 0)
+            restore(plan, &plan->targets[done]);
+        return result;
+    }
+    for (size_t i = 0; i < plan->target_count; i++) {
+        const struct vs_move_target *target = &plan->targets[i];
+        vs_extents_replace(target->old, plan->extents + target->first, target->piece_count);
+    }
+    return CUDA_SUCCESS;
+}
+
+static CUresult may_move(const struct vs_move_plan *plan)
+{
+    if (vs_capture_open())
+        return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+    for (size_t i = 0; i < plan->target_count; i++)
+        if (vs_extents_is_fixed(plan->targets[i].old))
+            return CUDA_ERROR_NOT_PERMITTED;
+    return CUDA_SUCCESS;
+}
+
+static CUresult move_while_closed(struct vs_move_plan *plan, const struct workshop *workshop)
+{
+    CUresult result = may_move(plan); /* once more: nobody captures or makes a graph from here on */
+    if (result == CUDA_SUCCESS)
+        result = drain(plan->compute);
+    if (result == CUDA_SUCCESS)
+        result = copy(plan, workshop);
+    return result == CUDA_SUCCESS ? switch_all(plan) : result;
+}
+
+/* --- All of it
+ * ------------------------------------------------------------------------------------------------------------- */
+
+static double now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
+
+static CUresult run(struct vs_move_plan *plan)
+{
+    struct workshop workshop = {0};
+    struct vs_driver_scope scope;
+    CUresult result = may_move(plan);
+    if (result == CUDA_SUCCESS)
+        result = vs_driver_enter(&scope, plan->compute->context);
+    if (result != CUDA_SUCCESS)
+        return result;
+    result = prepare(plan, &workshop);
+    double closed_ms = now_ms();
+    if (result == CUDA_SUCCESS && !vs_gate_close(vs_move_limit_ns ? vs_move_limit_ns : UINT64_MAX / 2)) {
+        result = CUDA_ERROR_NOT_READY;
+    } else if (result == CUDA_SUCCESS) {
+        result = move_while_closed(plan, &workshop);
+        vs_gate_open();
+        closed_ms = now_ms() - closed_ms;
+    }
+    clear_away(plan, &workshop, result == CUDA_SUCCESS);
+    vs_driver_leave(&scope);
+    if (result == CUDA_SUCCESS)
+        vs_log(VS_LOG_DEBUG, "move", "%zu pieces, %zu bytes, have moved; launches waited for %.2f ms",
+            plan->piece_count, plan->bytes, closed_ms);
+    return result;
+}
+
+CUresult vs_rehome(const struct vs_move *moves, size_t count)
+{
+    struct vs_move_plan plan;
+    bool inside = vs_gate_is_inside();
+    if (inside) /* whoever moves at the same time must not wait for this thread, which may wait for that one's claim */
+        vs_gate_leave();
+    vs_depth++;
+    CUresult result = vs_move_plan_make(&plan, moves, count);
+    if (result == CUDA_SUCCESS && plan.target_count > 0)
+        result = run(&plan);
+    vs_move_plan_end(&plan, result == CUDA_SUCCESS);
+    vs_depth--;
+    if (inside)
+        vs_gate_enter();
+    return result;
+}
