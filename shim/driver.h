@@ -29,9 +29,9 @@
     X(cuThreadExchangeStreamCaptureMode)                                                                               \
     X(cuStreamIsCapturing)                                                                                             \
     X(cuStreamGetCtx)                                                                                                  \
-    X(cuStreamGetId)                                                                                                   \
     X(cuStreamCreate)                                                                                                  \
     X(cuStreamDestroy)                                                                                                 \
+    X(cuStreamGetId)                                                                                                   \
     X(cuStreamSynchronize)                                                                                             \
     X(cuEventCreate)                                                                                                   \
     X(cuEventRecord)                                                                                                   \

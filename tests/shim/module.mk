@@ -110,4 +110,6 @@ $(eval $(call program,nesting,$(SHIM_PROGRAMS)/nesting,tests/shim/programs/nesti
 
 SHIM_TEST_PROGRAMS := $(SHIM_TEST) $(addprefix $(SHIM_PROGRAMS)/,stress gate exiting sees forking each_call early nesting waiting libwaiting.so \
 	old_program libold_user.so libuser12.so libuser13.so nvml_only nvml/libnvidia-ml.so.1)
+include tests/shim/control/module.mk
+
 TEST_PROGRAMS += $(SHIM_TEST_PROGRAMS)
