@@ -67,6 +67,9 @@ void vs_extents_fix_all(void)
 
 bool vs_extents_is_fixed(const struct vs_extent *extent)
 {
+    const struct vs_guest_mapping *mapping = extent->mapping;
+    if (mapping && (mapping->stays || !(mapping->readable >> extent->range->compute->ordinal & 1)))
+        return true;
     return extent->number <= atomic_load(&fixed_number);
 }
 
@@ -124,21 +127,45 @@ static struct vs_extent *claim_next(struct vs_range *range, size_t *page, size_t
     return extent;
 }
 
+/* --- One extent's memory ------------------------------------------------------------------------------------------ */
+
+CUresult vs_extent_create(struct vs_extent *extent)
+{
+    if (extent->mapping && extent->home.kind == VS_HOME_LOCAL)
+        return vs_driver()->cuMemCreate(&extent->handle, extent->bytes, extent->mapping->properties, 0);
+    return extent->backing->create_physical(extent->range->compute, extent->home, extent->bytes, &extent->handle);
+}
+
+CUresult vs_extent_map(const struct vs_extent *extent)
+{
+    const struct vs_compute *compute = extent->range->compute;
+    const struct vs_guest_mapping *mapping = extent->mapping;
+    if (!mapping)
+        return extent->backing->map(compute, extent->home, extent->address, extent->bytes, extent->handle);
+    CUmemAccessDesc access[VS_ACCESS_MAX];
+    size_t count = vs_access_list_asked(compute, extent->home, mapping->readable, mapping->writable, access);
+    CUresult result = vs_driver()->cuMemMap(extent->address, extent->bytes, 0, extent->handle, 0);
+    if (result != CUDA_SUCCESS)
+        return result;
+    result = vs_access_give(extent->address, extent->bytes, access, count);
+    if (result != CUDA_SUCCESS)
+        vs_driver()->cuMemUnmap(extent->address, extent->bytes);
+    return result;
+}
+
 /* --- Binding ------------------------------------------------------------------------------------------------------ */
 
 static CUresult create_and_map(struct vs_extent *extent)
 {
-    const struct vs_compute *compute = extent->range->compute;
-    const struct vs_backing *backing = extent->backing;
     struct vs_driver_scope scope;
-    CUresult result = vs_driver_enter(&scope, compute->context);
+    CUresult result = vs_driver_enter(&scope, extent->range->compute->context);
     if (result != CUDA_SUCCESS)
         return result;
-    result = backing->create_physical(compute, extent->home, extent->bytes, &extent->handle);
+    result = vs_extent_create(extent);
     if (result == CUDA_SUCCESS) {
-        result = backing->map(compute, extent->home, extent->address, extent->bytes, extent->handle);
+        result = vs_extent_map(extent);
         if (result != CUDA_SUCCESS)
-            backing->release(extent->handle);
+            extent->backing->release(extent->handle);
     }
     vs_driver_leave(&scope);
     return result;
@@ -160,6 +187,8 @@ static CUresult allow(const struct vs_extent *extent)
 {
     struct vs_driver_scope scope;
     const struct vs_compute *compute = extent->range->compute;
+    if (extent->mapping) /* the program says itself who may use it (cuMemSetAccess) */
+        return CUDA_SUCCESS;
     CUresult result = vs_driver_enter(&scope, compute->context);
     if (result != CUDA_SUCCESS)
         return result;

@@ -33,7 +33,7 @@ static CUresult give_memory(const struct vs_move_plan *plan, struct vs_move_piec
     extent->backing = vs_backing_for(plan->compute, extent->home, NULL);
     if (!extent->backing || extent->backing->range != VS_RANGE_ARENA)
         return CUDA_ERROR_NOT_SUPPORTED;
-    CUresult result = extent->backing->create_physical(plan->compute, extent->home, extent->bytes, &extent->handle);
+    CUresult result = vs_extent_create(extent);
     piece->has_memory = result == CUDA_SUCCESS;
     if (result == CUDA_SUCCESS)
         result = extent->backing->map(plan->compute, extent->home, piece->scratch, extent->bytes, extent->handle);
@@ -126,7 +126,7 @@ static CUresult replace_mapping(struct vs_move_plan *plan, struct vs_move_target
     target->taken_away = result == CUDA_SUCCESS;
     for (size_t i = target->first; i < target->first + target->piece_count && result == CUDA_SUCCESS; i++) {
         struct vs_extent *extent = plan->pieces[i].extent;
-        result = extent->backing->map(plan->compute, extent->home, extent->address, extent->bytes, extent->handle);
+        result = vs_extent_map(extent);
         plan->pieces[i].in_place = result == CUDA_SUCCESS;
     }
     return result;
@@ -152,7 +152,7 @@ static void restore(struct vs_move_plan *plan, struct vs_move_target *target)
             result = result == CUDA_SUCCESS ? unmapped : result;
         }
         if (result == CUDA_SUCCESS)
-            result = old->backing->map(plan->compute, old->home, old->address, old->bytes, old->handle);
+            result = vs_extent_map(old);
     }
     if (result != CUDA_SUCCESS)
         vs_log(VS_LOG_ERROR, "move",

@@ -64,7 +64,8 @@ static bool add_piece(
         return false;
     }
     *extent = (struct vs_extent){
-        .range = old->range, .address = address, .bytes = end - address, .home = home, .claimed = true};
+        .range = old->range, .address = address, .bytes = end - address, .home = home, .mapping = old->mapping,
+        .claimed = true};
     plan->extents[plan->piece_count] = extent;
     plan->pieces[plan->piece_count++] = (struct vs_move_piece){.extent = extent};
     plan->bytes += extent->bytes;
