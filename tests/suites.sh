@@ -31,6 +31,7 @@ suite simcuda-replay tap tests/simcuda/order/replay.sh "$build" $seeds
 
 # --- the preloaded library, in C ---
 suite shim criterion preloaded "$build/tests/shim_test" -j2
+suite shim-finds tap tests/shim/finds.sh "$build"
 suite shim-gate tap "$build/tests/programs/gate"
 suite shim-gate-without-membarrier tap "$build/tests/programs/gate" 2000 without
 # The command, where it starts no program: none of Python's takes a sanitizer's library.

@@ -2,7 +2,13 @@
 SHIM_TEST := $(BUILD)/tests/shim_test
 SHIM_PROGRAMS := $(BUILD)/tests/programs
 
-shim_test_CFLAGS := -isystem $(CUDA_INCLUDE)
+# The driver's rows of the table of hooks.
+ROWS_GENERATED := $(BUILD)/gen/rows
+$(ROWS_GENERATED)/rows.h: tests/shim/rows.awk shim/hooks.def
+	$(Q)mkdir -p $(@D) && awk -f $^ > $@
+
+shim_test_CFLAGS := -isystem $(CUDA_INCLUDE) -I$(SHIM_GENERATED) -I$(ROWS_GENERATED)
+shim_test_DEPS := $(SHIM_GENERATED)/hooks_generated.h $(ROWS_GENERATED)/rows.h
 shim_test_LINK_DEPS := $(SIMCUDA_LIBRARIES)
 shim_test_LIBS := $(addprefix $(SIMCUDA_DIR)/,libcudart.so.13 libcublas.so.13 libcublasLt.so.13 libcuda.so.1) -lcriterion -lm
 $(eval $(call program,shim_test,$(SHIM_TEST),$(wildcard tests/shim/*_test.c) tests/shim/fixture.c tests/shim/sees.c tests/policy/model/gguf_writer.c policy/text/text.c))
@@ -41,6 +47,17 @@ each_call_DEPS := $(EACH_CALL_GENERATED)/each_call.h
 each_call_LINK_DEPS := $(SIMCUDA_LIBRARIES)
 each_call_LIBS := -ldl
 $(eval $(call program,each_call,$(SHIM_PROGRAMS)/each_call,tests/shim/programs/each_call.c))
+
+# What is found of the driver, and in two libraries of one name.
+$(foreach name,a b other,$(eval chain_$(name)_CFLAGS := -DNAME='"$(name)"' -DNEXT=$(name)_next $(if $(filter other,$(name)),-DOF_DRIVER)))
+$(foreach name,a b other,$(eval chain_$(name)_LIBS := -ldl))
+$(foreach name,a b other,$(eval $(call shared_library,chain_$(name),$(SHIM_PROGRAMS)/libchain_$(name).so,tests/shim/programs/chain.c)))
+finds_CFLAGS := -isystem $(CUDA_INCLUDE) -I$(ROWS_GENERATED)
+finds_DEPS := $(ROWS_GENERATED)/rows.h
+finds_LINK_DEPS := $(SIMCUDA_LIBRARIES) $(foreach name,a b other,$(SHIM_PROGRAMS)/libchain_$(name).so)
+finds_LDFLAGS := -Wl,--no-as-needed
+finds_LIBS := $(foreach name,a b,$(SHIM_PROGRAMS)/libchain_$(name).so) $(addprefix $(SIMCUDA_DIR)/,libcudart.so.13 libcuda.so.1) -ldl
+$(eval $(call program,finds,$(SHIM_PROGRAMS)/finds,tests/shim/programs/finds.c))
 
 # $(call cudart_user,MAJOR,INCLUDE): a library linked against one major version of the runtime.
 define cudart_user
@@ -108,7 +125,7 @@ nesting_LDFLAGS := -Wl,--disable-new-dtags,-rpath,'$$ORIGIN/nesting_runtime'
 nesting_LIBS := $(SHIM_PROGRAMS)/nesting_runtime/libcudart.so.12 $(SIMCUDA_DIR)/libcuda.so.1
 $(eval $(call program,nesting,$(SHIM_PROGRAMS)/nesting,tests/shim/programs/nesting.c))
 
-SHIM_TEST_PROGRAMS := $(SHIM_TEST) $(addprefix $(SHIM_PROGRAMS)/,stress gate exiting sees forking each_call early nesting waiting libwaiting.so \
+SHIM_TEST_PROGRAMS := $(SHIM_TEST) $(addprefix $(SHIM_PROGRAMS)/,stress gate exiting sees forking each_call finds early nesting waiting libwaiting.so \
 	old_program libold_user.so libuser12.so libuser13.so nvml_only nvml/libnvidia-ml.so.1)
 include tests/shim/control/module.mk
 

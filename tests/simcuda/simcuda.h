@@ -37,8 +37,8 @@ SIMCUDA_API void simcudaMark(const char *name);
 /* How often the driver function `symbol` (for example "cuMemCreate") was entered since the process began. */
 SIMCUDA_API uint64_t simcudaCalls(const char *symbol);
 
-/* The driver's own function of that symbol, whatever a library in front of it answers a look-up with; NULL where it is
- * not simulated. */
+/* The driver's own function of that symbol, whatever a library in front of it answers a look-up with; NULL where it has
+ * none. */
 SIMCUDA_API void *simcudaFunction(const char *symbol);
 
 /* How many launches of kernels were executed whose demangled name contains `part` ("" for all), and how many of them

@@ -49,6 +49,9 @@ void *simcudaFunction(const char *symbol)
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
         if (strcmp(functions[i].symbol, symbol) == 0)
             return (void *)functions[i].function;
+    for (size_t i = 0; i < sim_stub_count; i++)
+        if (strcmp(sim_stubs[i].name, symbol) == 0)
+            return (void *)sim_stubs[i].function;
     return NULL;
 }
 
