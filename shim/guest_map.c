@@ -138,6 +138,22 @@ static void keep_no_longer(struct vs_guest *guest)
     vs_guest_unclaim(&claim);
 }
 
+/* The CPU copies where both sides are the host's (access.h), whatever the program says of the devices. */
+static CUresult map_part(const struct vs_libcuda *real, const struct vs_guest *guest, const struct vs_guest_part *part,
+    CUdeviceptr address, size_t bytes, size_t offset, unsigned long long flags)
+{
+    CUmemAccessDesc access[VS_ACCESS_MAX];
+    CUresult result = real->cuMemMap(address, bytes, offset, part->handle, flags);
+    size_t count = vs_access_list_asked(guest->compute, part->home, 0, 0, access);
+    if (result == CUDA_SUCCESS && count > 0)
+        result = vs_access_give(address, bytes, access, count);
+    else
+        return result;
+    if (result != CUDA_SUCCESS)
+        real->cuMemUnmap(address, bytes);
+    return result;
+}
+
 /* Each part behind its addresses. Sizes and offsets that are wrong go to the driver as they are, for its error. */
 static CUresult map_parts(const struct vs_libcuda *real, const struct vs_guest *guest, CUdeviceptr address,
     size_t bytes, size_t offset, unsigned long long flags, size_t *count)
@@ -149,7 +165,7 @@ static CUresult map_parts(const struct vs_libcuda *real, const struct vs_guest *
         const struct vs_guest_part *part = &guest->parts[*count];
         bool last = *count + 1 == guest->part_count || bytes - done <= part->bytes;
         size_t size = last ? bytes - done : part->bytes;
-        result = real->cuMemMap(address + done, size, offset, part->handle, flags);
+        result = map_part(real, guest, part, address + done, size, offset, flags);
         if (result == CUDA_SUCCESS) {
             done += size;
             ++*count;

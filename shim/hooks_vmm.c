@@ -86,7 +86,13 @@ CUresult vs_cuMemExportToShareableHandle(const struct vs_libcuda *real, void *sh
     CUmemGenericAllocationHandle handle, CUmemAllocationHandleType type, unsigned long long flags)
 {
     if (vs_guest_is(handle)) {
-        CUresult result = vs_guest_settle(handle, &handle);
+        CUmemAllocationProp properties;
+        CUresult result = vs_guest_properties(handle, &properties);
+        /* Nothing comes home for a call that cannot succeed. */
+        if (result == CUDA_SUCCESS && (!shareable || flags != 0 || !(properties.requestedHandleTypes & type)))
+            result = CUDA_ERROR_INVALID_VALUE;
+        if (result == CUDA_SUCCESS)
+            result = vs_guest_settle(handle, &handle);
         if (result != CUDA_SUCCESS)
             return result;
     }

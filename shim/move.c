@@ -83,24 +83,34 @@ static void clear_away(struct vs_move_plan *plan, struct workshop *workshop, boo
 /* --- With the gate closed
  * ------------------------------------------------------------------------------------------------- */
 
-/* Adds the contexts in which work for this device may be queued. */
+/* Adds the contexts in which work for this device may be queued. One that is not there has none. */
 static size_t add_device(int ordinal, CUcontext list[VS_CONTEXTS_MAX], size_t count, bool *all)
 {
-    const struct vs_compute *device = vs_compute_device(ordinal);
+    const struct vs_compute *device = vs_compute_has_primary(ordinal) ? vs_compute_device(ordinal) : NULL;
     if (device && count < VS_CONTEXTS_MAX)
         list[count++] = device->context;
-    else
+    else if (vs_compute_has_primary(ordinal))
         *all = false;
     return vs_contexts_of(ordinal, list, count, all);
 }
 
+/* The devices with access to what moves, beside the compute device: bit N for ordinal N. */
+static uint64_t others_with_access(const struct vs_move_plan *plan)
+{
+    uint64_t devices = vs_access_peers(plan->compute->ordinal);
+    for (size_t i = 0; i < plan->target_count; i++)
+        if (plan->targets[i].old->mapping)
+            devices |= plan->targets[i].old->mapping->readable;
+    return devices & ~((uint64_t)1 << plan->compute->ordinal);
+}
+
 /* Waits for what is queued on every device with access. */
-static CUresult drain(const struct vs_compute *compute)
+static CUresult drain(const struct vs_move_plan *plan)
 {
     CUcontext contexts[VS_CONTEXTS_MAX];
-    uint64_t peers = vs_access_peers(compute->ordinal);
+    uint64_t peers = others_with_access(plan);
     bool all = true;
-    size_t count = add_device(compute->ordinal, contexts, 0, &all);
+    size_t count = add_device(plan->compute->ordinal, contexts, 0, &all);
     for (int peer = 0; peers; peer++, peers >>= 1)
         if (peers & 1)
             count = add_device(peer, contexts, count, &all);
@@ -193,7 +203,7 @@ static CUresult move_while_closed(struct vs_move_plan *plan, const struct worksh
 {
     CUresult result = may_move(plan); /* once more: nobody captures or makes a graph from here on */
     if (result == CUDA_SUCCESS)
-        result = drain(plan->compute);
+        result = drain(plan);
     if (result == CUDA_SUCCESS)
         result = copy(plan, workshop);
     return result == CUDA_SUCCESS ? switch_all(plan) : result;

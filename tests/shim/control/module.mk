@@ -22,3 +22,10 @@ moving_LIBS := $(addprefix $(SIMCUDA_DIR)/,libcudart.so.13 libcuda.so.1) -lpthre
 $(eval $(call program,moving,$(SHIM_PROGRAMS)/moving,tests/shim/control/moving.c tests/simcuda/order/pthread_turns.c))
 
 SHIM_TEST_PROGRAMS += $(CONTROL) $(BUILD)/tests/move_test $(SHIM_PROGRAMS)/moving
+
+# Maps memory itself; run with and without the library.
+mapping_CFLAGS := -isystem $(CUDA_INCLUDE)
+mapping_LINK_DEPS := $(SIMCUDA_LIBRARIES)
+mapping_LIBS := $(SIMCUDA_DIR)/libcuda.so.1 -ldl
+$(eval $(call program,mapping,$(SHIM_PROGRAMS)/mapping,tests/shim/control/mapping.c))
+SHIM_TEST_PROGRAMS += $(SHIM_PROGRAMS)/mapping
