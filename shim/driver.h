@@ -47,6 +47,7 @@
     X(cuMemSetAccess)                                                                                                  \
     X(cuMemHostRegister)                                                                                               \
     X(cuMemHostGetDevicePointer)                                                                                       \
+    X(cuPointerGetAttribute)                                                                                           \
     X(cuMemHostUnregister)                                                                                             \
     X(cuDeviceGetDefaultMemPool)                                                                                       \
     X(cuMemPoolGetAttribute)                                                                                           \

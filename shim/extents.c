@@ -45,15 +45,17 @@ void vs_extents_uninstall(struct vs_extent *extent)
     pthread_mutex_unlock(&vs_pages_lock);
 }
 
-void vs_extents_replace(struct vs_extent *extent, struct vs_extent *const pieces[], size_t count)
+void vs_extents_replace(
+    struct vs_extent *const olds[], size_t old_count, struct vs_extent *const pieces[], size_t count)
 {
     pthread_mutex_lock(&vs_pages_lock);
     for (size_t i = 0; i < count; i++) {
-        pieces[i]->number = extent->number;
-        set_pages(extent->range, pieces[i]->address, pieces[i]->bytes, pieces[i]);
-        vs_pages_mark(extent->range, pieces[i]->address, pieces[i]->bytes, pieces[i]->home);
+        pieces[i]->number = olds[0]->number;
+        set_pages(pieces[i]->range, pieces[i]->address, pieces[i]->bytes, pieces[i]);
+        vs_pages_mark(pieces[i]->range, pieces[i]->address, pieces[i]->bytes, pieces[i]->home);
     }
-    extent_count += count - 1;
+    extent_count += count;
+    extent_count -= old_count;
     pthread_cond_broadcast(&unclaimed);
     pthread_mutex_unlock(&vs_pages_lock);
 }

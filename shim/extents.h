@@ -61,9 +61,10 @@ void vs_extents_install(struct vs_extent *extent);
 /* ... nothing lies behind its addresses any more; the caller frees it, and those who waited for it look again. */
 void vs_extents_uninstall(struct vs_extent *extent);
 
-/* ... these pieces (allocated and filled in as above) lie behind its addresses from here on, all of them; the caller
- * frees it. Nobody sees anything between. */
-void vs_extents_replace(struct vs_extent *extent, struct vs_extent *const pieces[], size_t count);
+/* ... these pieces (allocated and filled in as above) lie behind the addresses of those extents from here on, all of them;
+ * the caller frees the old ones. Nobody sees anything between. */
+void vs_extents_replace(
+    struct vs_extent *const olds[], size_t old_count, struct vs_extent *const pieces[], size_t count);
 
 /* A graph may use all extents that there are now: they are fixed, and must not move. Costs two accesses. Any thread. */
 void vs_extents_fix_all(void);

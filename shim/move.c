@@ -72,8 +72,8 @@ static void clear_away(struct vs_move_plan *plan, struct workshop *workshop, boo
         if (piece->has_memory && !installed)
             extent->backing->release(extent->handle);
     }
-    for (size_t i = 0; i < plan->target_count && installed; i++)
-        plan->targets[i].old->backing->release(plan->targets[i].old->handle);
+    for (size_t i = 0; i < plan->old_count && installed; i++)
+        plan->olds[i]->backing->release(plan->olds[i]->handle);
     if (workshop->stream)
         driver->cuStreamDestroy(workshop->stream);
     if (workshop->scratch_bytes && driver->cuMemAddressFree(workshop->scratch, workshop->scratch_bytes) != CUDA_SUCCESS)
@@ -98,9 +98,9 @@ static size_t add_device(int ordinal, CUcontext list[VS_CONTEXTS_MAX], size_t co
 static uint64_t others_with_access(const struct vs_move_plan *plan)
 {
     uint64_t devices = vs_access_peers(plan->compute->ordinal);
-    for (size_t i = 0; i < plan->target_count; i++)
-        if (plan->targets[i].old->mapping)
-            devices |= plan->targets[i].old->mapping->readable;
+    for (size_t i = 0; i < plan->old_count; i++)
+        if (plan->olds[i]->mapping)
+            devices |= plan->olds[i]->mapping->readable;
     return devices & ~((uint64_t)1 << plan->compute->ordinal);
 }
 
@@ -117,27 +117,60 @@ static CUresult drain(const struct vs_move_plan *plan)
     return all ? vs_drain(contexts, count, vs_move_limit_ns) : CUDA_ERROR_NOT_READY;
 }
 
+/* From one home to one home in each call. */
+static CUresult copy_target(
+    const struct vs_move_plan *plan, const struct vs_move_target *target, const struct workshop *workshop)
+{
+    CUresult result = CUDA_SUCCESS;
+    const struct vs_move_piece *piece = &plan->pieces[target->first];
+    if (target->old_count == 1) {
+        for (const struct vs_move_piece *end = piece + target->piece_count; piece < end && result == CUDA_SUCCESS; piece++)
+            result = vs_driver()->cuMemcpyAsync(
+                piece->scratch, piece->extent->address, piece->extent->bytes, workshop->stream);
+        return result;
+    }
+    for (size_t i = 0; i < target->old_count && result == CUDA_SUCCESS; i++) {
+        const struct vs_extent *old = plan->olds[target->first_old + i];
+        CUdeviceptr to = piece->scratch + (old->address - piece->extent->address);
+        result = vs_driver()->cuMemcpyAsync(to, old->address, old->bytes, workshop->stream);
+    }
+    return result;
+}
+
 static CUresult copy(const struct vs_move_plan *plan, const struct workshop *workshop)
 {
     CUresult result = CUDA_SUCCESS;
-    for (size_t i = 0; i < plan->piece_count && result == CUDA_SUCCESS; i++) {
-        const struct vs_move_piece *piece = &plan->pieces[i];
-        result =
-            vs_driver()->cuMemcpyAsync(piece->scratch, piece->extent->address, piece->extent->bytes, workshop->stream);
-    }
+    for (size_t i = 0; i < plan->target_count && result == CUDA_SUCCESS; i++)
+        result = copy_target(plan, &plan->targets[i], workshop);
     CUresult waited = vs_driver()->cuStreamSynchronize(workshop->stream); /* also where a copy failed: others run */
     return result == CUDA_SUCCESS ? waited : result;
 }
 
 static CUresult replace_mapping(struct vs_move_plan *plan, struct vs_move_target *target)
 {
-    const struct vs_extent *old = target->old;
-    CUresult result = old->backing->unmap(old->address, old->bytes);
-    target->taken_away = result == CUDA_SUCCESS;
+    CUresult result = CUDA_SUCCESS;
+    while (target->taken_away < target->old_count && result == CUDA_SUCCESS) {
+        const struct vs_extent *old = plan->olds[target->first_old + target->taken_away];
+        result = old->backing->unmap(old->address, old->bytes);
+        target->taken_away += result == CUDA_SUCCESS;
+    }
     for (size_t i = target->first; i < target->first + target->piece_count && result == CUDA_SUCCESS; i++) {
-        struct vs_extent *extent = plan->pieces[i].extent;
-        result = vs_extent_map(extent);
+        result = vs_extent_map(plan->pieces[i].extent);
         plan->pieces[i].in_place = result == CUDA_SUCCESS;
+    }
+    return result;
+}
+
+static CUresult take_new_away(struct vs_move_plan *plan, const struct vs_move_target *target)
+{
+    CUresult result = CUDA_SUCCESS;
+    for (size_t i = target->first; i < target->first + target->piece_count; i++) {
+        struct vs_move_piece *piece = &plan->pieces[i];
+        if (!piece->in_place)
+            continue;
+        CUresult unmapped = piece->extent->backing->unmap(piece->extent->address, piece->extent->bytes);
+        piece->in_place = unmapped != CUDA_SUCCESS;
+        result = result == CUDA_SUCCESS ? unmapped : result;
     }
     return result;
 }
@@ -145,30 +178,23 @@ static CUresult replace_mapping(struct vs_move_plan *plan, struct vs_move_target
 /* Back to the old memory, whose bytes nobody has changed. The driver may not be ready for it at once. */
 static void restore(struct vs_move_plan *plan, struct vs_move_target *target)
 {
-    const struct vs_extent *old = target->old;
     CUresult result = CUDA_ERROR_UNKNOWN;
-    if (!target->taken_away)
-        return;
-    for (int tries = 0; tries < RESTORING_TRIES && result != CUDA_SUCCESS; tries++) {
+    for (int tries = 0; tries < RESTORING_TRIES && target->taken_away > 0; tries++) {
         if (tries > 0)
             vs_driver()->cuCtxSynchronize();
-        result = CUDA_SUCCESS;
-        for (size_t i = target->first; i < target->first + target->piece_count; i++) {
-            struct vs_move_piece *piece = &plan->pieces[i];
-            if (!piece->in_place)
-                continue;
-            CUresult unmapped = piece->extent->backing->unmap(piece->extent->address, piece->extent->bytes);
-            piece->in_place = unmapped != CUDA_SUCCESS;
-            result = result == CUDA_SUCCESS ? unmapped : result;
+        result = take_new_away(plan, target);
+        while (result == CUDA_SUCCESS && target->taken_away > 0) {
+            result = vs_extent_map(plan->olds[target->first_old + target->taken_away - 1]);
+            target->taken_away -= result == CUDA_SUCCESS;
         }
-        if (result == CUDA_SUCCESS)
-            result = vs_extent_map(old);
     }
-    if (result != CUDA_SUCCESS)
+    for (; target->taken_away > 0; target->taken_away--) {
+        const struct vs_extent *old = plan->olds[target->first_old + target->taken_away - 1];
         vs_log(VS_LOG_ERROR, "move",
             "%zu bytes at %#llx were to move, and the driver gives them back neither at the new place nor at the old "
             "one (%s): what uses them fails from here on; restart the program",
             old->bytes, (unsigned long long)old->address, vs_driver_error(result));
+    }
 }
 
 static CUresult switch_all(struct vs_move_plan *plan)
@@ -184,7 +210,8 @@ static CUresult switch_all(struct vs_move_plan *plan)
     }
     for (size_t i = 0; i < plan->target_count; i++) {
         const struct vs_move_target *target = &plan->targets[i];
-        vs_extents_replace(target->old, plan->extents + target->first, target->piece_count);
+        vs_extents_replace(
+            plan->olds + target->first_old, target->old_count, plan->extents + target->first, target->piece_count);
     }
     return CUDA_SUCCESS;
 }
@@ -193,8 +220,8 @@ static CUresult may_move(const struct vs_move_plan *plan)
 {
     if (vs_capture_open())
         return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
-    for (size_t i = 0; i < plan->target_count; i++)
-        if (vs_extents_is_fixed(plan->targets[i].old))
+    for (size_t i = 0; i < plan->old_count; i++)
+        if (vs_extents_is_fixed(plan->olds[i]))
             return CUDA_ERROR_NOT_PERMITTED;
     return CUDA_SUCCESS;
 }
