@@ -24,8 +24,8 @@ static size_t add_cpu(
     const struct vs_compute *compute, struct vs_home home, CUmemAccessDesc list[VS_ACCESS_MAX], size_t count)
 {
     if (home.kind == VS_HOME_HOST)
-        list[count++] = (CUmemAccessDesc){{.type = CU_MEM_LOCATION_TYPE_HOST_NUMA, .id = compute->host_node},
-            CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
+        list[count++] = (CUmemAccessDesc){
+            {.type = CU_MEM_LOCATION_TYPE_HOST_NUMA, .id = compute->host_node}, CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
     return count;
 }
 
@@ -41,8 +41,8 @@ size_t vs_access_list(const struct vs_compute *compute, struct vs_home home, CUm
     return add_cpu(compute, home, list, count);
 }
 
-size_t vs_access_list_asked(const struct vs_compute *compute, struct vs_home home, uint64_t readable,
-    uint64_t writable, CUmemAccessDesc list[VS_ACCESS_MAX])
+size_t vs_access_list_asked(const struct vs_compute *compute, struct vs_home home, uint64_t readable, uint64_t writable,
+    CUmemAccessDesc list[VS_ACCESS_MAX])
 {
     size_t count = 0;
     for (int device = 0; readable; device++, readable >>= 1, writable >>= 1)

@@ -28,7 +28,7 @@ struct vs_extent {
     struct vs_home home;
     const struct vs_backing *backing;
     struct vs_guest_mapping *mapping; /* the program's, that it belongs to; NULL: it is ours alone */
-    bool claimed;    /* somebody changes it */
+    bool claimed;                     /* somebody changes it */
     uint64_t number; /* in the order of installing; of its memory's predecessor, where that was moved */
 };
 
@@ -61,15 +61,15 @@ void vs_extents_install(struct vs_extent *extent);
 /* ... nothing lies behind its addresses any more; the caller frees it, and those who waited for it look again. */
 void vs_extents_uninstall(struct vs_extent *extent);
 
-/* ... these pieces (allocated and filled in as above) lie behind the addresses of those extents from here on, all of them;
- * the caller frees the old ones. Nobody sees anything between. */
+/* ... these pieces (allocated and filled in as above) lie behind the addresses of those extents from here on, all of
+ * them; the caller frees the old ones. Nobody sees anything between. */
 void vs_extents_replace(
     struct vs_extent *const olds[], size_t old_count, struct vs_extent *const pieces[], size_t count);
 
 /* A graph may use all extents that there are now: they are fixed, and must not move. Costs two accesses. Any thread. */
 void vs_extents_fix_all(void);
-/* By who has claimed it. Also fixed is what the program mapped itself and somebody else holds, or that the compute device
- * may not read. */
+/* By who has claimed it. Also fixed is what the program mapped itself and somebody else holds, or that the compute
+ * device may not read. */
 bool vs_extents_is_fixed(const struct vs_extent *extent);
 
 /* How many extents there are, and how many bytes they hold, of every range. */

@@ -1,5 +1,5 @@
-/* guest.c: see guest.h. A number is the tag, a generation and an index: one that was released is no handle any more, also
- * when its place in the table has another. */
+/* guest.c: see guest.h. A number is the tag, a generation and an index: one that was released is no handle any more,
+ * also when its place in the table has another. */
 #include "guest.h"
 
 #include <pthread.h>
@@ -78,10 +78,16 @@ CUmemGenericAllocationHandle vs_guest_add(const struct vs_compute *compute, CUme
         uint32_t index = first_free;
         struct slot *slot = &slots[index];
         first_free = slot->next_free;
-        number = VS_GUEST_TAG << 48 | (CUmemGenericAllocationHandle)(slot->generation & INDEX_MASK) << INDEX_BITS | index;
+        number =
+            VS_GUEST_TAG << 48 | (CUmemGenericAllocationHandle)(slot->generation & INDEX_MASK) << INDEX_BITS | index;
         *part = (struct vs_guest_part){real, {VS_HOME_LOCAL, compute->ordinal}, bytes};
-        *guest = (struct vs_guest){.number = number, .compute = compute, .properties = *properties, .bytes = bytes,
-            .references = 1, .parts = part, .part_count = 1};
+        *guest = (struct vs_guest){.number = number,
+            .compute = compute,
+            .properties = *properties,
+            .bytes = bytes,
+            .references = 1,
+            .parts = part,
+            .part_count = 1};
         slot->guest = guest;
     }
     pthread_mutex_unlock(&vs_guests_lock);

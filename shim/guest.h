@@ -1,9 +1,9 @@
-/* guest.h: memory that the program makes and maps itself through the driver: PyTorch's expandable segments, comfy-aimdo's
- * pages. The program chooses the addresses; where the bytes are is ours to choose, as in the arena.
+/* guest.h: memory that the program makes and maps itself through the driver: PyTorch's expandable segments,
+ * comfy-aimdo's pages. The program chooses the addresses; where the bytes are is ours to choose, as in the arena.
  *
  * So the handle that cuMemCreate gives is a *virtual* one. Behind it stand the program's own properties, a count of its
- * references, and the real memory: one piece as the program asked for it, or, when some of its pages have moved, one for
- * each part. Where the program maps it, each piece is an extent in a range of kind GUEST, and moves as any other
+ * references, and the real memory: one piece as the program asked for it, or, when some of its pages have moved, one
+ * for each part. Where the program maps it, each piece is an extent in a range of kind GUEST, and moves as any other
  * (vs_rehome). While it is mapped nowhere its pieces wait here.
  *
  * Memory that somebody else holds as well cannot be exchanged under them, and stays where it is: while it is mapped at
@@ -60,7 +60,8 @@ CUmemGenericAllocationHandle vs_guest_add(const struct vs_compute *compute, CUme
 CUresult vs_guest_release(CUmemGenericAllocationHandle number);
 CUresult vs_guest_properties(CUmemGenericAllocationHandle number, CUmemAllocationProp *properties);
 
-/* --- With vs_guests_lock held -------------------------------------------------------------------------------------- */
+/* --- With vs_guests_lock held --------------------------------------------------------------------------------------
+ */
 
 struct vs_guest *vs_guest_find(CUmemGenericAllocationHandle number);
 /* Neither a reference nor a mapping is left: its memory goes, and its number with it. */

@@ -98,8 +98,7 @@ static CUresult gather(struct vs_guest *guest)
     if (result == CUDA_SUCCESS) {
         for (size_t i = 0; i < guest->part_count; i++)
             vs_backing_vmm.release(guest->parts[i].handle);
-        guest->parts[0] =
-            (struct vs_guest_part){bench.handle, {VS_HOME_LOCAL, guest->compute->ordinal}, guest->bytes};
+        guest->parts[0] = (struct vs_guest_part){bench.handle, {VS_HOME_LOCAL, guest->compute->ordinal}, guest->bytes};
         guest->part_count = 1;
     } else if (bench.has_handle) {
         vs_backing_vmm.release(bench.handle);
@@ -130,8 +129,7 @@ static CUresult try_to_settle(struct vs_guest *guest, struct vs_move *way_home)
         mapping->stays = guest->stays = true;
         guest->movable = NULL;
     } else {
-        *way_home =
-            (struct vs_move){mapping->address, mapping->bytes, {VS_HOME_LOCAL, guest->compute->ordinal}};
+        *way_home = (struct vs_move){mapping->address, mapping->bytes, {VS_HOME_LOCAL, guest->compute->ordinal}};
     }
     vs_guest_unclaim(&claim);
     return known ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
@@ -156,7 +154,8 @@ CUresult vs_guest_settle(CUmemGenericAllocationHandle number, CUmemGenericAlloca
             break;
     }
     vs_log(VS_LOG_WARN, "memory",
-        "the program shares memory with another process or device that lies elsewhere now, and it cannot be brought back: "
+        "the program shares memory with another process or device that lies elsewhere now, and it cannot be brought "
+        "back: "
         "%s; free some of the device's memory, or run the program without VRAMSPAN_POLICY",
         vs_driver_error(result));
     return result == CUDA_SUCCESS || result == CUDA_ERROR_NOT_PERMITTED ? CUDA_ERROR_NOT_SUPPORTED : result;

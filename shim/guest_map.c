@@ -15,7 +15,8 @@ bool vs_guest_touches(CUdeviceptr address, size_t bytes)
     const struct vs_range_table *table = atomic_load_explicit(&vs_range_table, memory_order_acquire);
     for (size_t i = 0; i < table->count; i++) {
         const struct vs_range_entry *entry = &table->entries[i];
-        if (entry->range->kind == VS_RANGE_GUEST && entry->base < address + bytes && address < entry->base + entry->bytes)
+        if (entry->range->kind == VS_RANGE_GUEST && entry->base < address + bytes &&
+            address < entry->base + entry->bytes)
             return true;
     }
     return false;
@@ -62,7 +63,8 @@ bool vs_guest_claim(CUdeviceptr address, size_t bytes, struct vs_guest_claim *cl
         if (entry->range->kind != VS_RANGE_GUEST || entry->base >= end || address >= entry_end)
             continue;
         CUdeviceptr from = address > entry->base ? address : entry->base, to = end < entry_end ? end : entry_end;
-        if (!claim_in(claim, &room, entry->range, vs_page_of(entry->range, from), vs_page_of(entry->range, to - 1) + 1)) {
+        if (!claim_in(
+                claim, &room, entry->range, vs_page_of(entry->range, from), vs_page_of(entry->range, to - 1) + 1)) {
             vs_guest_unclaim(claim);
             return false;
         }
@@ -78,8 +80,8 @@ void vs_guest_unclaim(struct vs_guest_claim *claim)
     *claim = (struct vs_guest_claim){0};
 }
 
-/* Whether an end of [address, address + bytes) goes through a mapping of the program's: where that is several real ones,
- * the driver would not notice. */
+/* Whether an end of [address, address + bytes) goes through a mapping of the program's: where that is several real
+ * ones, the driver would not notice. */
 static bool cuts(const struct vs_guest_claim *claim, CUdeviceptr address, size_t bytes)
 {
     for (size_t i = 0; i < claim->count; i++) {
@@ -201,8 +203,13 @@ static void install(struct vs_guest_mapping *mapping, struct vs_range *range, st
     for (size_t i = 0; i < count; i++) {
         const struct vs_guest_part *part = &guest->parts[i];
         size_t bytes = part->bytes < end - address ? part->bytes : end - address;
-        *extents[i] = (struct vs_extent){.range = range, .address = address, .bytes = bytes, .handle = part->handle,
-            .home = part->home, .backing = &vs_backing_vmm, .mapping = mapping};
+        *extents[i] = (struct vs_extent){.range = range,
+            .address = address,
+            .bytes = bytes,
+            .handle = part->handle,
+            .home = part->home,
+            .backing = &vs_backing_vmm,
+            .mapping = mapping};
         vs_extents_install(extents[i]);
         extents[i] = NULL;
         address += bytes;
@@ -230,8 +237,8 @@ static CUresult map_guest(const struct vs_libcuda *real, struct vs_guest *guest,
         free(mapping);
     } else {
         bool stays = guest->stays || guest->mapping_count > 0 || bytes != guest->bytes;
-        *mapping = (struct vs_guest_mapping){.address = address, .bytes = bytes, .properties = &guest->properties,
-            .stays = stays, .guest = guest};
+        *mapping = (struct vs_guest_mapping){
+            .address = address, .bytes = bytes, .properties = &guest->properties, .stays = stays, .guest = guest};
         guest->movable = stays ? NULL : mapping;
         guest->mapping_count++;
         install(mapping, range, extents, count);
@@ -245,8 +252,7 @@ CUresult vs_guest_map(const struct vs_libcuda *real, CUdeviceptr address, size_t
 {
     pthread_mutex_lock(&vs_guests_lock);
     struct vs_guest *guest = vs_guest_find(number);
-    CUresult result =
-        guest ? map_guest(real, guest, address, bytes, offset, flags) : CUDA_ERROR_INVALID_VALUE;
+    CUresult result = guest ? map_guest(real, guest, address, bytes, offset, flags) : CUDA_ERROR_INVALID_VALUE;
     pthread_mutex_unlock(&vs_guests_lock);
     return result;
 }
@@ -364,8 +370,8 @@ static bool call_home(CUdeviceptr address, size_t bytes)
 }
 
 /* A device may have a way to the compute device's memory and none to where the pages are now: then they come home. */
-CUresult vs_guest_set_access(const struct vs_libcuda *real, CUdeviceptr address, size_t bytes,
-    const CUmemAccessDesc *descriptors, size_t count)
+CUresult vs_guest_set_access(
+    const struct vs_libcuda *real, CUdeviceptr address, size_t bytes, const CUmemAccessDesc *descriptors, size_t count)
 {
     CUresult result = CUDA_ERROR_OUT_OF_MEMORY;
     for (int tries = 0; tries < 2; tries++) {

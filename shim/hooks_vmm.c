@@ -1,5 +1,5 @@
-/* hooks_vmm.c: memory that the program makes and maps itself. What the library knows nothing of goes to the driver as it
- * is; what it has made of the program's handles and addresses: guest.h.
+/* hooks_vmm.c: memory that the program makes and maps itself. What the library knows nothing of goes to the driver as
+ * it is; what it has made of the program's handles and addresses: guest.h.
  *
  * cuMemMapArrayAsync is not here: it takes memory that was made for tiles, and such memory is the driver's. */
 #include "guest_home.h"
@@ -116,8 +116,8 @@ CUresult vs_cuMemUnmap(const struct vs_libcuda *real, CUdeviceptr address, size_
     return vs_guest_touches(address, bytes) ? vs_guest_unmap(real, address, bytes) : real->cuMemUnmap(address, bytes);
 }
 
-CUresult vs_cuMemSetAccess(const struct vs_libcuda *real, CUdeviceptr address, size_t bytes,
-    const CUmemAccessDesc *descriptors, size_t count)
+CUresult vs_cuMemSetAccess(
+    const struct vs_libcuda *real, CUdeviceptr address, size_t bytes, const CUmemAccessDesc *descriptors, size_t count)
 {
     if (is_ours_alone(address))
         return CUDA_ERROR_INVALID_VALUE;
@@ -127,8 +127,8 @@ CUresult vs_cuMemSetAccess(const struct vs_libcuda *real, CUdeviceptr address, s
 }
 
 /* What the program gave is what the driver has, but for the CPU's access where the memory is the host's. */
-CUresult vs_cuMemGetAccess(const struct vs_libcuda *real, unsigned long long *flags, const CUmemLocation *location,
-    CUdeviceptr address)
+CUresult vs_cuMemGetAccess(
+    const struct vs_libcuda *real, unsigned long long *flags, const CUmemLocation *location, CUdeviceptr address)
 {
     if (is_ours_alone(address))
         return CUDA_ERROR_INVALID_VALUE;

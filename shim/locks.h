@@ -3,8 +3,8 @@
  * The order is simple: no lock is taken while another is held, and none is held across a call that can block, allocate
  * device memory, write to a pipe or enter the loader. Where such a call is needed in the middle, the lock is left, and
  * what it protects is looked at again afterwards. The exceptions stand at vs_noted_lock, vs_visible_lock,
- * vs_addresses_lock and vs_guests_lock. A forked child of a process that has begun with CUDA takes none but vs_noted_lock. Looking up a
- * pointer that is certainly not ours takes none.
+ * vs_addresses_lock and vs_guests_lock. A forked child of a process that has begun with CUDA takes none but
+ * vs_noted_lock. Looking up a pointer that is certainly not ours takes none.
  */
 #ifndef VS_LOCKS_H
 #define VS_LOCKS_H

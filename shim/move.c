@@ -124,7 +124,8 @@ static CUresult copy_target(
     CUresult result = CUDA_SUCCESS;
     const struct vs_move_piece *piece = &plan->pieces[target->first];
     if (target->old_count == 1) {
-        for (const struct vs_move_piece *end = piece + target->piece_count; piece < end && result == CUDA_SUCCESS; piece++)
+        for (const struct vs_move_piece *end = piece + target->piece_count; piece < end && result == CUDA_SUCCESS;
+             piece++)
             result = vs_driver()->cuMemcpyAsync(
                 piece->scratch, piece->extent->address, piece->extent->bytes, workshop->stream);
         return result;

@@ -63,8 +63,11 @@ static bool add_piece(
         free(extent);
         return false;
     }
-    *extent = (struct vs_extent){
-        .range = old->range, .address = address, .bytes = end - address, .home = home, .mapping = old->mapping,
+    *extent = (struct vs_extent){.range = old->range,
+        .address = address,
+        .bytes = end - address,
+        .home = home,
+        .mapping = old->mapping,
         .claimed = true};
     plan->extents[plan->piece_count] = extent;
     plan->pieces[plan->piece_count++] = (struct vs_move_piece){.extent = extent};
@@ -100,7 +103,9 @@ static bool add_target(struct vs_move_plan *plan, size_t first_old, size_t first
         return false;
     plan->targets = grown;
     plan->targets[plan->target_count++] = (struct vs_move_target){.first_old = first_old,
-        .old_count = plan->old_count - first_old, .first = first, .piece_count = plan->piece_count - first};
+        .old_count = plan->old_count - first_old,
+        .first = first,
+        .piece_count = plan->piece_count - first};
     return true;
 }
 

@@ -14,8 +14,8 @@ struct vs_move_piece {
     bool has_memory, has_scratch, in_place;
 };
 
-/* An extent that moves, as a whole or in pieces; or all those of one mapping of the program's that was moved in part and
- * goes to one home now: they become one piece again. */
+/* An extent that moves, as a whole or in pieces; or all those of one mapping of the program's that was moved in part
+ * and goes to one home now: they become one piece again. */
 struct vs_move_target {
     size_t first_old, old_count; /* among the plan's old extents */
     size_t first, piece_count;   /* among its pieces */

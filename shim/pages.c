@@ -51,8 +51,8 @@ static size_t records_bytes(const struct vs_range *range)
 static bool make_records(struct vs_range *range)
 {
     size_t pages = range->bytes / VS_PAGE_BYTES;
-    char *records = mmap(
-        NULL, records_bytes(range), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    char *records =
+        mmap(NULL, records_bytes(range), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (records == MAP_FAILED)
         return false;
     range->owners = (void **)records;

@@ -2,9 +2,9 @@
  *
  * A range of ours is made once and stays: an address, once ours, is ours for as long as the process runs. One that the
  * program reserved goes when the program frees it; its record stays, for those who have just found it. Reading takes no
- * lock: the ranges stand in a table that never changes, and a new one takes its place when a range comes or goes; within
- * a range the page's record is an index away. What a reader is told of a page's home may be out of date at once, unless
- * nobody can move it meanwhile (gate.h).
+ * lock: the ranges stand in a table that never changes, and a new one takes its place when a range comes or goes;
+ * within a range the page's record is an index away. What a reader is told of a page's home may be out of date at once,
+ * unless nobody can move it meanwhile (gate.h).
  *
  * Here is only what is known. Whoever assigns addresses: address_space.h; whoever puts memory behind them: extents.h.
  */
@@ -114,8 +114,8 @@ size_t vs_pages_run(CUdeviceptr address, size_t bytes, struct vs_home *home);
 struct vs_range *vs_pages_add(
     CUdeviceptr base, size_t bytes, enum vs_range_kind kind, const struct vs_compute *compute);
 
-/* The range is known no longer: nothing lies behind its pages, and nobody changes them. False without memory: it is known
- * as before. Any thread. */
+/* The range is known no longer: nothing lies behind its pages, and nobody changes them. False without memory: it is
+ * known as before. Any thread. */
 bool vs_pages_remove(struct vs_range *range);
 
 /* What lies behind these whole pages of the range has changed. By whoever changed it. */

@@ -26,6 +26,6 @@ SHIM_TEST_PROGRAMS += $(CONTROL) $(BUILD)/tests/move_test $(SHIM_PROGRAMS)/movin
 # Maps memory itself; run with and without the library.
 mapping_CFLAGS := -isystem $(CUDA_INCLUDE)
 mapping_LINK_DEPS := $(SIMCUDA_LIBRARIES)
-mapping_LIBS := $(SIMCUDA_DIR)/libcuda.so.1 -ldl
-$(eval $(call program,mapping,$(SHIM_PROGRAMS)/mapping,tests/shim/control/mapping.c))
+mapping_LIBS := $(SIMCUDA_DIR)/libcuda.so.1 -ldl -lpthread
+$(eval $(call program,mapping,$(SHIM_PROGRAMS)/mapping,$(wildcard tests/shim/control/mapping*.c)))
 SHIM_TEST_PROGRAMS += $(SHIM_PROGRAMS)/mapping
