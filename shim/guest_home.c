@@ -6,6 +6,7 @@
 
 #include "access.h"
 #include "driver.h"
+#include "guest_claim.h"
 #include "guest_map.h"
 #include "locks.h"
 #include "log.h"

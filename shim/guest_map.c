@@ -5,112 +5,10 @@
 #include <stdlib.h>
 
 #include "access.h"
+#include "guest_claim.h"
 #include "guest_ranges.h"
 #include "hook.h"
 #include "locks.h"
-#include "move.h"
-
-bool vs_guest_touches(CUdeviceptr address, size_t bytes)
-{
-    const struct vs_range_table *table = atomic_load_explicit(&vs_range_table, memory_order_acquire);
-    for (size_t i = 0; i < table->count; i++) {
-        const struct vs_range_entry *entry = &table->entries[i];
-        if (entry->range->kind == VS_RANGE_GUEST && entry->base < address + bytes &&
-            address < entry->base + entry->bytes)
-            return true;
-    }
-    return false;
-}
-
-/* --- Claiming ----------------------------------------------------------------------------------------------------- */
-
-static bool add_claimed(struct vs_guest_claim *claim, size_t *room, struct vs_extent *extent)
-{
-    if (claim->count == *room) {
-        size_t more = *room ? 2 * *room : 16;
-        struct vs_extent **grown = realloc(claim->extents, more * sizeof(struct vs_extent *));
-        if (!grown) {
-            vs_extents_unclaim(extent);
-            return false;
-        }
-        claim->extents = grown;
-        *room = more;
-    }
-    claim->extents[claim->count++] = extent;
-    return true;
-}
-
-static bool claim_in(struct vs_guest_claim *claim, size_t *room, struct vs_range *range, size_t page, size_t end)
-{
-    while (page < end) {
-        struct vs_extent *extent = vs_extents_claim(range, page);
-        if (extent && !add_claimed(claim, room, extent))
-            return false;
-        page = extent ? vs_page_of(range, extent->address) + extent->bytes / VS_PAGE_BYTES : page + 1;
-    }
-    return true;
-}
-
-bool vs_guest_claim(CUdeviceptr address, size_t bytes, struct vs_guest_claim *claim)
-{
-    const struct vs_range_table *table = atomic_load_explicit(&vs_range_table, memory_order_acquire);
-    CUdeviceptr end = address + bytes;
-    size_t room = 0;
-    *claim = (struct vs_guest_claim){0};
-    for (size_t i = 0; i < table->count; i++) {
-        const struct vs_range_entry *entry = &table->entries[i];
-        CUdeviceptr entry_end = entry->base + entry->bytes;
-        if (entry->range->kind != VS_RANGE_GUEST || entry->base >= end || address >= entry_end)
-            continue;
-        CUdeviceptr from = address > entry->base ? address : entry->base, to = end < entry_end ? end : entry_end;
-        if (!claim_in(
-                claim, &room, entry->range, vs_page_of(entry->range, from), vs_page_of(entry->range, to - 1) + 1)) {
-            vs_guest_unclaim(claim);
-            return false;
-        }
-    }
-    return true;
-}
-
-void vs_guest_unclaim(struct vs_guest_claim *claim)
-{
-    for (size_t i = 0; i < claim->count; i++)
-        vs_extents_unclaim(claim->extents[i]);
-    free(claim->extents);
-    *claim = (struct vs_guest_claim){0};
-}
-
-/* Whether an end of [address, address + bytes) goes through a mapping of the program's: where that is several real
- * ones, the driver would not notice. */
-static bool cuts(const struct vs_guest_claim *claim, CUdeviceptr address, size_t bytes)
-{
-    for (size_t i = 0; i < claim->count; i++) {
-        const struct vs_guest_mapping *mapping = claim->extents[i]->mapping;
-        if (mapping->address < address || mapping->address + mapping->bytes > address + bytes)
-            return true;
-    }
-    return false;
-}
-
-bool vs_guest_take_stock(struct vs_guest_mapping *mapping, const struct vs_guest_claim *claim)
-{
-    struct vs_guest *guest = mapping->guest;
-    size_t count = 0, next = 0;
-    for (size_t i = 0; i < claim->count; i++)
-        count += claim->extents[i]->mapping == mapping;
-    struct vs_guest_part *parts = calloc(count, sizeof *parts);
-    if (!parts)
-        return false;
-    for (size_t i = 0; i < claim->count; i++) {
-        const struct vs_extent *extent = claim->extents[i];
-        if (extent->mapping == mapping)
-            parts[next++] = (struct vs_guest_part){extent->handle, extent->home, extent->bytes};
-    }
-    free(guest->parts);
-    guest->parts = parts;
-    guest->part_count = count;
-    return true;
-}
 
 /* --- Mapping ------------------------------------------------------------------------------------------------------ */
 
@@ -140,6 +38,15 @@ static void keep_no_longer(struct vs_guest *guest)
     vs_guest_unclaim(&claim);
 }
 
+/* A mapping that is under way: of each part, or of as many as are mapped. */
+struct progress {
+    struct vs_guest *guest;
+    struct vs_range *range;           /* NULL: the addresses are not known here */
+    struct vs_guest_mapping *mapping; /* NULL then */
+    struct vs_extent **extents;       /* as many as there are parts */
+    size_t count, bytes;
+};
+
 /* The CPU copies where both sides are the host's (access.h), whatever the program says of the devices. */
 static CUresult map_part(const struct vs_libcuda *real, const struct vs_guest *guest, const struct vs_guest_part *part,
     CUdeviceptr address, size_t bytes, size_t offset, unsigned long long flags)
@@ -147,103 +54,98 @@ static CUresult map_part(const struct vs_libcuda *real, const struct vs_guest *g
     CUmemAccessDesc access[VS_ACCESS_MAX];
     CUresult result = real->cuMemMap(address, bytes, offset, part->handle, flags);
     size_t count = vs_access_list_asked(guest->compute, part->home, 0, 0, access);
-    if (result == CUDA_SUCCESS && count > 0)
-        result = vs_access_give(address, bytes, access, count);
-    else
+    if (result != CUDA_SUCCESS || count == 0)
         return result;
+    result = vs_access_give(address, bytes, access, count);
     if (result != CUDA_SUCCESS)
         real->cuMemUnmap(address, bytes);
     return result;
 }
 
 /* Each part behind its addresses. Sizes and offsets that are wrong go to the driver as they are, for its error. */
-static CUresult map_parts(const struct vs_libcuda *real, const struct vs_guest *guest, CUdeviceptr address,
-    size_t bytes, size_t offset, unsigned long long flags, size_t *count)
+static CUresult map_parts(const struct vs_libcuda *real, struct progress *progress, CUdeviceptr address, size_t bytes,
+    size_t offset, unsigned long long flags)
 {
+    const struct vs_guest *guest = progress->guest;
     CUresult result = CUDA_SUCCESS;
-    size_t done = 0;
-    *count = 0;
     do {
-        const struct vs_guest_part *part = &guest->parts[*count];
-        bool last = *count + 1 == guest->part_count || bytes - done <= part->bytes;
-        size_t size = last ? bytes - done : part->bytes;
-        result = map_part(real, guest, part, address + done, size, offset, flags);
-        if (result == CUDA_SUCCESS) {
-            done += size;
-            ++*count;
-        }
-    } while (result == CUDA_SUCCESS && done < bytes);
-    if (result != CUDA_SUCCESS && done > 0)
-        real->cuMemUnmap(address, done);
-    return result;
-}
-
-static void free_extents(struct vs_extent **extents, size_t count)
-{
-    for (size_t i = 0; extents && i < count; i++)
-        free(extents[i]);
-    free(extents);
-}
-
-static struct vs_extent **new_extents(size_t count)
-{
-    struct vs_extent **extents = calloc(count, sizeof(struct vs_extent *));
-    for (size_t i = 0; extents && i < count; i++)
-        if (!(extents[i] = calloc(1, sizeof *extents[i]))) {
-            free_extents(extents, i);
-            return NULL;
-        }
-    return extents;
-}
-
-static void install(struct vs_guest_mapping *mapping, struct vs_range *range, struct vs_extent **extents, size_t count)
-{
-    struct vs_guest *guest = mapping->guest;
-    CUdeviceptr address = mapping->address, end = address + mapping->bytes;
-    for (size_t i = 0; i < count; i++) {
-        const struct vs_guest_part *part = &guest->parts[i];
-        size_t bytes = part->bytes < end - address ? part->bytes : end - address;
-        *extents[i] = (struct vs_extent){.range = range,
-            .address = address,
-            .bytes = bytes,
+        const struct vs_guest_part *part = &guest->parts[progress->count];
+        size_t rest = bytes - progress->bytes;
+        size_t size = progress->count + 1 == guest->part_count || rest <= part->bytes ? rest : part->bytes;
+        struct vs_extent *extent = calloc(1, sizeof *extent);
+        if (!extent)
+            return CUDA_ERROR_OUT_OF_MEMORY;
+        *extent = (struct vs_extent){.range = progress->range,
+            .address = address + progress->bytes,
+            .bytes = size,
             .handle = part->handle,
             .home = part->home,
             .backing = &vs_backing_vmm,
-            .mapping = mapping};
-        vs_extents_install(extents[i]);
-        extents[i] = NULL;
-        address += bytes;
+            .mapping = progress->mapping};
+        result = map_part(real, guest, part, extent->address, size, offset, flags);
+        if (result == CUDA_SUCCESS) {
+            progress->extents[progress->count++] = extent;
+            progress->bytes += size;
+        } else {
+            free(extent);
+        }
+    } while (result == CUDA_SUCCESS && progress->bytes < bytes);
+    return result;
+}
+
+static void free_progress(struct progress *progress)
+{
+    for (size_t i = 0; i < progress->count; i++)
+        free(progress->extents[i]);
+    free(progress->extents);
+    free(progress->mapping);
+}
+
+static void take_back(const struct vs_libcuda *real, struct progress *progress, CUdeviceptr address)
+{
+    if (progress->bytes > 0)
+        real->cuMemUnmap(address, progress->bytes);
+    keep_no_longer(progress->guest);
+}
+
+/* From here on what is mapped is known. */
+static void install(struct progress *progress)
+{
+    struct vs_guest *guest = progress->guest;
+    struct vs_guest_mapping *mapping = progress->mapping;
+    guest->movable = NULL;
+    if (!mapping) {
+        guest->stays = true; /* and nobody will tell when it is mapped there no more */
+        return;
     }
+    mapping->stays = guest->stays || guest->mapping_count > 0 || mapping->bytes != guest->bytes;
+    guest->mapping_count++;
+    if (!mapping->stays)
+        guest->movable = mapping;
+    for (size_t i = 0; i < progress->count; i++)
+        vs_extents_install(progress->extents[i]);
+    progress->mapping = NULL;
+    progress->count = 0;
 }
 
 static CUresult map_guest(const struct vs_libcuda *real, struct vs_guest *guest, CUdeviceptr address, size_t bytes,
     size_t offset, unsigned long long flags)
 {
-    struct vs_range *range = vs_guest_range(guest->compute, address, bytes);
-    struct vs_guest_mapping *mapping = calloc(1, sizeof *mapping);
-    bool kept = mapping && keep_in_place(guest);
-    size_t room = guest->part_count, count = 0;
-    struct vs_extent **extents = kept ? new_extents(room) : NULL;
+    struct progress progress = {.guest = guest, .range = vs_guest_range(guest->compute, address, bytes)};
+    if (!keep_in_place(guest))
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    progress.extents = calloc(guest->part_count, sizeof(struct vs_extent *));
+    if (progress.range && (progress.mapping = calloc(1, sizeof *progress.mapping)))
+        *progress.mapping = (struct vs_guest_mapping){
+            .address = address, .bytes = bytes, .properties = &guest->properties, .guest = guest};
     CUresult result = CUDA_ERROR_OUT_OF_MEMORY;
-    if (extents)
-        result = map_parts(real, guest, address, bytes, offset, flags, &count);
-    if (result != CUDA_SUCCESS) {
-        if (kept)
-            keep_no_longer(guest);
-        free(mapping);
-    } else if (!range) {
-        guest->stays = true; /* and nobody is told when it is mapped there no more */
-        guest->movable = NULL;
-        free(mapping);
-    } else {
-        bool stays = guest->stays || guest->mapping_count > 0 || bytes != guest->bytes;
-        *mapping = (struct vs_guest_mapping){
-            .address = address, .bytes = bytes, .properties = &guest->properties, .stays = stays, .guest = guest};
-        guest->movable = stays ? NULL : mapping;
-        guest->mapping_count++;
-        install(mapping, range, extents, count);
-    }
-    free_extents(extents, room);
+    if (progress.extents && (!progress.range || progress.mapping))
+        result = map_parts(real, &progress, address, bytes, offset, flags);
+    if (result == CUDA_SUCCESS)
+        install(&progress);
+    else
+        take_back(real, &progress, address);
+    free_progress(&progress);
     return result;
 }
 
@@ -303,7 +205,7 @@ CUresult vs_guest_unmap(const struct vs_libcuda *real, CUdeviceptr address, size
     CUresult result = CUDA_ERROR_OUT_OF_MEMORY;
     pthread_mutex_lock(&vs_guests_lock);
     if (vs_guest_claim(address, bytes, &claim)) {
-        if (cuts(&claim, address, bytes))
+        if (vs_guest_is_cut(&claim, address, bytes))
             result = CUDA_ERROR_INVALID_VALUE;
         else if (take_all_stock(&claim))
             result = real->cuMemUnmap(address, bytes);
@@ -314,109 +216,4 @@ CUresult vs_guest_unmap(const struct vs_libcuda *real, CUdeviceptr address, size
     }
     pthread_mutex_unlock(&vs_guests_lock);
     return result;
-}
-
-/* --- Access ------------------------------------------------------------------------------------------------------- */
-
-static void note(struct vs_guest_mapping *mapping, const CUmemAccessDesc *descriptor)
-{
-    int device = descriptor->location.id;
-    if (device < 0 || device >= VS_ACCESS_DEVICES)
-        return;
-    uint64_t bit = (uint64_t)1 << device;
-    bool reads = descriptor->flags != CU_MEM_ACCESS_FLAGS_PROT_NONE;
-    bool writes = descriptor->flags == CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
-    mapping->readable = reads ? mapping->readable | bit : mapping->readable & ~bit;
-    mapping->writable = writes ? mapping->writable | bit : mapping->writable & ~bit;
-}
-
-/* The memory is a device's to the program, wherever it is: the CPU cannot be given access to it. */
-static bool names_the_cpu(const CUmemAccessDesc *descriptors, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (descriptors[i].location.type != CU_MEM_LOCATION_TYPE_DEVICE)
-            return true;
-    return false;
-}
-
-static CUresult set_access(const struct vs_libcuda *real, const struct vs_guest_claim *claim, CUdeviceptr address,
-    size_t bytes, const CUmemAccessDesc *descriptors, size_t count)
-{
-    if (cuts(claim, address, bytes) || (claim->count > 0 && names_the_cpu(descriptors, count)))
-        return CUDA_ERROR_INVALID_VALUE;
-    CUresult result = real->cuMemSetAccess(address, bytes, descriptors, count);
-    for (size_t i = 0; i < claim->count && result == CUDA_SUCCESS; i++)
-        for (size_t d = 0; d < count; d++)
-            note(claim->extents[i]->mapping, &descriptors[d]);
-    return result;
-}
-
-/* Those that are away come home. False: none is away, or one cannot come. */
-static bool call_home(CUdeviceptr address, size_t bytes)
-{
-    bool all = true, any = false;
-    for (CUdeviceptr at = address, end = address + bytes; at < end;) {
-        struct vs_home home;
-        const struct vs_range *range = vs_range_of(at);
-        size_t run = vs_pages_run(at, end - at, &home);
-        if (range && range->kind == VS_RANGE_GUEST && (home.kind == VS_HOME_PEER || home.kind == VS_HOME_HOST)) {
-            const struct vs_move move = {at, run, {VS_HOME_LOCAL, range->compute->ordinal}};
-            all = vs_rehome(&move, 1) == CUDA_SUCCESS && all;
-            any = true;
-        }
-        at += run;
-    }
-    return all && any;
-}
-
-/* A device may have a way to the compute device's memory and none to where the pages are now: then they come home. */
-CUresult vs_guest_set_access(
-    const struct vs_libcuda *real, CUdeviceptr address, size_t bytes, const CUmemAccessDesc *descriptors, size_t count)
-{
-    CUresult result = CUDA_ERROR_OUT_OF_MEMORY;
-    for (int tries = 0; tries < 2; tries++) {
-        struct vs_guest_claim claim;
-        if (tries > 0 && (result != CUDA_ERROR_INVALID_DEVICE || !call_home(address, bytes)))
-            break;
-        pthread_mutex_lock(&vs_guests_lock);
-        if (vs_guest_claim(address, bytes, &claim)) {
-            result = set_access(real, &claim, address, bytes, descriptors, count);
-            vs_guest_unclaim(&claim);
-        }
-        pthread_mutex_unlock(&vs_guests_lock);
-        if (result == CUDA_SUCCESS)
-            break;
-    }
-    return result;
-}
-
-/* --- Asking ------------------------------------------------------------------------------------------------------- */
-
-struct vs_guest_held vs_guest_hold(CUdeviceptr address)
-{
-    struct vs_range *range = vs_range_of(address);
-    struct vs_extent *extent = NULL;
-    if (range && range->kind == VS_RANGE_GUEST)
-        extent = vs_extents_claim(range, vs_page_of(range, address));
-    bool at_home = extent && extent->home.kind == VS_HOME_LOCAL && extent->bytes == extent->mapping->bytes;
-    return (struct vs_guest_held){extent, at_home};
-}
-
-void vs_guest_let_go(struct vs_guest_held held)
-{
-    if (held.extent)
-        vs_extents_unclaim(held.extent);
-}
-
-bool vs_guest_retain(CUdeviceptr address, CUmemGenericAllocationHandle *number)
-{
-    pthread_mutex_lock(&vs_guests_lock);
-    struct vs_guest_held held = vs_guest_hold(address);
-    if (held.extent) {
-        held.extent->mapping->guest->references++;
-        *number = held.extent->mapping->guest->number;
-    }
-    vs_guest_let_go(held);
-    pthread_mutex_unlock(&vs_guests_lock);
-    return held.extent != NULL;
 }

@@ -33,19 +33,4 @@ struct vs_guest_held {
 struct vs_guest_held vs_guest_hold(CUdeviceptr address);
 void vs_guest_let_go(struct vs_guest_held held);
 
-/* --- For guest_home.c, with vs_guests_lock held ------------------------------------------------------------------- */
-
-/* The extents of all virtual handles that are mapped in [address, address + bytes), in their order, claimed; those of
- * mappings that are cut by its ends, too. */
-struct vs_guest_claim {
-    struct vs_extent **extents;
-    size_t count;
-};
-bool vs_guest_claim(CUdeviceptr address, size_t bytes, struct vs_guest_claim *claim);
-void vs_guest_unclaim(struct vs_guest_claim *claim);
-
-/* The guest's memory is what lies behind the movable mapping, whose extents these are (among others, perhaps). False
- * without memory. */
-bool vs_guest_take_stock(struct vs_guest_mapping *mapping, const struct vs_guest_claim *claim);
-
 #endif

@@ -105,6 +105,7 @@ class Wanderer(threading.Thread):
         self.library = ctypes.CDLL(None)
         self.library.vs_control_send_guests.restype = ctypes.c_size_t
         self.stopped = threading.Event()
+        self.moving = threading.Lock()
         self.sent = dict.fromkeys(self.LOCATIONS, 0)
         self.refused = 0
 
@@ -113,8 +114,9 @@ class Wanderer(threading.Thread):
         for location in itertools.cycle(self.LOCATIONS):
             if self.stopped.wait(0.01):
                 return
-            self.sent[location] += self.library.vs_control_send_guests(location, ctypes.byref(refused))
-            self.refused += refused.value
+            with self.moving:
+                self.sent[location] += self.library.vs_control_send_guests(location, ctypes.byref(refused))
+                self.refused += refused.value
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -130,6 +132,17 @@ def wandering(request):
     wanderer.join()
     print(f"\npieces sent: {wanderer.sent}, refused: {wanderer.refused}", file=sys.stderr)
     assert all(count > 0 for count in wanderer.sent.values()), wanderer.sent
+
+
+@pytest.fixture
+def pages_at_home(wandering):
+    """For tests that count what the device holds: the pages come home, and stay there until the test is over."""
+    if wandering is None:
+        yield
+        return
+    with wandering.moving:
+        wandering.library.vs_control_send_guests(0, ctypes.byref(ctypes.c_size_t()))
+        yield
 
 
 @pytest.fixture
