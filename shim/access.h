@@ -31,7 +31,7 @@ CUresult vs_access_give(CUdeviceptr address, size_t bytes, const CUmemAccessDesc
 uint64_t vs_access_peers(int ordinal);
 
 /* Device `peer` has enabled access to device `ordinal`: from here on it is listed. True where it was not before: what
- * is mapped already is the caller's to see to (vs_extents_allow). */
+ * is mapped already is the caller's to see to (vs_extents_allow). Lock-free. */
 bool vs_access_enable(int ordinal, int peer);
 
 /* Waits for all work of the devices with access. As vs_compute_synchronize answers; the compute device's error first.

@@ -11,6 +11,7 @@
 #include "../policy/language/settings.h"
 #include "devices.h"
 #include "gate.h"
+#include "host_memory.h"
 #include "log.h"
 #include "models.h"
 #include "resolve.h"
@@ -25,17 +26,23 @@ static bool begun, left_alone; /* reading the policy has begun; ... in a parent,
 
 static const struct vs_said environment = {.variable = vs_variable_of_process};
 
+static enum { UNKNOWN, NO, YES } answer = UNKNOWN; /* of vs_configured */
+
 /* Asked by every process at its start, several times. */
 bool vs_configured(void)
 {
-    enum { UNKNOWN, NO, YES };
-    static int answer = UNKNOWN;
-    int known = __atomic_load_n(&answer, __ATOMIC_RELAXED);
+    int known = (int)__atomic_load_n(&answer, __ATOMIC_RELAXED);
     if (known == UNKNOWN) {
         known = vs_settings_are_said(&environment) ? YES : NO;
         __atomic_store_n(&answer, known, __ATOMIC_RELAXED);
     }
     return known == YES;
+}
+
+void vs_stay_out(void)
+{
+    answer = NO;
+    left_alone = true;
 }
 
 /* In a forked child of a process that has begun with CUDA: CUDA does not survive there, and our locks may be held by
@@ -96,6 +103,7 @@ static void read_policy(void)
         return;
     }
     vs_devices_follow(&settings);
+    vs_host_memory_keep(policy->host_reserve_bytes);
     if (policy->section_count == 0) {
         if (settings.has_policy)
             vs_log(VS_LOG_INFO, "policy", "%s names no model: nothing will be placed", policy->name);
@@ -123,6 +131,11 @@ bool vs_cuda_seen(void)
 const struct vs_policy *vs_policy_in_force(void)
 {
     return __atomic_load_n(&placing, __ATOMIC_ACQUIRE) ? &settings.policy : NULL;
+}
+
+const struct vs_backing_wish *vs_backings_wished(void)
+{
+    return &settings.backings;
 }
 
 void vs_policy_remedy(char remedy[VS_REMEDY_BYTES])

@@ -15,6 +15,10 @@ struct vs_policy;
  * environment, and one at a folder, once; reads nothing. */
 bool vs_configured(void);
 
+/* From here on the library takes no part in what this process does, whatever the user says: the process is its own.
+ * Before the first call of anything else here. */
+void vs_stay_out(void);
+
 /* The library acts. The first call reads the policy; a policy with errors is reported and stops the process, unless it
  * says `on-error: passthrough`. Any thread. */
 bool vs_acting(void);
@@ -24,6 +28,10 @@ bool vs_cuda_seen(void);
 
 /* The policy in force; NULL where nothing is placed (any more). Lives as long as the process. */
 const struct vs_policy *vs_policy_in_force(void);
+
+/* What may provide memory. Of use where the library acts. */
+struct vs_backing_wish;
+const struct vs_backing_wish *vs_backings_wished(void);
 
 /* How the user gets rid of the policy: "unset VRAMSPAN_POLICY", or of whatever else it came from. */
 enum { VS_REMEDY_BYTES = 512 };

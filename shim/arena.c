@@ -254,13 +254,14 @@ CUresult vs_arena_allocate(const struct vs_arena_request *request, CUdeviceptr *
 {
     CUresult result = CUDA_ERROR_NOT_SUPPORTED;
     const struct vs_backing *backing;
-    while ((backing = vs_backing_for(request->compute, request->home, NULL))) {
+    bool full = false;
+    while ((backing = vs_backing_proved(request->compute, request->home, NULL, &full))) {
         result = allocate_from(request, backing, address);
         if (result == CUDA_SUCCESS || result == CUDA_ERROR_OUT_OF_MEMORY)
             return result;
         vs_backing_refuse(backing, request->home, vs_driver_error(result));
     }
-    return result;
+    return full ? CUDA_ERROR_OUT_OF_MEMORY : result;
 }
 
 /* --- Looking up, and freeing -------------------------------------------------------------------------------------- */

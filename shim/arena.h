@@ -5,7 +5,8 @@
  * far smaller than a page of 2 MiB, and a page for each would waste gigabytes: they share pages with others of their
  * home. What fills pages to within 3 % gets pages of its own, so that it can move alone. Memory comes in pieces of 32
  * MiB, or as much as the plan still wants there; what is larger gets a piece for itself. A piece goes back as soon as
- * nothing in it is in use.
+ * nothing in it is in use; what is freed beside others that live stays theirs, and is the first to be handed out again.
+ * So what is held beyond what is in use is bounded by a piece for each allocation that lives, and is told (debug).
  *
  * Whether an address may be ours, and where its bytes are: pages.h, without a lock. What allocation it belongs to takes
  * one, and an index.

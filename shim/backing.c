@@ -1,41 +1,73 @@
-/* backing.c: the table of backings, best first, and what each has refused. */
+/* backing.c: the table of backings, what each has refused, and which of them serve. */
 #include "backing.h"
 
+#include "activate.h"
 #include "log.h"
+#include "proof.h"
 
 #define MAX_DEVICES 64
 
-static const struct vs_backing *const backings[] = {&vs_backing_vmm, &vs_backing_pinned};
-#define BACKING_COUNT (sizeof backings / sizeof *backings)
+static const struct vs_backing *const backings[VS_BACKING_KINDS] = {
+    [VS_BACKING_VMM] = &vs_backing_vmm, [VS_BACKING_PINNED] = &vs_backing_pinned};
 
 /* Why, by backing and home; the last home is the host. */
-static _Atomic(const char *) refused[BACKING_COUNT][MAX_DEVICES + 1];
+static _Atomic(const char *) refused[VS_BACKING_KINDS][MAX_DEVICES + 1];
 
-static _Atomic(const char *) *refusal(size_t backing, struct vs_home home)
+static _Atomic(const char *) *refusal(enum vs_backing_kind backing, struct vs_home home)
 {
     bool host = home.kind == VS_HOME_HOST || home.device >= MAX_DEVICES;
     return &refused[backing][host ? MAX_DEVICES : home.device];
 }
 
+/* Whether nothing speaks against it. */
+static bool serves(
+    const struct vs_backing *backing, const struct vs_compute *compute, struct vs_home home, const char **reason)
+{
+    const struct vs_proof_subject subject = {compute, backing, home};
+    *reason = atomic_load(refusal(backing->kind, home));
+    return !*reason && backing->serves(compute, home, reason) && vs_proof_known(&subject, reason) != VS_PROOF_BAD;
+}
+
 const struct vs_backing *vs_backing_for(const struct vs_compute *compute, struct vs_home home, const char **why)
 {
+    const struct vs_backing_wish *wish = vs_backings_wished();
+    enum vs_backing_place place = vs_backing_place_of(home);
     const char *first_reason = NULL;
-    for (size_t i = 0; i < BACKING_COUNT; i++) {
-        const char *reason = atomic_load(refusal(i, home));
-        if (!reason && backings[i]->serves(compute, home, &reason))
-            return backings[i];
+    for (unsigned i = 0; i < wish->places[place].count; i++) {
+        const struct vs_backing *backing = backings[wish->places[place].kinds[i]];
+        const char *reason;
+        if (serves(backing, compute, home, &reason))
+            return backing;
         if (!first_reason)
             first_reason = reason;
     }
     if (why)
-        *why = first_reason;
+        *why = first_reason ? first_reason : "VRAMSPAN_BACKENDS leaves nothing to provide it";
+    return NULL;
+}
+
+const struct vs_backing *vs_backing_proved(
+    const struct vs_compute *compute, struct vs_home home, const char **why, bool *full)
+{
+    const struct vs_backing *backing;
+    const char *reason;
+    while ((backing = vs_backing_for(compute, home, &reason))) {
+        const struct vs_proof_subject subject = {compute, backing, home};
+        enum vs_proof_verdict verdict = vs_proof_find_out(&subject, &reason);
+        if (verdict == VS_PROOF_GOOD)
+            return backing;
+        if (full)
+            *full = verdict == VS_PROOF_NOT_NOW;
+        if (verdict == VS_PROOF_NOT_NOW)
+            break;
+    }
+    if (why)
+        *why = reason;
     return NULL;
 }
 
 void vs_backing_refuse(const struct vs_backing *backing, struct vs_home home, const char *why)
 {
-    for (size_t i = 0; i < BACKING_COUNT; i++)
-        if (backings[i] == backing)
-            atomic_store(refusal(i, home), why);
+    atomic_store(refusal(backing->kind, home), why);
     vs_log(VS_LOG_DEBUG, "backing", "%s is not used any more for this home: %s", backing->name, why);
 }

@@ -10,9 +10,11 @@
 #ifndef VS_BACKING_H
 #define VS_BACKING_H
 
+#include "../policy/language/backing_wish.h"
 #include "pages.h"
 
 struct vs_backing {
+    enum vs_backing_kind kind;
     const char *name;
     enum vs_range_kind range; /* where its memory can lie */
     /* Whether it can serve `home` for `compute`, as far as the driver's attributes tell; else *why (static text). */
@@ -33,11 +35,24 @@ struct vs_backing {
     void (*release)(CUmemGenericAllocationHandle handle);
 };
 
+/* The place of a home, as VRAMSPAN_BACKENDS calls it. */
+static inline enum vs_backing_place vs_backing_place_of(struct vs_home home)
+{
+    return home.kind == VS_HOME_HOST ? VS_PLACE_HOST : home.kind == VS_HOME_PEER ? VS_PLACE_PEER : VS_PLACE_LOCAL;
+}
+
 extern const struct vs_backing vs_backing_vmm, vs_backing_pinned;
 
-/* The best backing that serves `home` and has not refused it; NULL where there is none, and *why is the best one's
- * reason (static text) then. `why` may be NULL. */
+/* The best backing that serves `home` by what is known: one that the user wishes, that has not refused it, and that has
+ * not failed to prove itself. NULL where there is none; *why is the best one's reason then, and lives as long as the
+ * process. `why` may be NULL. Lock-free. */
 const struct vs_backing *vs_backing_for(const struct vs_compute *compute, struct vs_home home, const char **why);
+
+/* The best backing that has proved itself for `home`: those that have not been tried yet are, which takes long the
+ * first time (proof.h). NULL where there is none; *why tells, and *full (may be NULL) whether it is for a lack of
+ * memory at the moment. Any thread, with no lock held. */
+const struct vs_backing *vs_backing_proved(
+    const struct vs_compute *compute, struct vs_home home, const char **why, bool *full);
 
 /* The backing is not asked for that home again: it refused for another reason than a lack of memory. Drivers promise
  * what they do not hold (HOST_NUMA in a container without SYS_NICE). `why` lives as long as the process. */

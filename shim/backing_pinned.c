@@ -34,7 +34,7 @@ static CUresult create_physical(
 /* The addresses stay kept. */
 static void clear(CUdeviceptr address, size_t bytes)
 {
-    mmap((void *)address, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+    (void)mmap((void *)address, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 }
 
 static CUresult map(const struct vs_compute *compute, struct vs_home home, CUdeviceptr address, size_t bytes,
@@ -85,4 +85,4 @@ static void release(CUmemGenericAllocationHandle handle)
 }
 
 const struct vs_backing vs_backing_pinned = {
-    "pinned", VS_RANGE_PINNED, serves, create_physical, map, allow, unmap, release};
+    VS_BACKING_PINNED, "pinned", VS_RANGE_PINNED, serves, create_physical, map, allow, unmap, release};

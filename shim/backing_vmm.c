@@ -78,4 +78,5 @@ static void release(CUmemGenericAllocationHandle handle)
         vs_driver()->cuMemRelease(handle);
 }
 
-const struct vs_backing vs_backing_vmm = {"vmm", VS_RANGE_ARENA, serves, create_physical, map, allow, unmap, release};
+const struct vs_backing vs_backing_vmm = {
+    VS_BACKING_VMM, "vmm", VS_RANGE_ARENA, serves, create_physical, map, allow, unmap, release};

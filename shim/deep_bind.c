@@ -53,7 +53,8 @@ void vs_deep_bind_tell(void)
             continue;
         if (is_linked_against_cuda(path))
             vs_log(VS_LOG_WARN, "neighbours",
-                "%s was opened with RTLD_DEEPBIND: its calls of CUDA go past vramspan, and nothing that it allocates is "
+                "%s was opened with RTLD_DEEPBIND: its calls of CUDA go past vramspan, and nothing that it allocates "
+                "is "
                 "placed; open it without RTLD_DEEPBIND",
                 path);
         else

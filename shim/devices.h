@@ -17,9 +17,9 @@
  * stops it. From its first CUDA call on the value that it began with is kept for its children; a child that it starts
  * before, with another value, begins with that one.
  *
- * A runtime that finds the driver past us (opened with RTLD_DEEPBIND, in another namespace of the loader, or by reading the
- * driver's symbols itself) starts CUDA with the variable narrowed: the program sees what it should, and the donors are
- * missing, which is said. One that finds it through us counts the program's devices alone, in its own tables, too.
+ * A runtime that finds the driver past us (opened with RTLD_DEEPBIND, in another namespace of the loader, or by reading
+ * the driver's symbols itself) starts CUDA with the variable narrowed: the program sees what it should, and the donors
+ * are missing, which is said. One that finds it through us counts the program's devices alone, in its own tables, too.
  */
 #ifndef VS_DEVICES_H
 #define VS_DEVICES_H

@@ -31,7 +31,7 @@ static bool look_up(struct vs_driver *found)
     }
     const char *missing = NULL;
 #define LOOK_UP(name)                                                                                                  \
-    found->name = (__typeof__(found->name))vs_real_dlsym(library, SYMBOL(name));                                            \
+    found->name = (__typeof__(found->name))vs_real_dlsym(library, SYMBOL(name));                                       \
     if (!found->name)                                                                                                  \
         missing = SYMBOL(name);
     VS_DRIVER_FUNCTIONS(LOOK_UP)

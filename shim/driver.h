@@ -12,10 +12,14 @@
 
 #define VS_DRIVER_FUNCTIONS(X)                                                                                         \
     X(cuInit)                                                                                                          \
+    X(cuDriverGetVersion)                                                                                              \
     X(cuGetErrorName)                                                                                                  \
     X(cuDeviceGet)                                                                                                     \
     X(cuDeviceGetCount)                                                                                                \
     X(cuDeviceTotalMem)                                                                                                \
+    X(cuDeviceGetName)                                                                                                 \
+    X(cuDeviceGetUuid)                                                                                                 \
+    X(cuDeviceGetPCIBusId)                                                                                             \
     X(cuDeviceGetAttribute)                                                                                            \
     X(cuDeviceCanAccessPeer)                                                                                           \
     X(cuDevicePrimaryCtxGetState)                                                                                      \
@@ -37,6 +41,7 @@
     X(cuEventRecord)                                                                                                   \
     X(cuEventQuery)                                                                                                    \
     X(cuEventDestroy)                                                                                                  \
+    X(cuPointerGetAttribute)                                                                                           \
     X(cuMemGetAllocationGranularity)                                                                                   \
     X(cuMemAddressReserve)                                                                                             \
     X(cuMemAddressFree)                                                                                                \
@@ -45,10 +50,19 @@
     X(cuMemMap)                                                                                                        \
     X(cuMemUnmap)                                                                                                      \
     X(cuMemSetAccess)                                                                                                  \
+    X(cuMemHostAlloc)                                                                                                  \
     X(cuMemHostRegister)                                                                                               \
     X(cuMemHostGetDevicePointer)                                                                                       \
-    X(cuPointerGetAttribute)                                                                                           \
+    X(cuMemFreeHost)                                                                                                   \
+    X(cuMemAlloc)                                                                                                      \
+    X(cuMemFree)                                                                                                       \
+    X(cuMemsetD32Async)                                                                                                \
+    X(cuModuleLoadData)                                                                                                \
+    X(cuModuleGetFunction)                                                                                             \
+    X(cuModuleUnload)                                                                                                  \
+    X(cuLaunchKernel)                                                                                                  \
     X(cuMemHostUnregister)                                                                                             \
+    X(cuMemGetInfo)                                                                                                    \
     X(cuDeviceGetDefaultMemPool)                                                                                       \
     X(cuMemPoolGetAttribute)                                                                                           \
     X(cuMemPoolTrimTo)                                                                                                 \

@@ -1,8 +1,10 @@
 /* end_of_run.c: the last words. Only numbers are read: CUDA calls of the program may still arrive after this, and other
  * libraries may be gone. What is still allocated goes with the process. */
 #include "activate.h"
+#include "neighbours.h"
 #include "placement.h"
 #include "stats.h"
+#include "usage.h"
 
 __attribute__((destructor)) static void tell_end_of_run(void)
 {
@@ -10,4 +12,6 @@ __attribute__((destructor)) static void tell_end_of_run(void)
         return;
     vs_placement_end_loads();
     vs_stats_tell();
+    vs_usage_tell_end();
+    vs_neighbours_tell(); /* which may be why nothing was placed */
 }

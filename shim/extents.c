@@ -6,6 +6,8 @@
 
 #include "access.h"
 #include "driver.h"
+#include "gate.h"
+#include "host_ahead.h"
 #include "locks.h"
 
 pthread_mutex_t vs_pages_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -24,6 +26,7 @@ static void set_pages(struct vs_range *range, CUdeviceptr address, size_t bytes,
 
 void vs_extents_install(struct vs_extent *extent)
 {
+    vs_gate_arm(); /* before anybody is told of the first one */
     extent->number = atomic_fetch_add(&last_number, 1) + 1;
     pthread_mutex_lock(&vs_pages_lock);
     set_pages(extent->range, extent->address, extent->bytes, extent);
@@ -131,11 +134,20 @@ static struct vs_extent *claim_next(struct vs_range *range, size_t *page, size_t
 
 /* --- One extent's memory ------------------------------------------------------------------------------------------ */
 
+CUresult vs_extents_create_physical(const struct vs_backing *backing, const struct vs_compute *compute,
+    struct vs_home home, size_t bytes, CUmemGenericAllocationHandle *handle)
+{
+    if (home.kind == VS_HOME_HOST)
+        return vs_host_ahead_create(backing, compute, bytes, handle);
+    return backing->create_physical(compute, home, bytes, handle);
+}
+
 CUresult vs_extent_create(struct vs_extent *extent)
 {
     if (extent->mapping && extent->home.kind == VS_HOME_LOCAL)
         return vs_driver()->cuMemCreate(&extent->handle, extent->bytes, extent->mapping->properties, 0);
-    return extent->backing->create_physical(extent->range->compute, extent->home, extent->bytes, &extent->handle);
+    return vs_extents_create_physical(
+        extent->backing, extent->range->compute, extent->home, extent->bytes, &extent->handle);
 }
 
 CUresult vs_extent_map(const struct vs_extent *extent)
@@ -239,7 +251,7 @@ CUresult vs_extents_unbind(struct vs_range *range, CUdeviceptr address, size_t b
     return first;
 }
 
-CUresult vs_extents_allow(const struct vs_compute *compute)
+CUresult vs_extents_allow(int compute_ordinal)
 {
     const struct vs_range_table *table = atomic_load_explicit(&vs_range_table, memory_order_acquire);
     CUresult first = CUDA_SUCCESS;
@@ -247,7 +259,7 @@ CUresult vs_extents_allow(const struct vs_compute *compute)
         struct vs_range *range = table->entries[i].range;
         size_t page = 0, end = range->bytes / VS_PAGE_BYTES;
         struct vs_extent *extent;
-        while (range->compute == compute && (extent = claim_next(range, &page, end))) {
+        while (range->compute->ordinal == compute_ordinal && (extent = claim_next(range, &page, end))) {
             CUresult result = allow(extent);
             if (first == CUDA_SUCCESS)
                 first = result;

@@ -32,6 +32,11 @@ struct vs_extent {
     uint64_t number; /* in the order of installing; of its memory's predecessor, where that was moved */
 };
 
+/* New memory for an extent, mapped nowhere yet; of the host what was made ahead, else what it can lend (host_ahead.h).
+ * It belongs to the caller until vs_backing.release. Inside vs_driver_enter; any thread; may block. */
+CUresult vs_extents_create_physical(const struct vs_backing *backing, const struct vs_compute *compute,
+    struct vs_home home, size_t bytes, CUmemGenericAllocationHandle *handle);
+
 /* New memory of `home` behind free addresses of the range, as one extent, by this backing. The error is the driver's;
  * nothing is left behind then. Enters the driver itself. Any thread; may block (host pages take about 0.4 s/GiB). */
 CUresult vs_extents_bind(
@@ -41,9 +46,9 @@ CUresult vs_extents_bind(
  * the driver, whose addresses must not be used again; the rest is done all the same. Any thread; may block. */
 CUresult vs_extents_unbind(struct vs_range *range, CUdeviceptr address, size_t bytes);
 
-/* The compute device's peers have changed: all of its extents get access for them. Returns the first error; the rest is
- * done all the same. Any thread; may block. */
-CUresult vs_extents_allow(const struct vs_compute *compute);
+/* The peers of this compute device have changed: all of its extents get access for them. Returns the first error; the
+ * rest is done all the same. Any thread; may block. */
+CUresult vs_extents_allow(int compute_ordinal);
 
 /* Of an extent that is filled in but for its handle: memory as it says, and its mapping. As vs_backing.create_physical
  * and vs_backing.map. */

@@ -34,7 +34,7 @@ static inline bool vs_gate_is_needed(void)
     return __builtin_expect(__atomic_load_n(&vs_gate_in_use, __ATOMIC_RELAXED), 0);
 }
 
-/* From now on they must: called before the first page of ours is handed out. Any thread. */
+/* From now on they must: called before the first page of ours can be known. Any thread. */
 void vs_gate_arm(void);
 
 void vs_gate_stand(void) __attribute__((visibility("hidden")));

@@ -73,6 +73,26 @@ static bool identify(const struct management *nvml, unsigned index, char name[96
            nvml->get_name(device, name, 96) == 0 && nvml->get_uuid(device, uuid, VS_VISIBLE_ENTRY_BYTES) == 0;
 }
 
+bool vs_gpu_used_bytes(const char *uuid, size_t *bytes)
+{
+    struct {
+        unsigned long long total, free, used;
+    } memory; /* nvmlMemory_t */
+    struct management nvml;
+    void *device;
+    bool known = false;
+    if (start(&nvml) > 0) {
+        int (*find)(const char *, void **) =
+            (int (*)(const char *, void **))dlsym(nvml.library, "nvmlDeviceGetHandleByUUID");
+        int (*ask)(void *, void *) = (int (*)(void *, void *))dlsym(nvml.library, "nvmlDeviceGetMemoryInfo");
+        known = find && ask && find(uuid, &device) == 0 && ask(device, &memory) == 0;
+    }
+    stop(&nvml);
+    if (known)
+        *bytes = (size_t)memory.used;
+    return known;
+}
+
 size_t vs_gpus_identified(char uuids[VS_VISIBLE_MAX][VS_VISIBLE_ENTRY_BYTES])
 {
     const char *order = getenv("CUDA_DEVICE_ORDER");

@@ -49,7 +49,7 @@ function launch(row, real, arguments,    condition) {
 
 # When an entry's slot leads to its function, once the library acts (resolve.h).
 function when(row) {
-    if (kind[row] == "context")
+    if (kind[row] ~ /^(context|peer)$/)
         return "VS_WHEN_EITHER"
     return kind[row] == "ordinal" || kind[row] == "seen" ? "VS_WHEN_HIDING" : "VS_WHEN_ACTING"
 }
@@ -179,9 +179,33 @@ function header(    l, r) {
     printf "\n#define VS_ENTRY_COUNT %d\n#define VS_LIBCUDA_COUNT %d\n\n#endif\n", entries, entries_of["libcuda"]
 }
 
-function source(    l, e, r, arguments) {
+# The call of the function that implements a hook: within the gate where it launches work, and with what is allocated
+# below the runtime counted (below.h).
+function call_hook(r, real, arguments) {
+    if (gated[r])
+        print "    bool gated = vs_gate_is_needed();\n    if (gated)\n        vs_gate_enter();"
+    if (library[r] == "libcuda" && kind[r] == "free")
+        print "    size_t below_bytes = vs_below_freeing(address);"
+    if (symbol[r] == "cudaFree") # which may free what the driver has allocated
+        print "    vs_below_freeing((CUdeviceptr)pointer);"
+    printf "    %s result = ", return_type[r]
+    if (library[r] == "libcuda" && kind[r] == "alloc")
+        printf "vs_below_is_workspace(__builtin_return_address(0)) ? %s.%s(%s)\n        : ", real, symbol[r], arguments
+    printf "vs_%s(&%s%s);\n", symbol[r], real, arguments == "" ? "" : ", " arguments
+    if (library[r] == "libcuda" && kind[r] == "alloc")
+        print "    if (result == CUDA_SUCCESS)\n        vs_below_allocated(*address, bytes);"
+    if (library[r] == "libcuda" && kind[r] == "free")
+        print "    if (result != CUDA_SUCCESS)\n        vs_below_allocated(address, below_bytes);"
+    if (gated[r])
+        print "    if (gated)\n        vs_gate_leave();"
+}
+
+function source(    count, i, names, l, e, r, arguments) {
     print "/* Made by hooks.awk from hooks.def: per entry point, the function that its slot leads to while hooks act. */"
-    print "#include \"devices.h\"\n#include \"error.h\"\n#include \"extents.h\"\n#include \"gate.h\"\n#include \"hook.h\"\n#include \"pages.h\"\n#include \"resolve.h\"\n"
+    count = split("below devices error extents gate hook pages resolve", names, " ")
+    for (i = 1; i <= count; i++)
+        printf "#include \"%s.h\"\n", names[i]
+    print ""
     for (l = 0; l < libraries; l++)
         printf "static struct vs_%s %s_real[%d];\n", library_order[l], library_order[l], versioned[library_order[l]] ? 3 : 1
     for (e = 0; e < entries; e++) {
@@ -209,17 +233,13 @@ function source(    l, e, r, arguments) {
         }
         printf "    if (vs_depth > 0%s)\n        return %s.%s(%s);\n    vs_depth++;\n", \
             made[r] ? " || !vs_gate_is_needed()" : "", real, symbol[r], arguments
-        if (gated[r] && !made[r])
-            print "    bool gated = vs_gate_is_needed();\n    if (gated)\n        vs_gate_enter();"
         if (made[r]) {
             print "    vs_gate_enter();"
             launch(r, real, arguments)
             print "    vs_gate_leave();"
         } else {
-            printf "    %s result = vs_%s(&%s%s);\n", return_type[r], symbol[r], real, arguments == "" ? "" : ", " arguments
+            call_hook(r, real, arguments)
         }
-        if (gated[r] && !made[r])
-            print "    if (gated)\n        vs_gate_leave();"
         print "    vs_depth--;\n    return result;\n}"
     }
     print "\nconst struct vs_entry vs_entries[VS_ENTRY_COUNT] = {"

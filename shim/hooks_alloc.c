@@ -6,6 +6,7 @@
 #include "driver.h"
 #include "error.h"
 #include "hook.h"
+#include "memory_table.h"
 #include "models.h"
 #include "placement.h"
 #include "retire.h"
@@ -78,21 +79,21 @@ cudaError_t vs_cudaMalloc(const struct vs_cudart *real, void **pointer, size_t b
 {
     if (place_runtime(real, bytes, VS_REQUEST_SEGMENT, NULL, pointer))
         return cudaSuccess;
-    return real->cudaMalloc(pointer, bytes);
+    return (cudaError_t)vs_memory_table_tell((CUresult)real->cudaMalloc(pointer, bytes), bytes);
 }
 
 cudaError_t vs_cudaMallocAsync(const struct vs_cudart *real, void **pointer, size_t bytes, cudaStream_t stream)
 {
     if (place_runtime(real, bytes, VS_REQUEST_TENSOR, stream, pointer))
         return cudaSuccess;
-    return real->cudaMallocAsync(pointer, bytes, stream);
+    return (cudaError_t)vs_memory_table_tell((CUresult)real->cudaMallocAsync(pointer, bytes, stream), bytes);
 }
 
 cudaError_t vs_cudaMallocAsync_ptsz(const struct vs_cudart *real, void **pointer, size_t bytes, cudaStream_t stream)
 {
     if (place_runtime(real, bytes, VS_REQUEST_TENSOR, per_thread(stream), pointer))
         return cudaSuccess;
-    return real->cudaMallocAsync_ptsz(pointer, bytes, stream);
+    return (cudaError_t)vs_memory_table_tell((CUresult)real->cudaMallocAsync_ptsz(pointer, bytes, stream), bytes);
 }
 
 cudaError_t vs_cudaFree(const struct vs_cudart *real, void *pointer)
@@ -123,21 +124,21 @@ CUresult vs_cuMemAlloc_v2(const struct vs_libcuda *real, CUdeviceptr *address, s
 {
     if (address && place(bytes, VS_REQUEST_SEGMENT, NULL, address))
         return CUDA_SUCCESS;
-    return real->cuMemAlloc_v2(address, bytes);
+    return vs_memory_table_tell(real->cuMemAlloc_v2(address, bytes), bytes);
 }
 
 CUresult vs_cuMemAllocAsync(const struct vs_libcuda *real, CUdeviceptr *address, size_t bytes, CUstream stream)
 {
     if (address && place(bytes, VS_REQUEST_TENSOR, stream, address))
         return CUDA_SUCCESS;
-    return real->cuMemAllocAsync(address, bytes, stream);
+    return vs_memory_table_tell(real->cuMemAllocAsync(address, bytes, stream), bytes);
 }
 
 CUresult vs_cuMemAllocAsync_ptsz(const struct vs_libcuda *real, CUdeviceptr *address, size_t bytes, CUstream stream)
 {
     if (address && place(bytes, VS_REQUEST_TENSOR, per_thread(stream), address))
         return CUDA_SUCCESS;
-    return real->cuMemAllocAsync_ptsz(address, bytes, stream);
+    return vs_memory_table_tell(real->cuMemAllocAsync_ptsz(address, bytes, stream), bytes);
 }
 
 CUresult vs_cuMemFree_v2(const struct vs_libcuda *real, CUdeviceptr address)

@@ -80,6 +80,12 @@ CUresult vs_cuStreamBeginCaptureToGraph(const struct vs_libcuda *real, CUstream 
     BEGIN(real->cuStreamBeginCaptureToGraph(stream, graph, dependencies, edges, count, mode));
 }
 
+CUresult vs_cuStreamBeginCaptureToGraph_ptsz(const struct vs_libcuda *real, CUstream stream, CUgraph graph,
+    const CUgraphNode *dependencies, const CUgraphEdgeData *edges, size_t count, CUstreamCaptureMode mode)
+{
+    BEGIN(real->cuStreamBeginCaptureToGraph_ptsz(stream, graph, dependencies, edges, count, mode));
+}
+
 cudaError_t vs_cudaStreamEndCapture(const struct vs_cudart *real, cudaStream_t stream, cudaGraph_t *graph)
 {
     END(real->cudaStreamEndCapture(stream, graph), stream);

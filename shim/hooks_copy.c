@@ -27,8 +27,7 @@ static bool is_mixed(const struct vs_box *box, enum cudaMemcpyKind kind)
     return vs_box_may_be_ours(box) && (unsigned)kind <= cudaMemcpyDefault && vs_box_is_mixed(box);
 }
 
-/* --- Pieces of a copy
- * ------------------------------------------------------------------------------------------------- */
+/* --- Pieces of a copy --------------------------------------------------------------------------------------------- */
 
 struct call {
     const struct vs_cudart *real;
@@ -66,8 +65,7 @@ ISSUE(async_ptsz, cudaMemcpyAsync_ptsz, cudaMemcpy2DAsync_ptsz, , call->stream)
         return original;                                                                                               \
     } while (0)
 
-/* --- Bytes in a row
- * ------------------------------------------------------------------------------------------------------ */
+/* --- Bytes in a row ----------------------------------------------------------------------------------------------- */
 
 cudaError_t vs_cudaMemcpy(
     const struct vs_cudart *real, void *dst, const void *src, size_t bytes, enum cudaMemcpyKind kind)
@@ -97,8 +95,7 @@ cudaError_t vs_cudaMemcpyAsync_ptsz(const struct vs_cudart *real, void *dst, con
     SPLIT_OR(box, async_ptsz, stream, real->cudaMemcpyAsync_ptsz(dst, src, bytes, true_kind(dst, src, kind), stream));
 }
 
-/* --- Rows
- * ---------------------------------------------------------------------------------------------------------------- */
+/* --- Rows --------------------------------------------------------------------------------------------------------- */
 
 static struct vs_box rows_of(
     void *dst, size_t dst_pitch, const void *src, size_t src_pitch, size_t width, size_t height)
@@ -138,8 +135,7 @@ cudaError_t vs_cudaMemcpy2DAsync_ptsz(const struct vs_cudart *real, void *dst, s
         real->cudaMemcpy2DAsync_ptsz(dst, dst_pitch, src, src_pitch, width, height, true_kind(dst, src, kind), stream));
 }
 
-/* --- Boxes
- * ---------------------------------------------------------------------------------------------------------------- */
+/* --- Boxes -------------------------------------------------------------------------------------------------------- */
 
 /* Arrays are never ours; their pitched pointers are NULL. */
 static struct cudaMemcpy3DParms true_parameters(const struct cudaMemcpy3DParms *parameters)

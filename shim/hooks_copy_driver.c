@@ -14,8 +14,7 @@ static bool ours(CUdeviceptr address)
     return vs_pages_may_own(address);
 }
 
-/* --- Pieces of a copy
- * ------------------------------------------------------------------------------------------------- */
+/* --- Pieces of a copy --------------------------------------------------------------------------------------------- */
 
 struct call {
     const struct vs_libcuda *real;
@@ -52,8 +51,7 @@ ISSUE(sync_ptds, cuMemcpy_ptds, cuMemcpy2DUnaligned_v2_ptds, )
 ISSUE(async, cuMemcpyAsync, cuMemcpy2DAsync_v2, , call->stream)
 ISSUE(async_ptsz, cuMemcpyAsync_ptsz, cuMemcpy2DAsync_v2_ptsz, , call->stream)
 
-/* --- Bytes in a row
- * ------------------------------------------------------------------------------------------------------ */
+/* --- Bytes in a row ----------------------------------------------------------------------------------------------- */
 
 static CUresult copy_flat(const struct vs_libcuda *real, CUdeviceptr dst, CUdeviceptr src, size_t bytes,
     int (*issue)(const void *call, const struct vs_box *piece), CUstream stream)
@@ -183,8 +181,7 @@ CUresult vs_cuMemcpyAsync_ptsz(
     return real->cuMemcpyAsync_ptsz(dst, src, bytes, stream);
 }
 
-/* --- Between contexts
- * ----------------------------------------------------------------------------------------------------- */
+/* --- Between contexts --------------------------------------------------------------------------------------------- */
 
 /* Whether a copy between two contexts must go through the host (peer_copy.h), and the devices that they belong to. */
 static bool goes_through_host(
@@ -239,8 +236,7 @@ CUresult vs_cuMemcpyPeerAsync_ptsz(const struct vs_libcuda *real, CUdeviceptr ds
     return copy_flat(real, dst, src, bytes, issue_async_ptsz, stream);
 }
 
-/* --- Rows and boxes
- * ------------------------------------------------------------------------------------------------------- */
+/* --- Rows and boxes ----------------------------------------------------------------------------------------------- */
 
 /* The address of one side of a 2-D copy, where it has one. */
 static CUdeviceptr side(CUmemorytype type, const void *host, CUdeviceptr device)

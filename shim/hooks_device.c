@@ -6,6 +6,7 @@
 #include "driver.h"
 #include "guest_map.h"
 #include "hook.h"
+#include "host_ahead.h"
 #include "log.h"
 #include "retire.h"
 
@@ -166,6 +167,7 @@ cudaError_t vs_cudaDeviceReset(const struct vs_cudart *real)
     int ordinal = known ? vs_compute_of(context) : -1;
     if (ordinal >= 0) {
         vs_arena_drop(ordinal);
+        vs_host_ahead_drop_device(ordinal);
         vs_retire_drop(ordinal);
         vs_compute_reset(ordinal);
     }

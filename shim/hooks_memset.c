@@ -11,8 +11,7 @@ static bool ours(CUdeviceptr dst)
     return vs_pages_may_own(dst);
 }
 
-/* --- Runtime
- * ------------------------------------------------------------------------------------------------------------ */
+/* --- Runtime ------------------------------------------------------------------------------------------------------ */
 
 struct runtime_call {
     const struct vs_cudart *real;
@@ -135,8 +134,7 @@ cudaError_t vs_cudaMemset3DAsync_ptsz(
         real->cudaMemset3DAsync_ptsz(dst, value, extent, stream));
 }
 
-/* --- Driver
- * ------------------------------------------------------------------------------------------------------------- */
+/* --- Driver ------------------------------------------------------------------------------------------------------- */
 
 struct driver_call {
     const struct vs_libcuda *real;

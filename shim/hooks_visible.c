@@ -1,6 +1,6 @@
-/* hooks_visible.c: the start of CUDA, how many devices the program sees, and questions whose answer may be a device that it does not. They
- * act only while the driver shows such devices; those that merely name one are made from the table (hooks.def,
- * `ordinal`). */
+/* hooks_visible.c: the start of CUDA, how many devices the program sees, and questions whose answer may be a device
+ * that it does not. They act only while the driver shows such devices; those that merely name one are made from the
+ * table (hooks.def, `ordinal`). */
 #include "devices.h"
 #include "error.h"
 #include "hook.h"

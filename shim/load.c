@@ -14,8 +14,11 @@
 #include "arena.h"
 #include "devices.h"
 #include "driver.h"
+#include "host_ahead.h"
 #include "log.h"
+#include "neighbours.h"
 #include "stats.h"
+#include "usage.h"
 
 /* PyTorch's native allocator gives a request of 10 MiB or more a segment of its own, rounded up to 2 MiB; smaller ones
  * share segments (c10/cuda/CUDACachingAllocator.cpp, get_allocation_size). */
@@ -143,6 +146,7 @@ void vs_load_finish(struct vs_load *load)
     struct vs_text text = {0};
     for (size_t i = 0; i < load->part_count; i++) {
         const struct vs_load_part *part = &load->parts[i];
+        vs_host_ahead_drop(part);
         const struct vs_summary summary = {.model_name = vs_base_name(load->file->path),
             .part = of_many ? vs_part_name(part->named.part) : NULL,
             .tensor_count = part->tensor_count,
@@ -155,6 +159,8 @@ void vs_load_finish(struct vs_load *load)
         vs_log_text(VS_LOG_INFO, text.data);
     vs_text_free(&text);
     vs_load_free(load);
+    vs_usage_tell();
+    vs_neighbours_tell();
 }
 
 /* --- Plans -------------------------------------------------------------------------------------------------------- */
@@ -164,7 +170,7 @@ static struct vs_summary_device *account_of(struct vs_load_part *part, struct vs
     for (size_t i = 0; i < part->account_count; i++)
         if (vs_device_equal(part->account[i].device, id))
             return &part->account[i];
-    /* A later plan adds none but cpu, for which every plan has room. */
+    /* A later plan adds none but cpu, for which every plan has room; a full compute device adds donors. */
     part->account[part->account_count] = (struct vs_summary_device){.device = id};
     return &part->account[part->account_count++];
 }
@@ -256,6 +262,14 @@ static size_t subtract_wanted(struct vs_load_part *part, uint32_t tensor, size_t
     if (bytes != part->tensors[tensor].bytes)
         return before.segment_bytes;
     return vs_span_sort_of(bytes) == VS_SPAN_PACKED ? before.packed_bytes : before.whole_bytes;
+}
+
+bool vs_load_is_missing(const struct vs_load_part *part, size_t turn)
+{
+    size_t bytes = part->tensors[part->plan.execution[turn]].bytes;
+    struct vs_missing_size *size;
+    HASH_FIND(hh, part->missing, &bytes, sizeof bytes, size);
+    return size && size->count > 0 && turn >= part->queue[size->next];
 }
 
 void vs_load_install(struct vs_load *load, struct vs_load_part *part, struct vs_plan *plan)
@@ -350,6 +364,15 @@ static bool has_failed(const struct vs_load_part *part, struct vs_device_id id)
     return false;
 }
 
+void vs_load_exclude(struct vs_load_part *part, struct vs_device_id id, const char *why, bool full)
+{
+    if (has_failed(part, id))
+        return; /* of two threads that found it out, the second one */
+    part->failed[part->failed_count++] = (struct vs_failed_device){id, why, full};
+    part->planned = false;
+    part->edition++;
+}
+
 bool vs_load_donor(
     const struct vs_taken *taken, const struct vs_compute *compute, size_t turn, struct vs_device_id *device)
 {
@@ -373,11 +396,6 @@ bool vs_load_failed(const struct vs_taken *taken, CUresult result)
     part->queue[--taken->size->next] = taken->turn;
     taken->size->count++;
     taken->load->missing_count++;
-    if (has_failed(part, taken->device))
-        return true; /* of two threads that took from it, the second one */
-    part->failed[part->failed_count++] =
-        (struct vs_failed_device){taken->device, vs_driver_error(result), result == CUDA_ERROR_OUT_OF_MEMORY};
-    part->planned = false;
-    part->edition++;
+    vs_load_exclude(part, taken->device, vs_driver_error(result), result == CUDA_ERROR_OUT_OF_MEMORY);
     return true;
 }

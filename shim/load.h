@@ -48,7 +48,8 @@ struct vs_load_part {
     struct vs_wanted wanted[VS_PLAN_DEVICES_MAX]; /* by the plan's devices */
     struct vs_failed_device failed[VS_PLAN_DEVICES_MAX];
     size_t failed_count;
-    struct vs_summary_device account[VS_PLAN_DEVICES_MAX]; /* what the first plan wanted, and what was placed */
+    /* What the first plan wanted, and what was placed. */
+    struct vs_summary_device account[VS_PLAN_DEVICES_MAX + VS_DONORS_MAX];
     size_t account_count;
     size_t tensor_count; /* that the program loads, and their bytes; of all tensors before there is a plan */
     uint64_t total_bytes;
@@ -113,11 +114,17 @@ bool vs_load_donor(
  */
 bool vs_load_failed(const struct vs_taken *taken, CUresult result);
 
+/* The device cannot have its share, for a reason that lives as long as the process: the part is to be planned again
+ * without it. `full`: it lacks memory at the moment. */
+void vs_load_exclude(struct vs_load_part *part, struct vs_device_id id, const char *why, bool full);
+
 /* Plans the part for the devices that have not failed. Where that cannot be had because some are full, what is left of
  * their shares goes to the compute device. False where it cannot be done: the library has given up (vs_give_up), or
  * memory is lacking. */
 bool vs_load_plan(struct vs_load *load, struct vs_load_part *part, const struct vs_compute *compute);
 /* For load_plan.c: a plan is there. The first one decides which tensors are missing, and in which order. */
 void vs_load_install(struct vs_load *load, struct vs_load_part *part, struct vs_plan *plan);
+/* For load_ahead.c: whether the tensor of this turn, which the plan has in its order of execution, is still missing. */
+bool vs_load_is_missing(const struct vs_load_part *part, size_t turn);
 
 #endif

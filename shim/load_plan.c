@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "activate.h"
+#include "backing.h"
 #include "load.h"
+#include "load_ahead.h"
 #include "locks.h"
 #include "log.h"
 
@@ -81,10 +83,11 @@ static double megabytes(uint64_t bytes)
 static void tell_unfit(const char *path, const struct vs_load_part *part, const struct vs_plan_device *device)
 {
     bool computes = vs_device_equal(device->id, part->wish.wish.compute);
+    bool is_reserved = computes || device->id.family == VS_DEVICE_CPU;
     struct vs_text text = {0};
     vs_text_printf(&text, "%s: `%s` is to hold %.0f MB of it, and %s %.0f MB: %s", path,
-        vs_device_format(device->id).text, megabytes(device->placed_bytes), computes ? "has beside the reserve" : "has",
-        megabytes(device->capacity_bytes),
+        vs_device_format(device->id).text, megabytes(device->placed_bytes),
+        is_reserved ? "has beside the reserve" : "has", megabytes(device->capacity_bytes),
         computes ? "the program may run out of memory; let other devices hold more of it"
                  : "what finds it full goes to another device; let it hold less");
     if (text.data && !was_told(text.data))
@@ -167,6 +170,36 @@ static int make_plan_with_full(const struct vs_load_part *part, const struct sna
     return result;
 }
 
+static bool has_failed(const struct snapshot *snapshot, struct vs_device_id id)
+{
+    for (size_t i = 0; i < snapshot->failed_count; i++)
+        if (vs_device_equal(snapshot->failed[i].id, id))
+            return true;
+    return false;
+}
+
+/* Each device that the plan gives bytes to proves that it can have them, before the first allocation there; one that
+ * gets none is not touched. False where one cannot, which is noted: the plan is to be made again. What the compute
+ * device itself cannot provide in ways of ours is allocated as without us. */
+static bool prove(
+    struct vs_load_part *part, const struct vs_compute *compute, const struct snapshot *snapshot, struct vs_plan *plan)
+{
+    for (size_t d = 0; d < plan->device_count; d++) {
+        struct vs_device_id id = plan->devices[d].id;
+        struct vs_home home = vs_real_home(id, compute);
+        const char *why;
+        bool full = false;
+        if (plan->devices[d].placed_bytes == 0 || has_failed(snapshot, id) ||
+            vs_backing_proved(compute, home, &why, &full) || home.kind == VS_HOME_LOCAL)
+            continue;
+        pthread_mutex_lock(&vs_placement_lock);
+        vs_load_exclude(part, id, why, full);
+        pthread_mutex_unlock(&vs_placement_lock);
+        return false;
+    }
+    return true;
+}
+
 bool vs_load_plan(struct vs_load *load, struct vs_load_part *part, const struct vs_compute *compute)
 {
     const struct vs_policy *policy = vs_policy_in_force();
@@ -187,11 +220,21 @@ bool vs_load_plan(struct vs_load *load, struct vs_load_part *part, const struct 
             part->named.section->line);
         return false;
     }
+    if (!prove(part, compute, &snapshot, &plan)) {
+        vs_plan_free(&plan);
+        return true; /* it is still unplanned */
+    }
     tell_plan(load, part, &plan);
+    struct vs_load_ahead ahead;
     pthread_mutex_lock(&vs_placement_lock);
-    if (!part->planned && part->edition == snapshot.edition) /* else another thread was faster, or knows more */
+    bool installed = !part->planned && part->edition == snapshot.edition; /* else another was faster, or knows more */
+    if (installed) {
         vs_load_install(load, part, &plan);
+        vs_load_ahead_list(part, &ahead);
+    }
     pthread_mutex_unlock(&vs_placement_lock);
+    if (installed)
+        vs_load_ahead_want(part, compute, &ahead);
     vs_plan_free(&plan);
     return true;
 }

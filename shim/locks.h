@@ -13,16 +13,20 @@
 
 extern pthread_mutex_t vs_placement_lock; /* placement.c: open loads, what they miss and their plans */
 extern pthread_mutex_t vs_told_lock;      /* load_plan.c: what was said about plans */
-extern pthread_mutex_t vs_arena_lock;     /* arena.c: spans and blocks */
-extern pthread_mutex_t vs_pages_lock;     /* extents.c: which extent each page belongs to, and who has claimed it */
-extern pthread_mutex_t vs_ranges_lock;    /* pages.c: the making of a new table of ranges */
-extern pthread_mutex_t vs_retired_lock;   /* retire.c: frees that wait for their streams */
-extern pthread_mutex_t vs_gate_lock;      /* gate.c: who is inside, and whether the gate is closed */
-extern pthread_mutex_t vs_drain_lock;     /* drain.c: what the thread that waits for devices is to wait for */
-extern pthread_mutex_t vs_contexts_lock;  /* contexts.c: the program's own contexts */
-extern pthread_mutex_t vs_compute_lock;   /* compute.c: contexts of compute devices */
-extern pthread_mutex_t vs_driver_lock;    /* driver.c: the real driver's functions */
-extern pthread_mutex_t vs_noted_lock;     /* models.c: files opened before the first CUDA call; held across a fork */
+extern pthread_mutex_t vs_arena_lock;    /* arena.c: spans, blocks, and what retirements hold; who has claimed a span */
+extern pthread_mutex_t vs_pages_lock;    /* extents.c: which extent each page belongs to, and who has claimed it */
+extern pthread_mutex_t vs_ranges_lock;   /* pages.c: the making of a new table of ranges */
+extern pthread_mutex_t vs_retired_lock;  /* retire.c: frees that wait for their streams */
+extern pthread_mutex_t vs_gate_lock;     /* gate.c: who is inside, and whether the gate is closed */
+extern pthread_mutex_t vs_drain_lock;    /* drain.c: what the thread that waits for devices is to wait for */
+extern pthread_mutex_t vs_contexts_lock; /* contexts.c: the program's own contexts */
+extern pthread_mutex_t vs_compute_lock;  /* compute.c: contexts of compute devices */
+extern pthread_mutex_t vs_driver_lock;   /* driver.c: the real driver's functions */
+extern pthread_mutex_t vs_noted_lock;    /* models.c: files opened before the first CUDA call; held across a fork */
+extern pthread_mutex_t vs_below_lock;    /* below.c: what was allocated below the runtime */
+/* host_ahead.c: host memory that is made ahead; held while its thread is begun, and while an ended one is joined. */
+extern pthread_mutex_t vs_host_ahead_lock;
+extern pthread_mutex_t vs_below_lock;     /* below.c: what was allocated below the runtime */
 extern pthread_mutex_t vs_unmatched_lock; /* stats.c: names for the last words */
 /* devices.c: the variable CUDA_VISIBLE_DEVICES while it is widened; held across the real cuInit, once, since nobody may
  * start CUDA, or go on as if it were started, before that is done. cuInit calls nothing of ours that takes a lock. */

@@ -30,7 +30,7 @@ static const char *const marks[] = {
     "subhook_install",
 };
 
-static bool carries_a_mark(const char *path)
+bool vs_look_up_is_known_patcher(const char *path)
 {
     bool found = false;
     void *library = dlopen(path, RTLD_LAZY | RTLD_NOLOAD);
@@ -45,7 +45,7 @@ static bool carries_a_mark(const char *path)
 static bool patches_in_place(const void *caller)
 {
     Dl_info info;
-    return dladdr(caller, &info) && info.dli_fname && carries_a_mark(info.dli_fname);
+    return dladdr(caller, &info) && info.dli_fname && vs_look_up_is_known_patcher(info.dli_fname);
 }
 
 /* What `caller` is given for entry `index`, whose real function is `real`. */
@@ -118,7 +118,10 @@ static int find_handed_out(const char *name, bool per_thread, const void *functi
         void *pointer = atomic_load_explicit(&handed_out[i].pointer, memory_order_relaxed);
         if (!pointer || (pointer != function && vs_entry_points[handed_out[i].entry] != function))
             continue;
-        if (strcmp(entry->name, name) == 0 && (found < 0 || entry->per_thread == per_thread))
+        if (strcmp(entry->name, name) != 0 || !vs_resolve_real(handed_out[i].entry)) /* the twin may not be exported */
+            continue;
+        if (found < 0 ||
+            (entry->per_thread == per_thread && vs_entries[handed_out[found].entry].per_thread != per_thread))
             found = (int)i;
     }
     return found;

@@ -1,14 +1,14 @@
 # The preloaded library. Third-party code is linked statically and hidden: a preloaded library that exported yaml_* or
 # json_* would take over other libraries' calls. NEEDED is glibc's only.
 SHIM_GENERATED := $(BUILD)/gen/shim
-SHIM_SOURCES := $(wildcard shim/*.c) shim/resolve_enter.S shim/loader.S $(SHIM_GENERATED)/hooks_generated.c $(SHIM_GENERATED)/entry.S
+SHIM_SOURCES := $(wildcard shim/*.c) $(wildcard shim/*.S) $(SHIM_GENERATED)/hooks_generated.c $(SHIM_GENERATED)/entry.S
 
 shim_CFLAGS := -I$(SHIM_GENERATED) -Ishim -isystem $(CUDA_INCLUDE) -DVS_VERSION='"$(VERSION)"'
 shim_DEPS := $(SHIM_GENERATED)/hooks_generated.h
 shim_LINK_DEPS := $(POLICY_LIBRARY) $(SHIM_GENERATED)/export.map
 shim_LDFLAGS := -Wl,-soname,libvramspan.so -Wl,--version-script=$(SHIM_GENERATED)/export.map -Wl,--exclude-libs,ALL \
-	-Wl,-z,now -Wl,-z,defs
-shim_LIBS := $(POLICY_LIBRARY) -Wl,-Bstatic -lyaml -ljansson -Wl,-Bdynamic -lpthread -ldl
+	-Wl,-z,now -Wl,-z,defs -Wl,-e,vs_proof_enter
+shim_LIBS := $(POLICY_LIBRARY) -Wl,-Bstatic -lyaml -ljansson -Wl,-Bdynamic -lpthread -ldl -lc -Wl,--as-needed -lm
 
 $(eval $(call shared_library,shim,$(BUILD)/libvramspan.so,$(SHIM_SOURCES)))
 

@@ -12,6 +12,7 @@
 #include "hook.h"
 #include "log.h"
 #include "move_plan.h"
+#include "stats.h"
 
 #define RESTORING_TRIES 8
 
@@ -24,8 +25,7 @@ struct workshop {
     CUstream stream;
 };
 
-/* --- New memory, before anybody is kept waiting
- * ------------------------------------------------------------------------ */
+/* --- New memory, before anybody is kept waiting ------------------------------------------------------------------- */
 
 static CUresult give_memory(const struct vs_move_plan *plan, struct vs_move_piece *piece)
 {
@@ -80,8 +80,7 @@ static void clear_away(struct vs_move_plan *plan, struct workshop *workshop, boo
         driver->cuMemAddressFree(workshop->scratch, workshop->scratch_bytes);
 }
 
-/* --- With the gate closed
- * ------------------------------------------------------------------------------------------------- */
+/* --- With the gate closed ----------------------------------------------------------------------------------------- */
 
 /* Adds the contexts in which work for this device may be queued. One that is not there has none. */
 static size_t add_device(int ordinal, CUcontext list[VS_CONTEXTS_MAX], size_t count, bool *all)
@@ -213,6 +212,8 @@ static CUresult switch_all(struct vs_move_plan *plan)
         const struct vs_move_target *target = &plan->targets[i];
         vs_extents_replace(
             plan->olds + target->first_old, target->old_count, plan->extents + target->first, target->piece_count);
+        for (size_t j = target->first; j < target->first + target->piece_count && !plan->extents[j]->mapping; j++)
+            vs_stats_moved(plan->olds[target->first_old]->home, plan->extents[j]->home, plan->extents[j]->bytes);
     }
     return CUDA_SUCCESS;
 }
@@ -237,8 +238,7 @@ static CUresult move_while_closed(struct vs_move_plan *plan, const struct worksh
     return result == CUDA_SUCCESS ? switch_all(plan) : result;
 }
 
-/* --- All of it
- * ------------------------------------------------------------------------------------------------------------- */
+/* --- All of it ---------------------------------------------------------------------------------------------------- */
 
 static double now_ms(void)
 {

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "gate.h"
 #include "locks.h"
 
 static const struct vs_range_table no_ranges;
@@ -35,7 +34,6 @@ static bool publish(struct vs_range *added, const struct vs_range *removed)
     const struct vs_range_entry *last = table->entries + (table->count ? table->count - 1 : 0);
     table->base = table->count ? table->entries[0].base : 0;
     table->bytes = table->count ? last->base + last->bytes - table->base : 0;
-    vs_gate_arm(); /* before anybody can be given one of its addresses */
     atomic_store_explicit(&vs_range_table, table, memory_order_release);
     return true;
 }

@@ -79,15 +79,11 @@ static inline struct vs_range *vs_range_of(CUdeviceptr address)
     const struct vs_range_table *table = atomic_load_explicit(&vs_range_table, memory_order_acquire);
     if (address - table->base >= table->bytes)
         return NULL;
-    size_t low = 0, high = table->count; /* the range begins in [low, high) */
-    while (high - low > 1) {
-        size_t middle = low + (high - low) / 2;
-        if (address < table->entries[middle].base)
-            high = middle;
-        else
-            low = middle;
+    const struct vs_range_entry *entry = table->entries; /* the range is one of `count` from here on */
+    for (size_t count = table->count, half; count > 1; count -= half) {
+        half = count / 2;
+        entry += address >= entry[half].base ? half : 0;
     }
-    const struct vs_range_entry *entry = &table->entries[low];
     return address - entry->base < entry->bytes ? entry->range : NULL;
 }
 

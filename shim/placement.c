@@ -13,6 +13,7 @@
 #include "compute.h"
 #include "devices.h"
 #include "driver.h"
+#include "host_memory.h"
 #include "locks.h"
 #include "log.h"
 #include "reclaim.h"
@@ -87,13 +88,20 @@ static void release(struct vs_load *load)
     }
     bool last = load->references == 0;
     pthread_mutex_unlock(&vs_placement_lock);
-    if (last)
-        vs_load_finish(load);
+    if (!last)
+        return;
+    vs_load_finish(load);
+    vs_arena_tell();
+}
+
+bool vs_placement_is_open(void)
+{
+    return atomic_load_explicit(&any_load, memory_order_relaxed);
 }
 
 void vs_placement_end_loads(void)
 {
-    if (!atomic_load_explicit(&any_load, memory_order_relaxed))
+    if (!vs_placement_is_open())
         return;
     for (;;) {
         pthread_mutex_lock(&vs_placement_lock);
@@ -193,6 +201,8 @@ static bool allocate_taken(const struct order *order, struct vs_taken *taken, CU
     pthread_mutex_unlock(&vs_placement_lock);
     if (result == CUDA_SUCCESS)
         vs_stats_placed(taken->home, order->bytes);
+    else if (result == CUDA_ERROR_OUT_OF_MEMORY && taken->home.kind == VS_HOME_HOST)
+        vs_host_memory_tell_full(order->bytes);
     return result == CUDA_SUCCESS;
 }
 

@@ -24,6 +24,9 @@ void vs_placement_begin(struct vs_model_file *file);
  * serve it. Any thread; may block. */
 bool vs_placement_allocate(size_t bytes, enum vs_request request, CUstream stream, CUdeviceptr *address);
 
+/* Whether any load is open. Lock-free. */
+bool vs_placement_is_open(void);
+
 /* A library computes with weights: all loads end, and each tells what it placed. Lock-free when none is open. */
 void vs_placement_end_loads(void);
 

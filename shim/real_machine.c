@@ -2,11 +2,12 @@
 #include "real_machine.h"
 
 #include <stdatomic.h>
-#include <unistd.h>
 
+#include "../policy/machine/host_memory_text.h"
 #include "backing.h"
 #include "devices.h"
 #include "driver.h"
+#include "host_memory.h"
 
 static const struct vs_device_id cpu = {.family = VS_DEVICE_CPU};
 
@@ -36,11 +37,12 @@ static void add(struct vs_real_machine *machine, const struct vs_compute *comput
         .id = id, .total_bytes = bytes, .unmappable = !usable, .why = usable || !first ? why : first};
 }
 
-/* What the host has, as /proc/meminfo tells (MemTotal); 0: not known. */
+/* What the host has, or may use of it; 0: not known. */
 static size_t host_bytes(void)
 {
-    long pages = sysconf(_SC_PHYS_PAGES), page_bytes = sysconf(_SC_PAGE_SIZE);
-    return pages > 0 && page_bytes > 0 ? (size_t)pages * (size_t)page_bytes : 0;
+    struct vs_host_memory memory;
+    vs_host_memory_look(&memory);
+    return memory.capacity_bytes == VS_HOST_BYTES_UNKNOWN ? 0 : memory.capacity_bytes;
 }
 
 void vs_real_machine_describe(const struct vs_compute *compute, struct vs_real_machine *machine)

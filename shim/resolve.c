@@ -154,9 +154,9 @@ static void *pass_to(const struct vs_entry *entry)
 /* What hides devices needs none of the other functions, and must not end where those are missing. */
 static bool leads_to_hook(const struct vs_entry *entry, bool act)
 {
-    bool acts = entry->when == VS_WHEN_ACTING || entry->when == VS_WHEN_EITHER;
-    bool hides = entry->when == VS_WHEN_HIDING || entry->when == VS_WHEN_EITHER;
-    return (acts && act) || (hides && vs_devices_hiding());
+    bool as_acting = entry->when == VS_WHEN_ACTING || entry->when == VS_WHEN_EITHER;
+    bool as_hiding = entry->when == VS_WHEN_HIDING || entry->when == VS_WHEN_EITHER;
+    return (as_acting && act) || (as_hiding && vs_devices_hiding());
 }
 
 static void refuse_library(const struct missing *missing)

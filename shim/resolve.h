@@ -21,7 +21,7 @@ enum vs_library {
 enum vs_when {
     VS_WHEN_ACTING, /* the library acts */
     VS_WHEN_HIDING, /* ... and hides devices from the program, among those that the driver shows */
-    VS_WHEN_EITHER,
+    VS_WHEN_EITHER, /* one or the other */
 };
 
 struct vs_entry {

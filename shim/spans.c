@@ -124,7 +124,7 @@ static bool cut(struct vs_block *block, size_t extent)
     struct vs_block *rest = malloc(sizeof *rest);
     if (!rest)
         return false;
-    if (block->state == VS_BLOCK_RETIRED)
+    if (block->retirement)
         leave(block);
     *rest = *block;
     rest->previous = block;
@@ -135,7 +135,7 @@ static bool cut(struct vs_block *block, size_t extent)
         rest->next->previous = rest;
     block->next = rest;
     block->extent = extent;
-    if (block->state == VS_BLOCK_RETIRED) {
+    if (block->retirement) {
         link_retired(rest, block->retirement);
         enter(rest);
         enter(block);
@@ -167,7 +167,7 @@ static void look_from(struct vs_block *block)
 /* Not yet united with its neighbours. */
 static void make_free(struct vs_block *block)
 {
-    if (block->state == VS_BLOCK_RETIRED)
+    if (block->retirement)
         unlink_retired(block);
     leave(block);
     block->state = VS_BLOCK_FREE;
@@ -213,7 +213,7 @@ void vs_span_free(struct vs_span *span)
     while (span->blocks) {
         struct vs_block *block = span->blocks;
         span->blocks = block->next;
-        if (block->state == VS_BLOCK_RETIRED)
+        if (block->retirement)
             unlink_retired(block);
         free(block);
     }
@@ -226,6 +226,14 @@ static bool can_take(const struct vs_block *block, const struct vs_stream_order 
 {
     return block->state == VS_BLOCK_FREE ||
            (block->state == VS_BLOCK_RETIRED && order && vs_stream_order_equal(&block->retirement->order, order));
+}
+
+/* The last block of the run of those that can be taken, no further than `offset`. */
+static struct vs_block *end_of_run(struct vs_block *block, const struct vs_stream_order *order, size_t offset)
+{
+    while (block->offset + block->extent < offset && block->next && can_take(block->next, order))
+        block = block->next;
+    return block;
 }
 
 /* Whether all pages there have no memory yet, or memory of the span's home. Else *behind is the end of one that has
@@ -244,26 +252,29 @@ static bool is_at_home(const struct vs_span *span, size_t offset, size_t extent,
     return true;
 }
 
-/* Makes [offset, offset + extent), which blocks that can be taken cover from `first` on, one live block. */
+/* The block that ends behind `offset`, from this one on. */
+static struct vs_block *reach(struct vs_block *block, size_t offset)
+{
+    while (block && block->offset + block->extent <= offset)
+        block = block->next;
+    return block;
+}
+
+/* Makes [offset, offset + extent), which blocks that can be taken cover from `first` on, one live block. NULL without
+ * memory. */
 static struct vs_block *carve(struct vs_block *first, size_t offset, size_t extent)
 {
-    while (first->offset + first->extent <= offset)
-        first = first->next;
-    if (first->offset < offset) {
-        if (!cut(first, offset - first->offset))
-            return NULL;
-        first = first->next;
-    }
-    struct vs_block *last = first;
-    while (last->offset + last->extent < offset + extent)
-        last = last->next;
-    if (!cut(last, offset + extent - last->offset))
+    first = reach(first, offset);
+    if (first && first->offset < offset)
+        first = cut(first, offset - first->offset) ? first->next : NULL;
+    struct vs_block *last = reach(first, offset + extent - 1);
+    if (!first || !last || !cut(last, offset + extent - last->offset))
         return NULL;
-    if (first->state == VS_BLOCK_RETIRED)
+    if (first->retirement)
         make_free(first);
-    while (first->extent < extent) {
-        if (first->next->state == VS_BLOCK_RETIRED)
-            make_free(first->next);
+    for (struct vs_block *next = first->next; next && first->extent < extent; next = first->next) {
+        if (next->retirement)
+            make_free(next);
         swallow(first);
     }
     first->state = VS_BLOCK_LIVE;
@@ -289,9 +300,7 @@ struct vs_block *vs_span_take(struct vs_span *span, size_t bytes, const struct v
             continue;
         struct vs_block *first = block;
         size_t offset = first->offset, behind;
-        /* To the end of the run: what begins later in it is shorter. */
-        while (block->next && can_take(block->next, order) && block->offset + block->extent < offset + extent)
-            block = block->next;
+        block = end_of_run(block, order, offset + extent); /* what begins later in it is shorter */
         while (offset + extent <= block->offset + block->extent) {
             if (is_at_home(span, offset, extent, &behind)) {
                 struct vs_block *taken = carve(first, offset, extent);
@@ -300,8 +309,7 @@ struct vs_block *vs_span_take(struct vs_span *span, size_t bytes, const struct v
                 return taken;
             }
             offset = behind;
-            while (block->next && can_take(block->next, order) && block->offset + block->extent < offset + extent)
-                block = block->next;
+            block = end_of_run(block, order, offset + extent);
         }
     }
     return NULL;

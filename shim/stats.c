@@ -26,19 +26,43 @@ static unsigned row_of(struct vs_home home)
     return home.kind == VS_HOME_HOST || home.device >= MAX_DEVICES ? MAX_DEVICES : (unsigned)home.device;
 }
 
-void vs_stats_placed(struct vs_home home, size_t bytes)
+static void add(unsigned row, size_t bytes)
 {
-    unsigned row = row_of(home);
-    atomic_fetch_add(&homes[row].weights, 1);
     size_t now = atomic_fetch_add(&homes[row].bytes_now, bytes) + bytes;
     size_t most = atomic_load(&homes[row].bytes_most);
     while (now > most && !atomic_compare_exchange_weak(&homes[row].bytes_most, &most, now))
         ;
 }
 
+/* At most what there is: pages that moved are not quite the weights that lie in them. */
+static size_t take(unsigned row, size_t bytes)
+{
+    size_t now = atomic_load(&homes[row].bytes_now), taken;
+    do
+        taken = bytes < now ? bytes : now;
+    while (!atomic_compare_exchange_weak(&homes[row].bytes_now, &now, now - taken));
+    return taken;
+}
+
+void vs_stats_placed(struct vs_home home, size_t bytes)
+{
+    atomic_fetch_add(&homes[row_of(home)].weights, 1);
+    add(row_of(home), bytes);
+}
+
 void vs_stats_freed(struct vs_home home, size_t bytes)
 {
-    atomic_fetch_sub(&homes[row_of(home)].bytes_now, bytes);
+    take(row_of(home), bytes);
+}
+
+void vs_stats_moved(struct vs_home from, struct vs_home to, size_t bytes)
+{
+    add(row_of(to), take(row_of(from), bytes));
+}
+
+size_t vs_stats_bytes(struct vs_home home)
+{
+    return atomic_load(&homes[row_of(home)].bytes_now);
 }
 
 void vs_stats_model_opened(void)
@@ -74,7 +98,7 @@ void vs_stats_tell(void)
     size_t weights = 0;
     for (unsigned row = 0; row <= MAX_DEVICES; row++) {
         size_t here = atomic_load(&homes[row].weights);
-        if (here == 0)
+        if (here == 0 && atomic_load(&homes[row].bytes_most) == 0)
             continue;
         struct vs_device_id id = {.family = VS_DEVICE_CPU};
         if (row < MAX_DEVICES)

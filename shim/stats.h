@@ -11,6 +11,12 @@
 void vs_stats_placed(struct vs_home home, size_t bytes);
 void vs_stats_freed(struct vs_home home, size_t bytes);
 
+/* How many bytes of weights are at that home now. */
+size_t vs_stats_bytes(struct vs_home home);
+
+/* Pages of `bytes` changed their home, with the weights in them; as many bytes as weights are known to have there. */
+void vs_stats_moved(struct vs_home from, struct vs_home to, size_t bytes);
+
 /* A model that the policy names was opened. */
 void vs_stats_model_opened(void);
 

@@ -21,6 +21,9 @@ export shim=$build/libvramspan.so
 sim="tests/simcuda/vramspan-sim --quiet --machine 2x24gb"
 export BUILD=$build VRAMSPAN_LIBRARY=$shim
 export XDG_CONFIG_HOME=$build/no-config # the developer's own policies are not for tests
+# What is found out about memory is found out once for each simulated machine, not in each of hundreds of processes.
+export VRAMSPAN_CACHE=$build/cache
+rm -rf "$VRAMSPAN_CACHE"
 # What Python imports is compiled once, not in each of forty processes, and not beside the packages' own files.
 unset PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX=$build/pycache
@@ -46,7 +49,7 @@ count() {
 # A command in a process group of its own, so that Ctrl-C ends all that it started. Functions of this script may be named.
 run_apart() {
     if declare -F "$1" >/dev/null; then
-        export -f "$1"
+        export -f preloaded "$1"
         exec setsid bash -c '"$@"' bash "$@"
     fi
     exec setsid "$@"
@@ -76,10 +79,15 @@ suite() {
 # preloaded COMMAND...: under the preload, on the simulated CUDA. A sanitizer's library must come before ours. What the
 # simulated driver keeps for the life of a process is no leak.
 preloaded() {
-    local sanitizer=
+    local sanitizer= library=${preload:-$shim}
     ! readelf -d "$shim" | grep -q libasan || sanitizer=$(gcc -print-file-name=libasan.so):
-    exec env LD_PRELOAD="$sanitizer$shim" VRAMSPAN_POLICY=chosen-by-each-test \
+    exec env LD_PRELOAD="$sanitizer$library" VRAMSPAN_POLICY=chosen-by-each-test \
         ASAN_OPTIONS=detect_leaks=0:abort_on_error=0 "$@"
+}
+
+# The same with the build that lets tests move pages by hand.
+preloaded_control() {
+    preload=${shim%/*}/tests/libvramspan_control.so preloaded "$@"
 }
 
 . tests/suites.sh

@@ -29,10 +29,12 @@ mutants: $(SETUP)/debian-check $(BUILD)/libvramspan.so $(SIMCUDA_LIBRARIES) $(SH
 check-c: $(CHECK_READY)
 	$(Q)BUILD=$(BUILD) tests/check.sh c
 
-stress-thread: $(BUILD)/libvramspan.so $(SHIM_PROGRAMS)/stress $(SHIM_PROGRAMS)/gate
+stress-thread: $(BUILD)/libvramspan.so $(addprefix $(SHIM_PROGRAMS)/,stress finds gate) $(CONTROL) $(SHIM_PROGRAMS)/moving
+	$(Q)tests/shim/control/moving.sh $(BUILD) 9
 	$(Q)TSAN_OPTIONS=halt_on_error=1 timeout 300 $(SHIM_PROGRAMS)/gate 300
 	$(Q)TSAN_OPTIONS=halt_on_error=1 timeout 300 $(SHIM_PROGRAMS)/gate 300 without
 	$(Q)BUILD=$(BUILD) tests/shim/stress.sh
+	$(Q)tests/shim/finds.sh $(BUILD)
 
 sanitize: ## C tests (with a million random calls) under ASan and UBSan, the stress runners under TSan
 	+$(Q)FUZZ_CALLS=1000000 $(MAKE) --no-print-directory SANITIZE=address,undefined check-c

@@ -31,9 +31,12 @@ suite simcuda-replay tap tests/simcuda/order/replay.sh "$build" $seeds
 
 # --- the preloaded library, in C ---
 suite shim criterion preloaded "$build/tests/shim_test" -j2
-suite shim-finds tap tests/shim/finds.sh "$build"
 suite shim-gate tap "$build/tests/programs/gate"
+suite shim-move criterion preloaded_control "$build/tests/move_test" -j2
 suite shim-gate-without-membarrier tap "$build/tests/programs/gate" 2000 without
+for way in sees_by_look_up sees_static; do
+    suite "shim-devices-$way" criterion preloaded env SEES=$way "$build/tests/shim_test" -j2 --filter 'devices/*'
+done
 # The command, where it starts no program: none of Python's takes a sanitizer's library.
 [ "$depth" != c ] || suite tools-sanitized unittest env PYTHONPATH=tests/tools VRAMSPAN="$build/vramspan" \
     /usr/bin/python3 -m unittest test_check test_check_machine test_main test_plan test_plan_json
@@ -49,8 +52,13 @@ suite fuzz-policy tap tests/fuzz/run.sh "$build" $fuzz_seconds $(ls tests/fuzz/*
 suite tools unittest env VRAMSPAN="$build/vramspan" /usr/bin/python3 -m unittest discover tests/tools
 suite gpu-check-on-simulated unittest python3 -m unittest discover tests/simcuda/conformance
 suite exports tap tests/shim/exports.sh "$shim"
+suite shim-launches tap tests/shim/launches.sh "$(tests/env/headers.sh --print)"
+suite shim-moving tap tests/shim/control/moving.sh "$build" 12
+suite shim-proof-faults tap tests/shim/proof_faults.sh "$build"
 suite pass-through-cost tap tests/bench/instructions.sh "$shim" "$build/bench/calls"
 suite gate-cost tap tests/bench/gate_instructions.sh "$build/bench/gate"
+suite arena-look-up-cost tap tests/bench/look_up.sh "$build/bench/look_up"
+suite dlsym-cost tap tests/bench/look_ups.sh "$shim" "$build/bench/look_ups"
 suite simcuda-cost tap tests/bench/driver_instructions.sh "$build/bench/driver_calls"
 plan_counts="1000 20000"
 [ "$depth" != full ] || plan_counts="1000 10000 100000"
@@ -90,7 +98,7 @@ suite comfyui-server-preloaded pytest $sim env LD_PRELOAD="$shim" \
 # --- matrices, seeds, fault sweeps ---
 for machine in tests/simcuda/machines/*.yaml; do
     machine=$(basename "$machine" .yaml)
-    [ "$machine" != 2x24gb-peer-faults ] || continue # its peers fail the checks, as they should
+    [[ $machine != 2x24gb-peer-@(faults|hangs) ]] || continue # their peers fail the checks, as they should
     suite "conformance-$machine" tap env SIMCUDA_FRESH=poison SIMCUDA_MACHINE=$machine "$build/tests/conformance"
 done
 for order in late random; do
@@ -106,6 +114,7 @@ for order in late random; do
     suite "shim-$order" criterion preloaded env SIMCUDA_ORDER=$order SIMCUDA_SEED=7 "$build/tests/shim_test" -j2
 done
 suite shim-seeds tap tests/shim/seeds.sh "$build" 200
+suite shim-moving-seeds tap tests/shim/control/moving.sh "$build" 1000
 suite shim-faults tap tests/shim/faults.sh "$build"
 suite torch-preloaded-expandable sum $sim $under_the_library "$python" tests/torch/run.py expandable_segments
 for order in late random; do

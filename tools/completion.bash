@@ -68,10 +68,12 @@ _vramspan_value() {
         _vramspan_files yaml
         ;;
     --on-error) _vramspan_words stop passthrough ;;
+    --backends) _vramspan_words vmm,pinned vmm pinned -vmm:peer -vmm:host ;;
     --log) _vramspan_words error warn info debug ;;
     --devices) _vramspan_devices cuda:0 cuda:1 cuda:2 cuda:3 ;;
     --donors) _vramspan_devices cuda:0 cuda:1 cuda:2 cuda:3 cpu ;;
     --virtual-vram) _vramspan_words 4gb 8gb 12gb 16gb 24gb 50% ;;
+    --host-reserve) _vramspan_words 1gb 2gb 4gb 8gb ;;
     --compute-reserve) _vramspan_words 1.2gb 1.5gb 2gb 3gb ;;
     --dtype) _vramspan_words fp32 fp16 bf16 fp8_e4m3fn fp8_e5m2 int8 ;;
     --part) _vramspan_words diffusion text-encoder vae other any ;;

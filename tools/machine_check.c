@@ -42,6 +42,14 @@ static uint64_t lendable_of(const struct check *check, struct vs_device_id devic
     return found ? vs_plan_lendable_bytes(found) : 0;
 }
 
+/* The most of it that a plan puts there: less what is not lent of the host's memory. */
+static uint64_t room_of(const struct check *check, struct vs_device_id device)
+{
+    uint64_t bytes = lendable_of(check, device);
+    uint64_t reserve_bytes = device.family == VS_DEVICE_CPU ? check->policy->host_reserve_bytes : 0;
+    return bytes > reserve_bytes ? bytes - reserve_bytes : 0;
+}
+
 /* A value's place. `source` is made for it, and has to live as long; where nothing is known of it, the policy is meant.
  */
 static struct vs_place place_of(const struct check *check, struct vs_said_at at, struct vs_source *source)
@@ -65,35 +73,61 @@ static bool is_there(const struct check *check, struct vs_device_id device, stru
 
 static void check_donor(const struct check *check, const struct vs_donor *donor)
 {
-    bool is_assumed = donor->device.family == VS_DEVICE_CPU && check->machine->host_is_assumed;
+    bool is_host = donor->device.family == VS_DEVICE_CPU;
     struct vs_source source;
-    uint64_t bytes = memory_of(check, donor->device), lendable_bytes = lendable_of(check, donor->device);
+    uint64_t bytes = memory_of(check, donor->device), room_bytes = room_of(check, donor->device);
     if (!is_there(check, donor->device, donor->at, "is to lend memory") || !donor->is_limited ||
-        donor->limit_bytes <= lendable_bytes)
+        donor->limit_bytes <= room_bytes)
         return;
     vs_diag_add(check->diags, VS_WARNING, place_of(check, donor->at, &source), "`%s` is to lend up to %s, and %s %s",
         vs_device_format(donor->device).text, vs_size_text((double)donor->limit_bytes).text,
-        lendable_bytes < bytes ? "can lend" : "has", vs_size_text((double)lendable_bytes).text);
-    vs_diag_hint(check->diags,
-        lendable_bytes < bytes ? "other devices can map no more of it (`bar1` of the machine)"
-        : is_assumed ? "so much is assumed of the host; 24gb+host:96gb, or `host:` in a file, tells the machine's own"
-                     : "it lends what it has; leave room there for what else runs on it");
+        room_bytes < bytes ? "can lend" : "has", vs_size_text((double)room_bytes).text);
+    if (is_host && check->machine->host_is_assumed)
+        vs_diag_hint(check->diags,
+            "%s are assumed of the host, of which `host-reserve` keeps %s; 24gb+host:96gb, or `host:` in a file, tells "
+            "the machine's own",
+            vs_size_text((double)bytes).text, vs_size_text((double)check->policy->host_reserve_bytes).text);
+    else if (is_host && room_bytes < bytes)
+        vs_diag_hint(check->diags, "of %s, `host-reserve` keeps %s for the program itself and what else runs there",
+            vs_size_text((double)bytes).text, vs_size_text((double)check->policy->host_reserve_bytes).text);
+    else
+        vs_diag_hint(check->diags, room_bytes < bytes
+                                       ? "other devices can map no more of it (`bar1` of the machine)"
+                                       : "it lends what it has; leave room there for what else runs on it");
 }
 
-static void check_reserve(const struct check *check)
+struct reserve {
+    const char *key;
+    bool is_said; /* else it is what is kept where nothing is said */
+    uint64_t bytes;
+    struct vs_said_at at;
+    struct vs_device_id device; /* of whose memory it is kept */
+    const char *hint;           /* where it is said */
+};
+
+static void check_reserve(const struct check *check, const struct reserve *reserve)
+{
+    struct vs_source source;
+    uint64_t bytes = memory_of(check, reserve->device);
+    if (!bytes || reserve->bytes < bytes)
+        return;
+    vs_diag_add(check->diags, reserve->is_said ? VS_ERROR : VS_WARNING, place_of(check, reserve->at, &source),
+        "%s`%s` of %s leaves nothing of `%s`, which has %s, to weights", reserve->is_said ? "" : "the usual ",
+        reserve->key, vs_size_text((double)reserve->bytes).text, vs_device_format(reserve->device).text,
+        vs_size_text((double)bytes).text);
+    vs_diag_hint(check->diags, "%s", reserve->is_said ? reserve->hint : "say how much is to stay free there");
+}
+
+static void check_reserves(const struct check *check)
 {
     const struct vs_policy *policy = check->policy;
-    struct vs_source source;
-    uint64_t bytes = memory_of(check, check->compute);
-    bool is_said = policy->has_compute_reserve; /* else it is what is kept where nothing is said */
-    if (!bytes || policy->compute_reserve_bytes < bytes)
-        return;
-    vs_diag_add(check->diags, is_said ? VS_ERROR : VS_WARNING, place_of(check, policy->compute_reserve_at, &source),
-        "%s of %s leaves nothing of `%s`, which has %s, to weights",
-        is_said ? "`compute-reserve`" : "the usual `compute-reserve`",
-        vs_size_text((double)policy->compute_reserve_bytes).text, vs_device_format(check->compute).text,
-        vs_size_text((double)bytes).text);
-    vs_diag_hint(check->diags, is_said ? "1.5gb is enough for most models" : "say how much is to stay free there");
+    const struct vs_device_id cpu = {.family = VS_DEVICE_CPU};
+    const struct reserve compute = {"compute-reserve", policy->has_compute_reserve, policy->compute_reserve_bytes,
+        policy->compute_reserve_at, check->compute, "1.5gb is enough for most models"};
+    const struct reserve host = {"host-reserve", policy->has_host_reserve, policy->host_reserve_bytes,
+        policy->host_reserve_at, cpu, "2gb is enough where nothing else runs on the machine"};
+    check_reserve(check, &compute);
+    check_reserve(check, &host); /* whatever the donors, `cpu` takes what they cannot */
 }
 
 /* How large a model has to be for every share of the section to count. */
@@ -155,7 +189,7 @@ static double most_bytes_of(const struct check *check, const struct vs_plan *pla
                 bytes += plan->devices[d].dropped ? 0 : (double)plan->devices[d].capacity_bytes;
                 is_passed_to_cpu &= !vs_device_equal(plan->devices[d].id, cpu);
             }
-    return bytes + (is_passed_to_cpu ? (double)lendable_of(check, cpu) : 0);
+    return bytes + (is_passed_to_cpu ? (double)room_of(check, cpu) : 0);
 }
 
 /* What shares ask for beyond what their devices hold once everything was passed on. */
@@ -263,7 +297,7 @@ void vs_machine_check(const struct vs_settings *settings, const struct vs_machin
     begin(&check, settings, machine, diags);
     for (size_t i = 0; policy->has_donors && i < policy->donor_count; i++)
         check_donor(&check, &policy->donors[i]);
-    check_reserve(&check);
+    check_reserves(&check);
     for (size_t i = 0; diags->error_count == errors_before && i < policy->section_count; i++)
         check_section(&check, &policy->sections[i]);
 }

@@ -28,8 +28,11 @@ static const struct argp_option options[] = {
         0},
     {"compute-reserve", SETTING(COMPUTE_RESERVE), "SIZE", 0, "What stays free of weights on the compute device (1.5gb)",
         0},
+    {"host-reserve", SETTING(HOST_RESERVE), "SIZE", 0, "What is not lent of the host's memory (2gb)", 0},
     {"on-error", SETTING(ON_ERROR), "WHAT", 0,
         "Where the policy cannot be honoured: `stop` the program, or let it run without vramspan (`passthrough`)", 0},
+    {"backends", SETTING(BACKENDS), "LIST", 0,
+        "How memory may be provided, best first (vmm,pinned), or how not (-vmm:peer)", 0},
     {0},
 };
 

@@ -1,6 +1,6 @@
 /*
  * The options of a command line that say what VRAMSPAN_* says, too: --policy, --virtual-vram, --distorch, --devices,
- * --donors, --compute-reserve, --on-error. A child parser for the commands that know a policy:
+ * --donors, --compute-reserve, --host-reserve, --on-error. A child parser for the commands that know a policy:
  *
  *     static const struct argp_child children[] = {{.argp = &vs_settings_argp, .group = 1}, {0}};
  *     case ARGP_KEY_INIT: state->child_inputs[0] = &arguments->said;

@@ -25,6 +25,8 @@ void vs_policy_fill_in(struct vs_policy *policy)
 {
     if (!policy->has_compute_reserve)
         policy->compute_reserve_bytes = VS_COMPUTE_RESERVE_BYTES;
+    if (!policy->has_host_reserve)
+        policy->host_reserve_bytes = VS_HOST_RESERVE_BYTES;
     if (policy->has_donors)
         return;
     policy->donors[0] = (struct vs_donor){.device = {.family = VS_DEVICE_CPU}};
@@ -223,6 +225,7 @@ void vs_section_wish(const struct vs_policy *policy, const struct vs_policy_sect
                                          .rules = section->rules,
                                          .rule_count = section->rule_count,
                                          .compute_reserve_bytes = policy->compute_reserve_bytes,
+                                         .host_reserve_bytes = policy->host_reserve_bytes,
                                      }};
     if (section->sharing == VS_SHARING_ON) {
         wish->on = section->on.is_compute ? compute : section->on.device;

@@ -4,6 +4,7 @@
  *     version: 1
  *     compute: cuda:0                              # optional: else the program's first device
  *     compute-reserve: 1.5gb                       # optional: this much if nothing is said
+ *     host-reserve: 2gb                            # optional: this much if nothing is said
  *     donors: [cuda:1, "cpu:48gb"]                 # optional: else cpu
  *     on-error: stop                               # optional: stop (default) or passthrough
  *     models:
@@ -39,6 +40,9 @@ enum { VS_POLICY_VERSION = 1, VS_POLICY_FILES_MAX = 256, VS_DONORS_MAX = 32 };
 /* What stays free of weights where nothing is said: ComfyUI's own minimum for inference is 1.2 GiB
  * (comfy/model_management.py), and contexts and kernels take some hundred MiB. */
 #define VS_COMPUTE_RESERVE_BYTES ((uint64_t)3 << 29)
+/* What is not lent of the host's memory where nothing is said: the program's own memory grows while it works, and what
+ * is lent is pinned, so that the kernel could only end processes to make room. */
+#define VS_HOST_RESERVE_BYTES ((uint64_t)2 << 30)
 
 /* What the program is to do when the policy cannot be honoured on this machine. */
 enum vs_on_error {
@@ -86,6 +90,9 @@ struct vs_policy {
     bool has_compute_reserve;
     uint64_t compute_reserve_bytes; /* that a plan keeps free of weights on the compute device */
     struct vs_said_at compute_reserve_at;
+    bool has_host_reserve;
+    uint64_t host_reserve_bytes; /* that is not lent of the host's memory, neither by a plan nor at its time */
+    struct vs_said_at host_reserve_at;
     bool has_donors;
     struct vs_donor donors[VS_DONORS_MAX]; /* in order, each device once, never `compute`; cpu if nothing is said */
     size_t donor_count;

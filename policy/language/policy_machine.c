@@ -125,19 +125,40 @@ static void read_compute(const struct vs_schema *schema, const struct vs_yaml_no
             return;
 }
 
-static void read_reserve(const struct vs_schema *schema, const struct vs_yaml_node *value, void *target)
+/* A size that is said once; false where it is not to be taken. `now_bytes` is what was said before. */
+static bool read_reserve(const struct vs_schema *schema, const struct vs_yaml_node *value,
+    struct vs_policy_reader *reader, enum vs_machine_key key, const char *hint, uint64_t now_bytes, uint64_t *bytes)
+{
+    const struct vs_yaml_node *node = vs_schema_word(schema, value, "a size", hint);
+    return node && vs_read_size(vs_schema_text(schema, node), bytes, schema->diags) &&
+           is_first(schema, reader, key, *bytes != now_bytes);
+}
+
+static void read_compute_reserve(const struct vs_schema *schema, const struct vs_yaml_node *value, void *target)
 {
     struct vs_policy_reader *reader = target;
+    struct vs_policy *policy = reader->policy;
     uint64_t bytes;
-    const struct vs_yaml_node *node = vs_schema_word(
-        schema, value, "a size", "say how much of the compute device stays free of weights: `compute-reserve: 1.5gb`");
-    if (!node || !vs_read_size(vs_schema_text(schema, node), &bytes, schema->diags))
+    if (!read_reserve(schema, value, reader, VS_KEY_COMPUTE_RESERVE,
+            "say how much of the compute device stays free of weights: `compute-reserve: 1.5gb`",
+            policy->compute_reserve_bytes, &bytes))
         return;
-    if (!is_first(schema, reader, VS_KEY_RESERVE, bytes != reader->policy->compute_reserve_bytes))
+    policy->has_compute_reserve = true;
+    policy->compute_reserve_bytes = bytes;
+    policy->compute_reserve_at = vs_said_at(vs_yaml_text_place(schema->tree, value));
+}
+
+static void read_host_reserve(const struct vs_schema *schema, const struct vs_yaml_node *value, void *target)
+{
+    struct vs_policy_reader *reader = target;
+    struct vs_policy *policy = reader->policy;
+    uint64_t bytes;
+    if (!read_reserve(schema, value, reader, VS_KEY_HOST_RESERVE,
+            "say how much of the host's memory is not lent: `host-reserve: 2gb`", policy->host_reserve_bytes, &bytes))
         return;
-    reader->policy->has_compute_reserve = true;
-    reader->policy->compute_reserve_bytes = bytes;
-    reader->policy->compute_reserve_at = vs_said_at(vs_yaml_text_place(schema->tree, node));
+    policy->has_host_reserve = true;
+    policy->host_reserve_bytes = bytes;
+    policy->host_reserve_at = vs_said_at(vs_yaml_text_place(schema->tree, value));
 }
 
 /* Reads one donor behind those in the list. */
@@ -206,7 +227,8 @@ static void read_on_error(const struct vs_schema *schema, const struct vs_yaml_n
 static const struct vs_schema_key policy_keys[] = {
     {"version", read_version, "begin the file with `version: 1`"},
     {"compute", read_compute, NULL},
-    {"compute-reserve", read_reserve, NULL},
+    {"compute-reserve", read_compute_reserve, NULL},
+    {"host-reserve", read_host_reserve, NULL},
     {"donors", read_donors, NULL},
     {"on-error", read_on_error, NULL},
     {"models", vs_policy_read_models, NULL},

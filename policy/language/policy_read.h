@@ -10,7 +10,14 @@
 #include "policy_files.h"
 
 /* What a policy says once, whichever of its files says it. */
-enum vs_machine_key { VS_KEY_COMPUTE, VS_KEY_RESERVE, VS_KEY_DONORS, VS_KEY_ON_ERROR, VS_MACHINE_KEY_COUNT };
+enum vs_machine_key {
+    VS_KEY_COMPUTE,
+    VS_KEY_COMPUTE_RESERVE,
+    VS_KEY_HOST_RESERVE,
+    VS_KEY_DONORS,
+    VS_KEY_ON_ERROR,
+    VS_MACHINE_KEY_COUNT
+};
 
 struct vs_policy_reader {
     struct vs_policy *policy;

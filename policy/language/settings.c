@@ -20,7 +20,9 @@ static const struct {
     [VS_SETTING_DEVICES] = {"VRAMSPAN_DEVICES", "--devices"},
     [VS_SETTING_DONORS] = {"VRAMSPAN_DONORS", "--donors"},
     [VS_SETTING_COMPUTE_RESERVE] = {"VRAMSPAN_COMPUTE_RESERVE", "--compute-reserve"},
+    [VS_SETTING_HOST_RESERVE] = {"VRAMSPAN_HOST_RESERVE", "--host-reserve"},
     [VS_SETTING_ON_ERROR] = {"VRAMSPAN_ON_ERROR", "--on-error"},
+    [VS_SETTING_BACKENDS] = {"VRAMSPAN_BACKENDS", "--backends"},
 };
 
 const char *vs_setting_variable(enum vs_setting setting)
@@ -110,8 +112,16 @@ static void read_machine(const struct vs_said *said, struct vs_settings *setting
         policy->has_compute_reserve = true;
         policy->compute_reserve_at = vs_said_at(value.word.place);
     }
+    if (vs_setting_get(said, VS_SETTING_HOST_RESERVE, &value) &&
+        vs_read_size(value.word, &policy->host_reserve_bytes, diags)) {
+        policy->has_host_reserve = true;
+        policy->host_reserve_at = vs_said_at(value.word.place);
+    }
     if (vs_setting_get(said, VS_SETTING_ON_ERROR, &value) && vs_read_on_error(value.word, &policy->on_error, diags))
         policy->has_on_error = true;
+    vs_backing_wish_usual(&settings->backings);
+    if (vs_setting_get(said, VS_SETTING_BACKENDS, &value))
+        vs_read_backing_wish(value.word, &settings->backings, diags);
 }
 
 /* --- Models ------------------------------------------------------------------------------------------------------- */

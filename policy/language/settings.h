@@ -16,6 +16,7 @@
 #ifndef VRAMSPAN_POLICY_SETTINGS_H
 #define VRAMSPAN_POLICY_SETTINGS_H
 
+#include "backing_wish.h"
 #include "policy.h"
 #include "visible_devices.h"
 
@@ -26,7 +27,9 @@ enum vs_setting {
     VS_SETTING_DEVICES,
     VS_SETTING_DONORS,
     VS_SETTING_COMPUTE_RESERVE,
+    VS_SETTING_HOST_RESERVE,
     VS_SETTING_ON_ERROR,
+    VS_SETTING_BACKENDS,
     VS_SETTING_COUNT,
 };
 
@@ -61,8 +64,9 @@ struct vs_settings {
     struct vs_policy policy; /* with everything that was said above it worked in */
     struct vs_device_id devices[VS_DONORS_MAX]; /* that the program sees, in its order; CUDA devices, each once */
     struct vs_said_at device_at[VS_DONORS_MAX];
-    size_t device_count; /* 0: nothing is said: all that the user's own environment leaves */
-    bool hides_donors;   /* donors were said outside of files: the program does not see them */
+    size_t device_count;             /* 0: nothing is said: all that the user's own environment leaves */
+    struct vs_backing_wish backings; /* what may provide memory */
+    bool hides_donors;               /* donors were said outside of files: the program does not see them */
 };
 
 /* Whether anything is said that a run would have to follow, or the user's own folder is there. Looks at the folder

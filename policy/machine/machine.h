@@ -8,7 +8,7 @@
  *     host-limit: 32gb                # of the program's control group; absent: none
  *     hmm: false                      # whether kernels can use pageable memory
  *     peer-access: all                # what is reported: all | none | a list of directed pairs: [[0, 1], [1, 0]]
- *     peer-kernels: work              # what kernels get where access is reported: work | garbage | fault
+ *     peer-kernels: work              # what kernels get where access is reported: work | garbage | fault | hang
  *     peer-copies: false              # whether copy engines reach mapped memory where no access is reported
  *     set-access-not-ready: 8         # cuMemSetAccess answers "not ready" once in so many calls; absent: never
  *     devices:
@@ -56,6 +56,7 @@ enum vs_peer_kernels {
     VS_PEER_WORKS,
     VS_PEER_GARBAGE, /* loads give other bytes, stores are lost */
     VS_PEER_FAULTS,  /* illegal address */
+    VS_PEER_HANGS,   /* the kernel never ends, and nothing behind it begins */
 };
 
 struct vs_machine {

@@ -207,13 +207,13 @@ static void read_peer_copies(const struct vs_schema *schema, const struct vs_yam
 static void read_peer_kernels(const struct vs_schema *schema, const struct vs_yaml_node *value, void *target)
 {
     static const char *const names[] = {
-        [VS_PEER_WORKS] = "work", [VS_PEER_GARBAGE] = "garbage", [VS_PEER_FAULTS] = "fault"};
+        [VS_PEER_WORKS] = "work", [VS_PEER_GARBAGE] = "garbage", [VS_PEER_FAULTS] = "fault", [VS_PEER_HANGS] = "hang"};
     for (size_t i = 0; value->kind == VS_YAML_SCALAR && i < COUNT(names); i++)
         if (!strcmp(value->text, names[i])) {
             ((struct reader *)target)->machine->peer_kernels = (enum vs_peer_kernels)i;
             return;
         }
-    refuse(schema, value, "work, garbage or fault");
+    refuse(schema, value, "work, garbage, fault or hang");
 }
 
 static void read_not_ready(const struct vs_schema *schema, const struct vs_yaml_node *value, void *target)

@@ -56,6 +56,7 @@ struct vs_plan_wish {
     const struct vs_plan_rule *rules;     /* the first that matches holds */
     size_t rule_count;
     uint64_t compute_reserve_bytes;        /* of the compute device, kept free of weights (not by the order distorch) */
+    uint64_t host_reserve_bytes;           /* of the host's memory, not lent by `cpu` (nor by the order distorch) */
     const struct vs_module_table *modules; /* of a file that the user named; NULL: those that are built in */
     const char *modules_source;            /* who named it, in messages ("--modules"); NULL: as source */
     const char *const *learned;            /* tensors' names in their order of use, as a run has taught; may be NULL */

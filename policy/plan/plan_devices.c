@@ -1,11 +1,8 @@
 /*
- * Devices and their shares: what the allocation asks of each, who takes the share of one that cannot lend, what a
- * device can hold. See plan_internal.h.
+ * Devices and their shares: what a device can hold, and who takes the share of one that cannot lend. See
+ * plan_internal.h.
  */
 #include "plan_internal.h"
-
-#include "../text/number.h"
-#include "../values/size.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -24,7 +21,7 @@ static const struct vs_plan_machine_device *find_in_machine(
     return vs_device_equal(id, cpu) ? &host : NULL;
 }
 
-static struct vs_place place_of(const struct vs_planner *planner, size_t line)
+struct vs_place vs_planner_place_of(const struct vs_planner *planner, size_t line)
 {
     const struct vs_plan_wish *wish = planner->wish;
     bool is_share = line == wish->line && wish->share_line;
@@ -38,8 +35,9 @@ static void tell_missing(
     for (size_t i = 0; i < planner->machine->count; i++)
         if (!vs_device_equal(planner->machine->devices[i].id, cpu))
             vs_text_printf(&names, "%s, ", vs_device_format(planner->machine->devices[i].id).text);
-    vs_diag_add(planner->diags, severity, place_of(planner, line), "`%s` is not there: the machine has %scpu%s",
-        vs_device_format(id).text, names.data ? names.data : "", consequence);
+    vs_diag_add(planner->diags, severity, vs_planner_place_of(planner, line),
+        "`%s` is not there: the machine has %scpu%s", vs_device_format(id).text, names.data ? names.data : "",
+        consequence);
     vs_diag_hint(planner->diags, "name a device that the machine has");
     vs_text_free(&names);
 }
@@ -58,6 +56,22 @@ size_t vs_planner_device(const struct vs_planner *planner, struct vs_device_id i
     return i;
 }
 
+/* The most that a plan may put on a device. DisTorch's order knows no reserves. */
+static uint64_t capacity_of(const struct vs_planner *planner, const struct vs_plan_machine_device *found)
+{
+    uint64_t bytes = vs_plan_lendable_bytes(found), reserve_bytes = 0;
+    if (bytes == UINT64_MAX || planner->plan->order == VS_ORDER_DISTORCH)
+        return bytes;
+    if (vs_device_equal(found->id, cpu))
+        reserve_bytes = planner->wish->host_reserve_bytes;
+    return bytes > reserve_bytes ? bytes - reserve_bytes : 0;
+}
+
+uint64_t vs_planner_capacity(const struct vs_planner *planner, struct vs_device_id id)
+{
+    return capacity_of(planner, find_in_machine(planner->machine, id));
+}
+
 /* The device's index, made if need be. -1 with an error where the machine has none. */
 static int add_device(struct vs_planner *planner, struct vs_device_id id, size_t line)
 {
@@ -69,13 +83,13 @@ static int add_device(struct vs_planner *planner, struct vs_device_id id, size_t
     if (!found)
         return refuse_missing(planner, id, line);
     if (plan->device_count == VS_PLAN_DEVICES_MAX) {
-        vs_diag_add(
-            planner->diags, VS_ERROR, place_of(planner, line), "more than %d devices are named", VS_PLAN_DEVICES_MAX);
+        vs_diag_add(planner->diags, VS_ERROR, vs_planner_place_of(planner, line), "more than %d devices are named",
+            VS_PLAN_DEVICES_MAX);
         vs_diag_hint(planner->diags, "name the devices that matter; `cpu` takes the rest");
         return -1;
     }
     plan->devices[plan->device_count] = (struct vs_plan_device){
-        .id = id, .total_bytes = found->total_bytes, .capacity_bytes = vs_plan_lendable_bytes(found)};
+        .id = id, .total_bytes = found->total_bytes, .capacity_bytes = capacity_of(planner, found)};
     planner->devices[plan->device_count] =
         (struct vs_planner_device){.lends_bytes = INFINITY, .unmappable = found->unmappable, .why = found->why};
     return (int)plan->device_count++;
@@ -104,7 +118,7 @@ static int add_named(struct vs_planner *planner, struct vs_device_id id, size_t 
     int device = add_device(planner, id, line);
     if (device <= 0 || !planner->devices[device].unmappable)
         return device < 0 ? -1 : 0;
-    vs_diag_add(planner->diags, VS_ERROR, place_of(planner, line), "`on: %s` cannot be had: it %s",
+    vs_diag_add(planner->diags, VS_ERROR, vs_planner_place_of(planner, line), "`on: %s` cannot be had: it %s",
         vs_device_format(id).text, refusal_of(planner, (size_t)device).text);
     vs_diag_hint(planner->diags, "choose another device, or `cpu`");
     return -1;
@@ -154,101 +168,6 @@ int vs_planner_find_devices(struct vs_planner *planner)
     return 0;
 }
 
-/* --- What the allocation asks for --------------------------------------------------------------------------------- */
-
-/* DisTorch2 writes each share as a fraction of the device's memory, with four digits, and reads that again. */
-static double rounded(const struct vs_planner *planner, size_t device, double bytes)
-{
-    double total = (double)planner->plan->devices[device].total_bytes;
-    if (planner->plan->order != VS_ORDER_DISTORCH || total == 0)
-        return bytes;
-    return total * ((double)vs_number_round4(bytes / total) / 10000);
-}
-
-static void ask_bytes(struct vs_planner *planner, double total)
-{
-    const struct vs_distorch *allocation = planner->wish->allocation;
-    double left = total, bytes[VS_SHARES_MAX + 1];
-    for (size_t i = 0; i < allocation->count; i++) {
-        bytes[i] = allocation->shares[i].amount < left ? allocation->shares[i].amount : left;
-        left -= bytes[i];
-    }
-    for (size_t i = 0; i < allocation->count; i++) {
-        size_t device = vs_planner_device(planner, allocation->shares[i].device);
-        double asked = bytes[i] + (allocation->shares[i].wildcard ? left : 0);
-        planner->devices[device].asked_bytes = rounded(planner, device, asked);
-    }
-}
-
-static void ask_parts(struct vs_planner *planner, double total)
-{
-    const struct vs_distorch *allocation = planner->wish->allocation;
-    double parts = 0;
-    for (size_t i = 0; i < allocation->count; i++)
-        parts += allocation->shares[i].amount;
-    for (size_t i = 0; i < allocation->count; i++) {
-        size_t device = vs_planner_device(planner, allocation->shares[i].device);
-        planner->devices[device].asked_bytes = rounded(planner, device, allocation->shares[i].amount / parts * total);
-    }
-}
-
-static int ask_fractions(struct vs_planner *planner)
-{
-    const struct vs_distorch *allocation = planner->wish->allocation;
-    for (size_t i = 0; i < allocation->count; i++) {
-        size_t device = vs_planner_device(planner, allocation->shares[i].device);
-        uint64_t memory_bytes = planner->plan->devices[device].total_bytes;
-        if (!memory_bytes && allocation->shares[i].amount > 0) {
-            vs_diag_add(planner->diags, VS_ERROR, place_of(planner, planner->wish->line),
-                "a fraction of the memory of `%s` is asked for, and how much that is is not known",
-                vs_device_format(allocation->shares[i].device).text);
-            vs_diag_hint(planner->diags, "describe the machine, or give the device bytes");
-            return -1;
-        }
-        planner->devices[device].asked_bytes = (double)memory_bytes * allocation->shares[i].amount;
-    }
-    return 0;
-}
-
-static void ask_virtual(struct vs_planner *planner, double total)
-{
-    const struct vs_distorch *allocation = planner->wish->allocation;
-    double needed = ldexp(allocation->virtual_gb, 30), asked = needed < total ? needed : total;
-    if (planner->plan->order != VS_ORDER_DISTORCH && needed > total) /* DisTorch2 asks its donors for more than all */
-        needed = total;
-    planner->devices[0].asked_bytes = rounded(planner, 0, total > needed ? total - needed : 0);
-    for (size_t i = 0; i < allocation->count; i++) {
-        size_t device = vs_planner_device(planner, allocation->shares[i].device);
-        if (!device) { /* of a string that leaves open who computes */
-            vs_diag_add(planner->diags, VS_WARNING, place_of(planner, planner->wish->line),
-                "`%s` computes, and lends nothing to itself", vs_device_format(allocation->shares[i].device).text);
-            vs_diag_hint(planner->diags, "take it out of the donors: what the compute device has is used anyway");
-            continue;
-        }
-        double lends = (double)vs_plan_lendable_bytes(find_in_machine(planner->machine, allocation->shares[i].device));
-        if (allocation->shares[i].amount < lends)
-            lends = allocation->shares[i].amount;
-        double bytes = needed < lends ? needed : lends;
-        needed -= bytes;
-        asked -= bytes;
-        planner->devices[device].asked_bytes = rounded(planner, device, bytes);
-    }
-    planner->plan->short_bytes = asked >= 0x1p20 ? (uint64_t)asked : 0;
-}
-
-static void warn_of_short_donors(const struct vs_planner *planner, double total)
-{
-    double asked = ldexp(planner->wish->allocation->virtual_gb, 30), missing = (double)planner->plan->short_bytes;
-    asked = asked < total ? asked : total;
-    if (missing == 0)
-        return;
-    vs_diag_add(planner->diags, VS_WARNING, place_of(planner, planner->wish->line),
-        "%s of virtual VRAM are asked for, and the donors lend %s", vs_size_text(asked).text,
-        vs_size_text(asked - missing).text);
-    vs_diag_hint(planner->diags, "`%s` keeps what it can of the rest; ask for less, or name more donors",
-        vs_device_format(planner->wish->compute).text);
-}
-
 /* --- Who takes what another cannot -------------------------------------------------------------------------------- */
 
 /* The next donor in the policy's order that can lend (and has room, where `room`), at last cpu, which is added if need
@@ -285,7 +204,7 @@ static int pass_on_unmappable(struct vs_planner *planner)
         struct refusal refusal = refusal_of(planner, i);
         size_t heir = find_heir(planner, i, false);
         if (!heir) {
-            vs_diag_add(planner->diags, VS_ERROR, place_of(planner, planner->wish->line),
+            vs_diag_add(planner->diags, VS_ERROR, vs_planner_place_of(planner, planner->wish->line),
                 "`%s` %s, and there is no donor after it that could take its share", from.text, refusal.text);
             vs_diag_hint(planner->diags, "name a donor that can be mapped, or `cpu`");
             return -1;
@@ -294,11 +213,27 @@ static int pass_on_unmappable(struct vs_planner *planner)
         planner->devices[heir].wildcard |= device->wildcard;
         device->asked_bytes = 0;
         device->wildcard = false;
-        vs_diag_add(planner->diags, VS_WARNING, place_of(planner, planner->wish->line),
+        vs_diag_add(planner->diags, VS_WARNING, vs_planner_place_of(planner, planner->wish->line),
             "`%s` %s; its share passes to `%s`", from.text, refusal.text,
             vs_device_format(plan->devices[heir].id).text);
     }
     return 0;
+}
+
+/* What is kept free on a device, for messages. */
+struct reserve {
+    uint64_t bytes; /* 0: nothing */
+    const char *key;
+    const char *instead; /* of lowering it */
+};
+
+static struct reserve reserve_of(const struct vs_planner *planner, size_t device)
+{
+    if (device == 0)
+        return (struct reserve){planner->wish->compute_reserve_bytes, "compute-reserve", "let more leave it"};
+    if (vs_device_equal(planner->plan->devices[device].id, cpu))
+        return (struct reserve){planner->wish->host_reserve_bytes, "host-reserve", "ask less of it"};
+    return (struct reserve){0};
 }
 
 /* What a device cannot hold goes to donors with room, in order; then the compute device takes it if it can. What nobody
@@ -324,21 +259,22 @@ static void pass_on_excess(struct vs_planner *planner, size_t from)
             vs_device_format(devices[heir].id).text);
     } while (heir != 0 && device->asked_bytes > capacity);
     bool is_left = device->asked_bytes > capacity;
-    bool is_reserved = from == 0 && planner->wish->compute_reserve_bytes > 0;
-    char reserve[64] = "";
-    if (is_reserved)
-        snprintf(reserve, sizeof reserve, " (`compute-reserve` keeps %.0f MB free)",
-            ldexp((double)planner->wish->compute_reserve_bytes, -20));
+    struct reserve reserve = reserve_of(planner, from);
+    char kept[64] = "";
+    if (reserve.bytes)
+        snprintf(kept, sizeof kept, " (`%s` keeps %.0f MB free)", reserve.key, ldexp((double)reserve.bytes, -20));
     if (is_left)
         vs_text_printf(&heirs, "%sfor %.0f MB there is no room", heirs.length ? ", and " : "",
             ceil(ldexp(device->asked_bytes - capacity, -20)));
-    vs_diag_add(planner->diags, VS_WARNING, place_of(planner, planner->wish->line),
+    vs_diag_add(planner->diags, VS_WARNING, vs_planner_place_of(planner, planner->wish->line),
         "`%s` has room for %.0f MB of weights%s, not for %.0f MB: %s", vs_device_format(devices[from].id).text,
-        ldexp(capacity, -20), reserve, ldexp(asked, -20), heirs.data ? heirs.data : "the rest passes on");
-    vs_diag_hint(planner->diags, "%s",
-        is_left       ? "name more donors, or let them lend more"
-        : is_reserved ? "let more leave it, or lower `compute-reserve`, if passing on is not meant"
-                      : "ask less of it, if passing on is not meant");
+        ldexp(capacity, -20), kept, ldexp(asked, -20), heirs.data ? heirs.data : "the rest passes on");
+    if (is_left)
+        vs_diag_hint(planner->diags, "name more donors, or let them lend more");
+    else if (reserve.bytes)
+        vs_diag_hint(planner->diags, "%s, or lower `%s`, if passing on is not meant", reserve.instead, reserve.key);
+    else
+        vs_diag_hint(planner->diags, "ask less of it, if passing on is not meant");
     vs_text_free(&heirs);
 }
 
@@ -368,27 +304,14 @@ int vs_planner_share_out(struct vs_planner *planner)
 {
     bool distorch = planner->plan->order == VS_ORDER_DISTORCH;
     double total = distorch ? distorch_total(planner) : (double)planner->plan->total_bytes;
-    switch (planner->wish->allocation->form) {
-    case VS_DISTORCH_BYTES:
-        ask_bytes(planner, total);
-        break;
-    case VS_DISTORCH_RATIO:
-        ask_parts(planner, total);
-        break;
-    case VS_DISTORCH_FRACTION:
-        if (ask_fractions(planner))
-            return -1;
-        break;
-    case VS_DISTORCH_VIRTUAL:
-        ask_virtual(planner, total);
-        break;
-    }
+    if (vs_planner_ask(planner, total))
+        return -1;
     if (!distorch)
         limit_to_model(planner, total);
     if (pass_on_unmappable(planner))
         return -1;
     for (size_t i = 0; !distorch && i < planner->plan->device_count; i++)
         pass_on_excess(planner, i);
-    warn_of_short_donors(planner, total);
+    vs_planner_warn_of_short_donors(planner, total);
     return 0;
 }

@@ -48,8 +48,16 @@ enum { VS_REASON_NONE = UINT8_MAX };
 /* plan_devices.c: the devices that the wish names, each found in the machine. */
 int vs_planner_find_devices(struct vs_planner *planner);
 size_t vs_planner_device(const struct vs_planner *planner, struct vs_device_id id); /* must be there */
+/* Where a message about a line of the policy points; about the section's own: at its share. */
+struct vs_place vs_planner_place_of(const struct vs_planner *planner, size_t line);
+/* The most that a plan may put on a device that the machine has; UINT64_MAX: not known. */
+uint64_t vs_planner_capacity(const struct vs_planner *planner, struct vs_device_id id);
 /* What the allocation asks for, after donors that cannot lend, or not so much, have passed shares on. */
 int vs_planner_share_out(struct vs_planner *planner);
+
+/* plan_asks.c: what the allocation asks of each device, of a model of `total` bytes. */
+int vs_planner_ask(struct vs_planner *planner, double total);
+void vs_planner_warn_of_short_donors(const struct vs_planner *planner, double total);
 
 /* plan_shares.c */
 /* What is left of the shares beside pinned tensors; sums up to the bytes that are not pinned. */

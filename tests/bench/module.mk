@@ -7,7 +7,11 @@ calls_LINK_DEPS := $(BENCH_DIR)/libcudart.so.13
 calls_LDFLAGS := -Wl,--disable-new-dtags,-rpath,'$$ORIGIN'
 calls_LIBS := $(BENCH_DIR)/libcudart.so.13 -ldl
 $(eval $(call program,calls,$(BENCH_DIR)/calls,tests/bench/calls.c))
-TEST_PROGRAMS += $(BENCH_DIR)/calls
+look_ups_LDFLAGS := -Wl,--disable-new-dtags,-rpath,'$$ORIGIN'
+look_ups_LINK_DEPS := $(BENCH_DIR)/libcudart.so.13
+look_ups_LIBS := -ldl
+$(eval $(call program,look_ups,$(BENCH_DIR)/look_ups,tests/bench/look_ups.c))
+TEST_PROGRAMS += $(BENCH_DIR)/calls $(BENCH_DIR)/look_ups
 
 # What passing the gate costs, as code of a shared library.
 gate_pass_LIBS := -lpthread
@@ -26,11 +30,19 @@ driver_calls_LIBS := $(SIMCUDA_DIR)/libcuda.so.1
 $(eval $(call program,driver_calls,$(BENCH_DIR)/driver_calls,tests/bench/driver_calls.c))
 TEST_PROGRAMS += $(BENCH_DIR)/driver_calls
 
+# What it costs to ask whether an address is ours.
+look_up_CFLAGS := -isystem $(CUDA_INCLUDE)
+$(eval $(call program,look_up,$(BENCH_DIR)/look_up,tests/bench/look_up.c shim/pages.c))
+TEST_PROGRAMS += $(BENCH_DIR)/look_up
+
 .PHONY: bench
-bench: $(BUILD)/libvramspan.so $(BENCH_DIR)/calls $(BENCH_DIR)/gate $(BENCH_DIR)/driver_calls simcuda simcuda-nvidia ## costs of the hooks and of the simulated driver
+bench: $(BUILD)/libvramspan.so $(SHIM_TEST) $(BENCH_DIR)/calls $(BENCH_DIR)/look_ups $(BENCH_DIR)/gate $(BENCH_DIR)/driver_calls $(BENCH_DIR)/look_up simcuda simcuda-nvidia ## costs of the hooks and of the simulated driver
 	$(Q)LD_PRELOAD=$(abspath $(BUILD)/libvramspan.so) $(BENCH_DIR)/calls
+	$(Q)LD_PRELOAD=$(abspath $(BUILD)/libvramspan.so) VRAMSPAN_VIRTUAL_VRAM=1gb $(BENCH_DIR)/look_ups
 	$(Q)$(BENCH_DIR)/gate
 	$(Q)tests/bench/startup.sh $(BUILD)/libvramspan.so
+	$(Q)$(BENCH_DIR)/look_up
+	$(Q)LD_LIBRARY_PATH=$(SIMCUDA_DIR) tests/bench/handles.sh $(SHIM_TEST) $(BUILD)/libvramspan.so
 	$(Q)$(BENCH_DIR)/driver_calls
 	$(Q)BUILD=$(BUILD) tests/simcuda/vramspan-sim --quiet $(TORCH_ENV)/bin/python tests/bench/load.py
 

@@ -191,6 +191,7 @@ Test(memory, that_runs_out_under_settings_is_an_error)
 {
     sweep(load_settings, "VRAMSPAN_VIRTUAL_VRAM", true, 30);
     sweep(load_settings, "VRAMSPAN_COMPUTE_RESERVE", true, 30);
+    sweep(load_settings, "VRAMSPAN_HOST_RESERVE", true, 30);
     sweep(load_settings, "VRAMSPAN_ON_ERROR", false, 30);
 }
 

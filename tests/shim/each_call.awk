@@ -26,7 +26,7 @@ BEGIN { FS = "|" }
 /^[ \t]*(#|$)/ { next }
 {
     library = trim($1); symbol = trim($2); sub(/ [0-9]+$/, "", symbol); kind = trim($3); sub(/\?$/, "", kind)
-    if (kind == "context")
+    if (kind == "context" || kind == "peer")
         kind = "ordinal" # where it names a device
     if (kind != "first" && kind != "ordinal")
         next

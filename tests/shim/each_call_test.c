@@ -1,5 +1,6 @@
-/* each_call_test.c: calls that may start CUDA (first_calls.def), each as the first one of a program, and every call of the
- * table that names a device, with one that is hidden; with both runtimes. programs/each_call.c is made of the two. */
+/* each_call_test.c: calls that may start CUDA (first_calls.def), each as the first one of a program, and every call of
+ * the table that names a device, with one that is hidden; with both runtimes. programs/each_call.c is made of the two.
+ */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>

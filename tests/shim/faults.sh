@@ -8,7 +8,7 @@ here=$(dirname "${BASH_SOURCE[0]}") number=0 failed=0
 # The calls of shim/driver.h that change something. NAME:N where the program's own runtime makes the first N-1.
 calls='cuMemAddressReserve cuMemCreate cuMemMap cuMemSetAccess cuMemGetAllocationGranularity cuMemRelease
     cuCtxPushCurrent_v2 cuEventCreate cuEventRecord cuDevicePrimaryCtxRetain:2 cuThreadExchangeStreamCaptureMode
-    cuDeviceCanAccessPeer'
+    cuDeviceCanAccessPeer cuStreamGetId'
 trace=$(mktemp)
 trap 'rm -f "$trace"' EXIT
 for call in $calls; do

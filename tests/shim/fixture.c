@@ -32,17 +32,32 @@ __attribute__((destructor)) static void remove_scratch(void)
         fprintf(stderr, "%s was left behind\n", scratch());
 }
 
-static char *scratch_path(const char *name)
+char *scratch_path(const char *name)
 {
     char *path;
     cr_assert(asprintf(&path, "%s/%s", scratch(), name) > 0);
     return path;
 }
 
+/* Tests count calls of the driver, and let the n-th one fail: those of another thread must not be among them. Where
+ * host memory is made ahead is tested, it is switched on (host_ahead_test.c). */
+__attribute__((constructor)) static void make_nothing_ahead(void)
+{
+    setenv("VRAMSPAN_HOST_AHEAD", "off", 0);
+}
+
 void use_machine(const char *machine)
 {
     if (machine)
         setenv("SIMCUDA_MACHINE", machine, 1);
+}
+
+const char *use_host_files(void)
+{
+    char *folder = scratch_path("host");
+    setenv("SIMCUDA_PROC_ROOT", folder, 1);
+    setenv("VRAMSPAN_PROC_ROOT", folder, 1);
+    return folder;
 }
 
 void use_policy_text(const char *yaml)
@@ -87,32 +102,51 @@ static void write_header(FILE *text, const struct model_tensor *tensors, size_t 
     fputc('}', text);
 }
 
-const char *make_named_model(const struct model_tensor *tensors, size_t count)
+/* The file of a new model, behind its header. */
+static FILE *begin_model(const struct model_tensor *tensors, size_t count, char **path)
 {
     static unsigned models;
     char name[32], *header = NULL;
-    size_t header_bytes, most = 1;
+    size_t header_bytes;
     snprintf(name, sizeof name, "model-%u.safetensors", models++);
-    char *path = scratch_path(name);
-
+    *path = scratch_path(name);
     FILE *text = open_memstream(&header, &header_bytes);
     write_header(text, tensors, count);
     cr_assert(fclose(text) == 0);
+    uint64_t prefix = header_bytes;
+    FILE *file = fopen(*path, "w");
+    cr_assert(file && fwrite(&prefix, sizeof prefix, 1, file) == 1);
+    cr_assert(fwrite(header, 1, header_bytes, file) == header_bytes);
+    free(header);
+    return file;
+}
+
+const char *make_named_model(const struct model_tensor *tensors, size_t count)
+{
+    char *path;
+    size_t most = 1;
     for (size_t i = 0; i < count; i++)
         most = tensors[i].bytes > most ? tensors[i].bytes : most;
-
-    uint64_t prefix = header_bytes;
     unsigned char *bytes = malloc(most);
-    FILE *file = fopen(path, "w");
-    cr_assert(bytes && file && fwrite(&prefix, sizeof prefix, 1, file) == 1);
-    cr_assert(fwrite(header, 1, header_bytes, file) == header_bytes);
+    FILE *file = begin_model(tensors, count, &path);
+    cr_assert(bytes);
     for (size_t i = 0; i < count; i++) {
         fill_pattern(bytes, i, tensors[i].bytes);
         cr_assert(fwrite(bytes, 1, tensors[i].bytes, file) == tensors[i].bytes);
     }
     cr_assert(fclose(file) == 0);
     free(bytes);
-    free(header);
+    return path;
+}
+
+const char *make_hollow_model(const struct model_tensor *tensors, size_t count)
+{
+    char *path;
+    FILE *file = begin_model(tensors, count, &path);
+    off_t end = ftello(file);
+    for (size_t i = 0; i < count; i++)
+        end += (off_t)tensors[i].bytes;
+    cr_assert(fflush(file) == 0 && ftruncate(fileno(file), end) == 0 && fclose(file) == 0);
     return path;
 }
 

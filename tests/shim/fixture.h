@@ -24,6 +24,10 @@
 /* Sets SIMCUDA_MACHINE; NULL leaves the default (two 24 GB cards with peer access). */
 void use_machine(const char *machine);
 
+/* The simulated machine's own /proc and control group count, in a folder that both find; before the first CUDA call.
+ * Returns the folder. */
+const char *use_host_files(void);
+
 /* Makes a policy with one section for every *.safetensors file and this allocation string the one in force; the devices
  * take the tensors one after the other (`order: listed`). */
 void use_policy(const char *distorch);
@@ -39,6 +43,11 @@ struct model_tensor {
     size_t elements, bytes;
 };
 const char *make_named_model(const struct model_tensor *tensors, size_t count);
+/* The same with a hole in place of the bytes: for models that are large. */
+const char *make_hollow_model(const struct model_tensor *tensors, size_t count);
+
+/* A path in this process's scratch folder, owned by the caller. */
+char *scratch_path(const char *name);
 
 /* Opens a model for reading and closes it, as a loader does first. */
 void open_model(const char *path);

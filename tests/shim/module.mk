@@ -10,8 +10,9 @@ $(ROWS_GENERATED)/rows.h: tests/shim/rows.awk shim/hooks.def
 shim_test_CFLAGS := -isystem $(CUDA_INCLUDE) -I$(SHIM_GENERATED) -I$(ROWS_GENERATED)
 shim_test_DEPS := $(SHIM_GENERATED)/hooks_generated.h $(ROWS_GENERATED)/rows.h
 shim_test_LINK_DEPS := $(SIMCUDA_LIBRARIES)
-shim_test_LIBS := $(addprefix $(SIMCUDA_DIR)/,libcudart.so.13 libcublas.so.13 libcublasLt.so.13 libcuda.so.1) -lcriterion -lm
-$(eval $(call program,shim_test,$(SHIM_TEST),$(wildcard tests/shim/*_test.c) tests/shim/fixture.c tests/shim/sees.c tests/policy/model/gguf_writer.c policy/text/text.c))
+shim_test_LIBS := $(addprefix $(SIMCUDA_DIR)/,libcudart.so.13 libcublas.so.13 libcublasLt.so.13 libcuda.so.1) -lcriterion -l:libjansson.a -lm
+$(eval $(call program,shim_test,$(SHIM_TEST),$(wildcard tests/shim/*_test.c) tests/shim/fixture.c tests/shim/sees.c tests/policy/model/gguf_writer.c policy/text/text.c shim/pages.c shim/spans.c \
+	shim/host_memory.c policy/machine/host_memory_text.c))
 
 # The stress runner is a plain program: Criterion does not run under ThreadSanitizer.
 stress_CFLAGS := -isystem $(CUDA_INCLUDE)
@@ -32,6 +33,33 @@ sees_CFLAGS := -isystem $(CUDA_INCLUDE)
 sees_LINK_DEPS := $(SIMCUDA_LIBRARIES)
 sees_LIBS := $(addprefix $(SIMCUDA_DIR)/,libcudart.so.13 libcuda.so.1) -lpthread -ldl
 $(eval $(call program,sees,$(SHIM_PROGRAMS)/sees,tests/shim/programs/sees.c))
+
+# The same program over functions that it looks up, as Python's ctypes does, and over a runtime of its own, as extensions are
+# linked that bring the static one.
+sees_by_look_up_CFLAGS := -isystem $(CUDA_INCLUDE) -include tests/shim/programs/by_look_up.h
+sees_by_look_up_LIBS := $(SIMCUDA_DIR)/libcuda.so.1 -lpthread -ldl
+sees_by_look_up_LINK_DEPS := $(SIMCUDA_LIBRARIES)
+$(eval $(call program,sees_by_look_up,$(SHIM_PROGRAMS)/sees_by_look_up,tests/shim/programs/sees.c))
+sees_static_CFLAGS := -isystem $(CUDA_INCLUDE)
+sees_static_LIBS = $(call objects,cudart13,$(CUDART_SOURCES)) $(SIMCUDA_DIR)/libcuda.so.1 -lpthread -ldl
+sees_static_LINK_DEPS := $(SIMCUDA_LIBRARIES)
+$(eval $(call program,sees_static,$(SHIM_PROGRAMS)/sees_static,tests/shim/programs/sees.c))
+
+# $(call with_runtime,NAME): a library with a runtime of its own.
+define with_runtime
+with_runtime_$(1)_CFLAGS := -isystem $(CUDA_INCLUDE)
+with_runtime_$(1)_LDFLAGS := -Wl,-Bsymbolic
+with_runtime_$(1)_LIBS = $$(call objects,cudart13,$$(CUDART_SOURCES)) -lpthread -ldl
+with_runtime_$(1)_LINK_DEPS := $$(SIMCUDA_LIBRARIES)
+$$(eval $$(call shared_library,with_runtime_$(1),$$(SHIM_PROGRAMS)/lib$(1).so,tests/shim/programs/workspace.c))
+endef
+$(eval $(call with_runtime,extension))
+$(eval $(call with_runtime,cublas_workspace))
+
+below_CFLAGS := -isystem $(CUDA_INCLUDE)
+below_LIBS = $(call objects,cudart13,$(CUDART_SOURCES)) -lpthread -ldl
+below_LINK_DEPS := $(SIMCUDA_LIBRARIES)
+$(eval $(call program,below,$(SHIM_PROGRAMS)/below,tests/shim/programs/below.c))
 
 forking_CFLAGS := -isystem $(CUDA_INCLUDE)
 forking_LINK_DEPS := $(SIMCUDA_LIBRARIES)
@@ -54,10 +82,28 @@ $(foreach name,a b other,$(eval chain_$(name)_LIBS := -ldl))
 $(foreach name,a b other,$(eval $(call shared_library,chain_$(name),$(SHIM_PROGRAMS)/libchain_$(name).so,tests/shim/programs/chain.c)))
 finds_CFLAGS := -isystem $(CUDA_INCLUDE) -I$(ROWS_GENERATED)
 finds_DEPS := $(ROWS_GENERATED)/rows.h
-finds_LINK_DEPS := $(SIMCUDA_LIBRARIES) $(foreach name,a b other,$(SHIM_PROGRAMS)/libchain_$(name).so)
+finds_LINK_DEPS := $(SIMCUDA_LIBRARIES) $(addprefix $(SHIM_PROGRAMS)/,libchain_a.so libchain_b.so libchain_other.so libuser13.so)
 finds_LDFLAGS := -Wl,--no-as-needed
 finds_LIBS := $(foreach name,a b,$(SHIM_PROGRAMS)/libchain_$(name).so) $(addprefix $(SIMCUDA_DIR)/,libcudart.so.13 libcuda.so.1) -ldl
 $(eval $(call program,finds,$(SHIM_PROGRAMS)/finds,tests/shim/programs/finds.c))
+
+# The runtime's calls of the table, and what becomes of them.
+$(BUILD)/gen/pairs/pairs.h: tests/shim/pairs.awk shim/hooks.def
+	$(Q)mkdir -p $(@D) && awk -f $^ > $@
+pairs_CFLAGS := -isystem $(CUDA_INCLUDE) -I$(BUILD)/gen/pairs -I$(ROWS_GENERATED)
+pairs_DEPS := $(BUILD)/gen/pairs/pairs.h $(ROWS_GENERATED)/rows.h
+pairs_LINK_DEPS := $(SIMCUDA_LIBRARIES)
+pairs_LIBS := $(addprefix $(SIMCUDA_DIR)/,libcudart.so.13 libcuda.so.1) -ldl
+$(eval $(call program,pairs,$(SHIM_PROGRAMS)/pairs,tests/shim/programs/pairs.c))
+
+# Libraries between a program and CUDA.
+patcher_LIBS := -ldl
+$(eval $(call shared_library,patcher,$(SHIM_PROGRAMS)/libpatcher.so,tests/shim/programs/patcher.c))
+patcher_marked_CFLAGS := -DMARKED
+patcher_marked_LIBS := -ldl
+$(eval $(call shared_library,patcher_marked,$(SHIM_PROGRAMS)/libpatcher_marked.so,tests/shim/programs/patcher.c))
+interposer_LIBS := -ldl
+$(eval $(call shared_library,interposer,$(SHIM_PROGRAMS)/libinterposer.so,tests/shim/programs/interposer.c))
 
 # $(call cudart_user,MAJOR,INCLUDE): a library linked against one major version of the runtime.
 define cudart_user
@@ -125,8 +171,8 @@ nesting_LDFLAGS := -Wl,--disable-new-dtags,-rpath,'$$ORIGIN/nesting_runtime'
 nesting_LIBS := $(SHIM_PROGRAMS)/nesting_runtime/libcudart.so.12 $(SIMCUDA_DIR)/libcuda.so.1
 $(eval $(call program,nesting,$(SHIM_PROGRAMS)/nesting,tests/shim/programs/nesting.c))
 
-SHIM_TEST_PROGRAMS := $(SHIM_TEST) $(addprefix $(SHIM_PROGRAMS)/,stress gate exiting sees forking each_call finds early nesting waiting libwaiting.so \
-	old_program libold_user.so libuser12.so libuser13.so nvml_only nvml/libnvidia-ml.so.1)
+SHIM_TEST_PROGRAMS := $(SHIM_TEST) $(addprefix $(SHIM_PROGRAMS)/,stress gate exiting sees sees_by_look_up sees_static below libextension.so libcublas_workspace.so forking each_call finds pairs early nesting waiting libwaiting.so \
+	libpatcher.so libpatcher_marked.so libinterposer.so old_program libold_user.so libuser12.so libuser13.so nvml_only nvml/libnvidia-ml.so.1)
 include tests/shim/control/module.mk
 
 TEST_PROGRAMS += $(SHIM_TEST_PROGRAMS)

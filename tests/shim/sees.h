@@ -17,7 +17,8 @@ const char *three_cards(void);
 /* A policy that places on two GPUs and in the host; numbers are the user's. */
 void use_two_gpus(void);
 
-/* Runs `sees` with these variables and steps; returns the status. */
+/* Runs `sees` with these variables and steps; returns the status. SEES chooses another way to CUDA: `sees_by_look_up`
+ * or `sees_static`. */
 int see(const char *variables, const char *steps, char output[8192]);
 /* The same, and it shall succeed and tell this. */
 void expect_seen(const char *variables, const char *steps, const char *expected);

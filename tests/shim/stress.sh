@@ -22,6 +22,7 @@ printf 'version: 1\non-error: passthrough\nmodels:\n  - match: "*.safetensors"
 
 sanitizer=
 ! readelf -d "$build/libvramspan.so" | grep -q libtsan || sanitizer=$(gcc -print-file-name=libtsan.so):
+export VRAMSPAN_CACHE=${VRAMSPAN_CACHE:-$build/cache}
 LD_LIBRARY_PATH=$build/simcuda LD_PRELOAD=$sanitizer$build/libvramspan.so VRAMSPAN_POLICY=$scratch/policy.yaml \
     VRAMSPAN_LOG=warn TSAN_OPTIONS=halt_on_error=1 timeout 300 \
     "$build/tests/programs/stress" "${1:-8}" "${2:-40}" "$scratch/model.safetensors" $size

@@ -108,7 +108,7 @@ class Check(ToolTest):
 
     def test_options_about_the_machine_are_checked_with_the_file(self):
         self.write("a.yaml", GOOD)
-        for option in ("--devices=gpu:0", "--donors=cuda:0,cuda:0", "--compute-reserve=1.5gbit", "--on-error=stopp"):
+        for option in ("--devices=gpu:0", "--donors=cuda:0,cuda:0", "--compute-reserve=1.5gbit", "--host-reserve=2gbit", "--on-error=stopp"):
             run = self.check("a.yaml", option)
             self.assertEqual((run.returncode, run.stdout), (2, ""), option)
             self.assertTrue(run.stderr.startswith(option.split("=")[0] + ":1:"), run.stderr)

@@ -69,7 +69,7 @@ class Completion(ToolTest):
             sorted(self.complete("run", "--on-error", "")), sorted(schema["properties"]["on-error"]["enum"])
         )
         self.assertEqual(self.complete("run", "--on-error=p"), ["passthrough"])
-        for option in ("--devices", "--donors", "--virtual-vram", "--compute-reserve"):
+        for option in ("--devices", "--donors", "--virtual-vram", "--compute-reserve", "--host-reserve"):
             words = self.complete("check", option, "")
             self.assertGreater(len(words), 2)
             for word in words:

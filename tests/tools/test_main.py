@@ -92,13 +92,14 @@ class Main(ToolTest):
         self.write("policy.yaml", GOOD)
         self.write("bad.yaml", "devices: nonsense\n")
         rest = {"check": [], "plan": [str(table)], "run": ["true"]}
-        settings = ["--virtual-vram=8gbit", "--distorch=cuda", "--devices=x", "--donors=x", "--compute-reserve=x"]
+        settings = ["--virtual-vram=8gbit", "--distorch=cuda", "--devices=x", "--donors=x", "--compute-reserve=x",
+                    "--host-reserve=x"]
         for command, more in (
             ("check", ["--machine=3x"]),
             ("run", ["--simulate=3x", "--log=loud"]),
             ("plan", ["--machine=3x", "--dtype=bf17", "--card=48gb", "--part=vea", "--link=x", "--compute-ms=x"]),
         ):
-            for option in [*settings, "--on-error=x", *more]:
+            for option in [*settings, "--on-error=x", "--backends=x", *more]:
                 source = [] if option.startswith(("--virtual", "--distorch")) else ["--virtual-vram=1gb"]
                 run = self.vramspan(command, *source, option, *rest[command])
                 self.assertEqual((run.returncode, run.stdout), (2, ""), (command, option, run.stderr))

@@ -121,6 +121,8 @@ class Manual(ToolTest):
         sources = "".join(path.read_text() for path in (ROOT / "tools").glob("*.c"))
         named = set(re.findall(r"^\.B (VRAMSPAN_\w+)$", (ROOT / "tools/vramspan-run.1").read_text(), re.M))
         known = set(re.findall(r"VRAMSPAN_[A-Z]+\b", sources)) - {"VRAMSPAN_POLICY"}
+        library = "".join(path.read_text() for path in (ROOT / "shim").glob("*.c"))
+        known |= set(re.findall(r'getenv\("(VRAMSPAN_\w+)"\)', library))
         self.assertEqual(named, known)
 
 

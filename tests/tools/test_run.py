@@ -24,7 +24,9 @@ class HandedDown(RunTest):
             ("--devices", "cuda:1,cuda:0"),
             ("--donors", "cuda:1,cpu:48gb"),
             ("--compute-reserve", "1.5gb"),
+            ("--host-reserve", "4gb"),
             ("--on-error", "passthrough"),
+            ("--backends", "vmm,pinned,-vmm:peer"),
             ("--log", "debug"),
         ):
             self.assertEqual(
@@ -37,6 +39,7 @@ class HandedDown(RunTest):
         said = {
             "VRAMSPAN_DONORS": "cpu",
             "VRAMSPAN_COMPUTE_RESERVE": "1gb",
+            "VRAMSPAN_HOST_RESERVE": "3gb",
             "VRAMSPAN_ON_ERROR": "stop",
             "VRAMSPAN_DEVICES": "cuda:0",
             "VRAMSPAN_LOG": "warn",
@@ -46,6 +49,7 @@ class HandedDown(RunTest):
         new = {
             "--donors": "cuda:1",
             "--compute-reserve": "2gb",
+            "--host-reserve": "4gb",
             "--on-error": "passthrough",
             "--devices": "cuda:0,cuda:2",
             "--log": "error",

@@ -83,6 +83,16 @@ class Simulated(ToolTest):
             seen = self.places(f"--simulate={name}", "--distorch", "cuda:0,1gb;cpu,*")
             self.assertEqual(seen["devices"], 4, name)
 
+    def test_the_hosts_memory_is_that_of_the_machine(self):
+        """Not this one's: of 4 GB, 50 MB are left beside the reserve, which DisTorch's plan does not know."""
+        self.environment["TMPDIR"] = str(self.folder)
+        run = self.run_places("--simulate", "24gb+host:4gb", "--host-reserve", "4046mb", "--distorch", "cpu,*")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertIn(f"host {2 * TENSOR}\n", run.stdout)
+        self.assertIn(f"cuda:0 {(COUNT - 2) * TENSOR}\n", run.stdout)
+        self.assertIn("warning: host memory is full: ", run.stderr)
+        self.assertEqual(list(self.folder.glob("vramspan-sim-*")), [])
+
     def test_a_machine_that_is_none_starts_nothing(self):
         for option in ("--on-error=stop", "--on-error=passthrough"):
             run = self.run_places("--simulate", "2x24gbit", "--distorch", QUOTAS, option)

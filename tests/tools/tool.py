@@ -76,7 +76,9 @@ VARIABLES = {
     "--devices": "VRAMSPAN_DEVICES",
     "--donors": "VRAMSPAN_DONORS",
     "--compute-reserve": "VRAMSPAN_COMPUTE_RESERVE",
+    "--host-reserve": "VRAMSPAN_HOST_RESERVE",
     "--on-error": "VRAMSPAN_ON_ERROR",
+    "--backends": "VRAMSPAN_BACKENDS",
     "--log": "VRAMSPAN_LOG",
 }
 

@@ -61,12 +61,14 @@ Test(policy_folder, the_files_of_a_folder_make_one_policy_in_the_order_of_their_
     static const char *const files[][2] = {
         {"b.yaml", "version: 1\ncompute: cuda:0\ndonors: cuda:1\nmodels: [{match: \"z*\", on: cpu}]\n"},
         {"10.yaml", "version: 1\ncompute: cuda:0\nmodels: [{match: \"x*\", on: cpu}, {match: \"y*\", on: cpu}]\n"},
-        {"9.yaml", "version: 1\ndonors: [\"cuda:1\"]\non-error: passthrough\ncompute-reserve: 1gb\n"},
-        {"Z.yaml", "version: 1\ncompute-reserve: 1024mb\nmodels: [{match: \"xy*\", on: compute}]\n"},
+        {"9.yaml",
+            "version: 1\ndonors: [\"cuda:1\"]\non-error: passthrough\ncompute-reserve: 1gb\nhost-reserve: 4gb\n"},
+        {"Z.yaml",
+            "version: 1\nhost-reserve: 4096mb\ncompute-reserve: 1024mb\nmodels: [{match: \"xy*\", on: compute}]\n"},
         {".hidden.yaml", "wrong"}, {"a.yml", "wrong"}, {"a.yaml~", "wrong"}, {".yaml", "wrong"}};
     struct vs_policy policy;
     cr_assert_eq(load_folder(files, COUNT(files), &policy,
-                     "@/Z.yaml:3:19: warning: `xy*` is never used: `x*` in @/10.yaml, line 3 comes first and takes all "
+                     "@/Z.yaml:4:19: warning: `xy*` is never used: `x*` in @/10.yaml, line 3 comes first and takes all "
                      "that it fits\n"
                      "    models: [{match: \"xy*\", on: compute}]\n                      ^\n"
                      "  hint: put the narrower glob first, or remove it\n"),
@@ -81,6 +83,7 @@ Test(policy_folder, the_files_of_a_folder_make_one_policy_in_the_order_of_their_
     cr_expect(vs_device_equal(policy.donors[0].device, cuda(1)));
     cr_expect(policy.has_compute && vs_device_equal(policy.compute, cuda(0)));
     cr_expect_eq(policy.compute_reserve_bytes, GB);
+    cr_expect_eq(policy.host_reserve_bytes, 4 * GB);
     cr_expect_eq(policy.on_error, VS_ON_ERROR_PASSTHROUGH);
     vs_policy_free(&policy);
 }
@@ -88,9 +91,10 @@ Test(policy_folder, the_files_of_a_folder_make_one_policy_in_the_order_of_their_
 Test(policy_folder, the_files_of_a_folder_must_agree)
 {
     static const char *const files[][2] = {
-        {"a.yaml", "version: 1\ncompute: cuda:0\ndonors: [cuda:1, cpu]\non-error: stop\ncompute-reserve: 1gb\n"},
-        {"b.yaml",
-            "version: 1\ncompute: cuda:1\ndonors: [cpu, cuda:1]\non-error: passthrough\ncompute-reserve: 2gb\n"}};
+        {"a.yaml", "version: 1\ncompute: cuda:0\ndonors: [cuda:1, cpu]\non-error: stop\ncompute-reserve: 1gb\n"
+                   "host-reserve: 0gb\n"},
+        {"b.yaml", "version: 1\ncompute: cuda:1\ndonors: [cpu, cuda:1]\non-error: passthrough\ncompute-reserve: 2gb\n"
+                   "host-reserve: 2gb\n"}};
     struct vs_policy policy;
     cr_expect_eq(load_folder(files, COUNT(files), &policy,
                      "@/b.yaml:2:1: error: `compute` says something else than @/a.yaml, line 2\n"
@@ -104,6 +108,9 @@ Test(policy_folder, the_files_of_a_folder_must_agree)
                      "  hint: the files of a folder make one policy: write the key into one of them only\n"
                      "@/b.yaml:5:1: error: `compute-reserve` says something else than @/a.yaml, line 5\n"
                      "    compute-reserve: 2gb\n    ^\n"
+                     "  hint: the files of a folder make one policy: write the key into one of them only\n"
+                     "@/b.yaml:6:1: error: `host-reserve` says something else than @/a.yaml, line 6\n"
+                     "    host-reserve: 2gb\n    ^\n"
                      "  hint: the files of a folder make one policy: write the key into one of them only\n"),
         -1);
     cr_expect_null(policy.sections);

@@ -24,6 +24,7 @@ TestSuite(policy, .fini = expect_no_leaks);
 static const char whole_policy[] = "version: 1\n"
                                    "compute: cuda:1\n"
                                    "compute-reserve: 1.5gb\n"
+                                   "host-reserve: 3gb\n"
                                    "donors: [cuda:0, \"cuda:2:20gb\", \"cpu: 48gb\"]\n"
                                    "on-error: passthrough\n"
                                    "models:\n"
@@ -50,6 +51,10 @@ Test(policy, reads_what_stands_outside_the_sections)
     cr_expect(vs_device_equal(policy.compute, cuda(1)));
     cr_expect(policy.has_compute_reserve);
     cr_expect_eq(policy.compute_reserve_bytes, 1536 * MB);
+    cr_expect(policy.has_host_reserve);
+    cr_expect_eq(policy.host_reserve_bytes, 3 * GB);
+    cr_expect_eq(policy.host_reserve_at.line, 4);
+    cr_expect_eq(policy.host_reserve_at.column, 15);
     cr_expect(policy.has_on_error);
     cr_expect_eq(policy.on_error, VS_ON_ERROR_PASSTHROUGH);
     cr_expect(policy.has_donors);
@@ -80,7 +85,7 @@ Test(policy, reads_every_key_of_a_section)
     cr_expect_eq(section->order, VS_ORDER_DISTORCH, "implied");
     cr_expect_null(section->dtype);
     cr_expect_str_eq(section->file, "p.yaml");
-    cr_expect_eq(section->line, 7);
+    cr_expect_eq(section->line, 8);
 
     section++;
     cr_assert_eq(section->globs.count, 2);
@@ -97,12 +102,12 @@ Test(policy, reads_every_key_of_a_section)
     cr_expect_str_eq(section->rules[0].pattern, "*norm*");
     cr_expect_str_eq(section->rules[1].pattern, "txt/in");
     cr_expect(section->rules[0].on_compute && section->rules[1].on_compute);
-    cr_expect_eq(section->rules[0].line, 15);
-    cr_expect_eq(section->rules[1].line, 15);
+    cr_expect_eq(section->rules[0].line, 16);
+    cr_expect_eq(section->rules[1].line, 16);
     cr_expect_not(section->rules[2].on_compute);
     cr_expect(vs_device_equal(section->rules[2].device, cuda(2)));
-    cr_expect_eq(section->rules[2].line, 16);
-    cr_expect_eq(section->line, 9);
+    cr_expect_eq(section->rules[2].line, 17);
+    cr_expect_eq(section->line, 10);
 
     section++;
     cr_expect_eq(section->part, VS_PART_TEXT_ENCODER);
@@ -128,6 +133,8 @@ Test(policy, has_defaults)
     cr_expect_not(policy.has_compute);
     cr_expect_not(policy.has_compute_reserve);
     cr_expect_eq(policy.compute_reserve_bytes, 1536 * MB);
+    cr_expect_not(policy.has_host_reserve);
+    cr_expect_eq(policy.host_reserve_bytes, 2 * GB);
     cr_expect_not(policy.has_donors);
     cr_assert_eq(policy.donor_count, 1);
     cr_expect(vs_device_equal(policy.donors[0].device, cpu_device));
@@ -229,7 +236,7 @@ Test(policy, a_section_is_a_wish_to_the_planner)
     struct vs_section_wish wish;
     vs_section_wish(&policy, &policy.sections[0], VS_PART_DIFFUSION, GB, cuda(7), &wish); /* distorch */
     cr_expect_str_eq(wish.wish.source, "p.yaml");
-    cr_expect_eq(wish.wish.line, 7);
+    cr_expect_eq(wish.wish.line, 8);
     cr_expect(vs_device_equal(wish.wish.compute, cuda(1)));
     cr_expect_not(wish.wish.text_encoder);
     cr_expect_eq(wish.wish.allocation, &wish.allocation);
@@ -239,6 +246,7 @@ Test(policy, a_section_is_a_wish_to_the_planner)
     cr_expect_eq(wish.wish.order, VS_ORDER_DISTORCH);
     cr_expect_eq(wish.wish.rule_count, 0);
     cr_expect_eq(wish.wish.compute_reserve_bytes, 1536 * MB);
+    cr_expect_eq(wish.wish.host_reserve_bytes, 3 * GB);
 
     vs_section_wish(&policy, &policy.sections[1], VS_PART_DIFFUSION, GB, cuda(7), &wish); /* virtual-vram: 14gb */
     cr_expect_eq(wish.wish.allocation, &wish.allocation);

@@ -149,21 +149,26 @@ Test(settings, the_command_line_wins_over_the_environment_and_that_over_files)
         uint64_t reserve_gb;
     } cases[] = {{NULL, NULL, 1}, {NULL, "2gb", 2}, {"3gb", "2gb", 3}, {"3gb", NULL, 3}};
     char path[64], policy_variable[128], reserve_variable[128], donors_variable[128], on_error_variable[128];
-    write_policy(path, "version: 1\ncompute: cuda:5\ncompute-reserve: 1gb\ndonors: [cuda:1]\non-error: stop\n"
+    char host_variable[128];
+    write_policy(path, "version: 1\ncompute: cuda:5\ncompute-reserve: 1gb\nhost-reserve: 5gb\ndonors: [cuda:1]\n"
+                       "on-error: stop\n"
                        "models: [{match: \"a*\", virtual-vram: 1gb}]\n");
     joined(policy_variable, "VRAMSPAN_POLICY=", path);
     for (size_t i = 0; i < COUNT(cases); i++) {
         bool has_variable = cases[i].variable != NULL;
         const char *const environment[] = {policy_variable,
             joined(reserve_variable, "VRAMSPAN_COMPUTE_RESERVE=", has_variable ? cases[i].variable : ""),
+            joined(host_variable, "VRAMSPAN_HOST_RESERVE=", has_variable ? "6gb" : ""),
             joined(donors_variable, "VRAMSPAN_DONORS=", has_variable ? "cuda:2" : ""),
             joined(on_error_variable, "VRAMSPAN_ON_ERROR=", has_variable ? "passthrough" : ""), NULL};
         struct vs_said said = said_in(environment);
         said.options[VS_SETTING_COMPUTE_RESERVE] = cases[i].option;
+        said.options[VS_SETTING_HOST_RESERVE] = cases[i].option ? "7gb" : NULL;
         said.options[VS_SETTING_DONORS] = cases[i].option ? "cuda:3" : NULL;
         said.options[VS_SETTING_ON_ERROR] = cases[i].option ? "stop" : NULL;
         struct vs_settings settings = load(&said, 0, "");
         cr_expect_eq(settings.policy.compute_reserve_bytes, cases[i].reserve_gb * GB, "case %zu", i);
+        cr_expect_eq(settings.policy.host_reserve_bytes, (4 + cases[i].reserve_gb) * GB, "case %zu", i);
         cr_assert_eq(settings.policy.donor_count, 1);
         cr_expect(
             vs_device_equal(settings.policy.donors[0].device, cuda((unsigned)cases[i].reserve_gb)), "case %zu", i);
@@ -348,7 +353,7 @@ Test(settings, every_mistake_is_told_at_once_with_its_place)
 {
     expect_refused((const char *const[]){"VRAMSPAN_POLICY=/nowhere/p.yaml", "VRAMSPAN_VIRTUAL_VRAM=8gig",
                        "VRAMSPAN_DEVICES=cuda:0,,cpu,cuda:0", "VRAMSPAN_DONORS=cuda:1,gpu:2,cpu:x,cuda:1,",
-                       "VRAMSPAN_COMPUTE_RESERVE=1.5", "VRAMSPAN_ON_ERROR=stopp", NULL},
+                       "VRAMSPAN_COMPUTE_RESERVE=1.5", "VRAMSPAN_HOST_RESERVE=-1gb", "VRAMSPAN_ON_ERROR=stopp", NULL},
         "/nowhere/p.yaml: error: cannot read the policy: No such file or directory\n"
         "  hint: check the path; a relative path counts from the folder in which the program was started\n"
         "VRAMSPAN_DEVICES:1:8: error: a device name is missing here\n"
@@ -377,6 +382,9 @@ Test(settings, every_mistake_is_told_at_once_with_its_place)
         "unit\n"
         "    1.5\n       ^\n"
         "  hint: write `1.5gb` if gigabytes are meant\n"
+        "VRAMSPAN_HOST_RESERVE:1:1: error: `-1gb` is no size: a size cannot be negative\n"
+        "    -1gb\n    ^\n"
+        "  hint: write a number with a unit: `8gb`, `500mb`\n"
         "VRAMSPAN_ON_ERROR:1:1: error: `stopp` is no way to treat an error\n"
         "    stopp\n    ^\n"
         "  hint: did you mean `stop`?\n"

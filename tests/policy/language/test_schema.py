@@ -74,6 +74,7 @@ EVERY_KEY = """
 version: 1
 compute: cuda:0
 compute-reserve: 1gb
+host-reserve: 2gb
 donors: cuda:1
 on-error: stop
 models:

@@ -194,6 +194,7 @@ Test(machine, a_plan_is_told_what_can_be_mapped)
     expect_for_plan("2x24gb-dma-only", 0, (double[]){24, -1, 64}); /* kernels have no way there */
     expect_for_plan("2x24gb-peer-lies", 0, (double[]){24, -1, 64});
     expect_for_plan("2x24gb-peer-faults", 0, (double[]){24, -1, 64});
+    expect_for_plan("2x24gb-peer-hangs", 0, (double[]){24, -1, 64});
     expect_for_plan("2x24gb-small-bar1", 1, (double[]){24, 24, 64});
 }
 

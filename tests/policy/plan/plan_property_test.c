@@ -275,7 +275,8 @@ Test(plan_property, whatever_the_machine_every_tensor_has_one_home_and_rules_hol
             .rules = rules,
             .order = (enum vs_plan_order)below(&seed, 4),
             .rule_count = below(&seed, 3),
-            .compute_reserve_bytes = below(&seed, memory[0])};
+            .compute_reserve_bytes = below(&seed, memory[0]),
+            .host_reserve_bytes = below(&seed, memory[0])};
         struct vs_diags diags = {0};
         struct vs_plan plan;
         int result = vs_plan(model.tensors, model.count, &wish, &machine.machine, &plan, &diags);

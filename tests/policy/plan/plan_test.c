@@ -275,6 +275,65 @@ Test(plan, the_order_distorch_keeps_nothing_free)
     free_model(&model);
 }
 
+/* What the host may lend is what it has less the reserve, whoever asks: a share of its own, what others pass on, and
+ * virtual VRAM. */
+Test(plan, the_hosts_reserve_is_not_lent)
+{
+    struct test_machine machine;
+    make_machine(&machine, (const uint64_t[]){10 * GB, 0});
+    machine.devices[machine.machine.count++] = (struct vs_plan_machine_device){.id = cpu_device, .total_bytes = 3 * GB};
+    struct test_model model = blocks_model(50); /* 5000 MB */
+    struct vs_distorch shares = read_allocation("cuda:0,500mb;cpu,*"), lent = vs_distorch_virtual(4);
+    struct vs_plan_wish wish = wish_for(&shares);
+    wish.host_reserve_bytes = 2 * GB;
+    struct vs_plan plan = expect_plan(&model, &wish, &machine.machine,
+        "p.yaml:4: warning: `cpu` has room for 1024 MB of weights (`host-reserve` keeps 2048 MB free), not for 4500 "
+        "MB: 3476 MB pass to `cuda:0`\n"
+        "  hint: ask less of it, or lower `host-reserve`, if passing on is not meant\n");
+    cr_expect_eq(plan.devices[1].total_bytes, 3 * GB);
+    cr_expect_eq(plan.devices[1].capacity_bytes, GB);
+    cr_expect_eq(placed_on(&plan, cpu_device), 1000 * MB);
+    cr_expect_eq(plan.unfit_bytes, 0);
+    vs_plan_free(&plan);
+
+    wish.allocation = &lent;
+    vs_distorch_lend(&lent, cpu_device, INFINITY);
+    plan = expect_plan(&model, &wish, &machine.machine,
+        "p.yaml:4: warning: 4gb of virtual VRAM are asked for, and the donors lend 1gb\n"
+        "  hint: `cuda:0` keeps what it can of the rest; ask for less, or name more donors\n");
+    cr_expect_eq(placed_on(&plan, cpu_device), 1000 * MB);
+    vs_plan_free(&plan);
+
+    wish.order = VS_ORDER_DISTORCH; /* which knows no reserve */
+    plan = expect_plan(&model, &wish, &machine.machine,
+        "p.yaml:4: warning: 4gb of virtual VRAM are asked for, and the donors lend 3gb\n"
+        "  hint: `cuda:0` keeps what it can of the rest; ask for less, or name more donors\n");
+    cr_expect_eq(plan.devices[1].capacity_bytes, 3 * GB);
+    vs_plan_free(&plan);
+    free_model(&model);
+}
+
+/* All of a model goes where it is told to; that it does not fit is seen in the sums. Of a host that nobody describes
+ * nothing is kept: its memory counts as enough. */
+Test(plan, the_hosts_reserve_counts_where_a_whole_model_goes_there)
+{
+    struct test_machine machine;
+    make_machine(&machine, (const uint64_t[]){10 * GB, 0});
+    struct test_model model = blocks_model(50);
+    struct vs_plan_wish wish = wish_for(NULL);
+    wish.on = &cpu_device;
+    wish.host_reserve_bytes = 2 * GB;
+    machine.devices[1] = (struct vs_plan_machine_device){.id = cpu_device, .total_bytes = GB}; /* under the reserve */
+    for (size_t described = 0; described < 2; described++) {
+        machine.machine.count = 1 + described;
+        struct vs_plan plan = expect_plan(&model, &wish, &machine.machine, "");
+        cr_expect_eq(placed_on(&plan, cpu_device), 5000 * MB);
+        cr_expect_eq(plan.unfit_bytes, described ? 5000 * MB : 0);
+        vs_plan_free(&plan);
+    }
+    free_model(&model);
+}
+
 Test(plan, donors_that_lend_less_than_is_asked_for_are_told)
 {
     static const enum vs_plan_order orders[] = {VS_ORDER_SPREAD, VS_ORDER_DISTORCH, VS_ORDER_LISTED};

@@ -13,8 +13,7 @@
 #define BYTES (8 * MIB)
 #define MS    1000000u
 
-/* --- Each call of the driver fails in turn
- * -------------------------------------------------------------------------------- */
+/* --- Each call of the driver fails in turn ------------------------------------------------------------------------ */
 
 /* Of a move that splits one weight and moves another as a whole: more than one call of each kind. */
 static struct vs_control_move moves[2];
@@ -108,8 +107,7 @@ Test(failing, each_call_of_the_driver_fails_in_turn)
     each_call_fails(NULL);
 }
 
-/* --- Captures and graphs
- * ----------------------------------------------------------------------------------------------------- */
+/* --- Captures and graphs ------------------------------------------------------------------------------------------ */
 
 static cudaStream_t stream;
 
@@ -147,8 +145,7 @@ Test(failing, nothing_moves_while_a_capture_is_open_nor_what_a_graph_may_use)
     expect_bytes(weights[1], 1, BYTES, "beside a graph");
 }
 
-/* --- Waits that cannot end
- * ------------------------------------------------------------------------------------------------------- */
+/* --- Waits that cannot end ---------------------------------------------------------------------------------------- */
 
 static atomic_bool begun, launched;
 static unsigned char *scratch;

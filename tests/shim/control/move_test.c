@@ -165,6 +165,20 @@ Test(move, a_batch_waits_for_the_device_once)
     cr_expect_eq(simcudaCalls("cuCtxSynchronize"), waits, "pages that are there already keep nobody waiting");
 }
 
+/* What is said at the end speaks of where the bytes are then: of one weight of 18 MiB, whose pages were moved about. */
+Test(move, the_last_words_follow_the_pages)
+{
+    char output[8192], command[512];
+    double all = 0;
+    snprintf(command, sizeof command, "VRAMSPAN_LOG=info %s 3 10", program("moving"));
+    cr_assert_eq(run(command, output), 0, "%s", output);
+    cr_expect(strstr(output, "cuda:0 held 1 weight, 18.0 MB at most"), "%s", output);
+    cr_expect(strstr(output, "cpu held 0 weights"), "%s", output);
+    for (const char *at = output; (at = strstr(at, " at most, ")); at++)
+        all += atof(at + strlen(" at most, "));
+    cr_expect(all > 17.8 && all < 18.2, "%s", output);
+}
+
 Test(move, the_threads_context_and_last_error_are_left_alone)
 {
     unsigned char *weight;
@@ -201,8 +215,7 @@ Test(move, access_that_is_not_ready_is_asked_for_again)
     expect_bytes(weight, 0, BYTES, "in the end");
 }
 
-/* --- Everything that may be queued on devices with access is waited for
- * ---------------------------------------------------- */
+/* --- Everything that may be queued on devices with access is waited for ------------------------------------------- */
 
 Test(move, work_in_a_context_that_the_program_made_is_waited_for)
 {
@@ -226,8 +239,33 @@ Test(move, work_in_a_context_that_the_program_made_is_waited_for)
     expect_bytes(weight, 0, BYTES, "in the end");
 }
 
-/* --- Refusals
- * ------------------------------------------------------------------------------------------------------------------ */
+/* A device that enabled peer access reads the weight as it could read other memory there, before and after a move. */
+Test(move, work_of_a_peer_is_waited_for_and_the_peer_keeps_its_access)
+{
+    unsigned char *weight, *copy;
+    size_t bytes;
+    cudaStream_t stream;
+    setenv("SIMCUDA_ORDER", "late", 1);
+    make_weights("cuda:0,*", &weight, 1, BYTES);
+    unsigned char *pages = pages_of(weight, BYTES, &bytes);
+    CUDA_OK(cudaSetDevice(1));
+    CUDA_OK(cudaDeviceEnablePeerAccess(0, 0));
+    CUDA_OK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+    CUDA_OK(cudaMalloc((void **)&copy, BYTES));
+    CUfunction of_peer = reading_kernel();
+    for (int step = 0; step < STEPS; step++) {
+        read_by_kernel(of_peer, pages + step * 4, stream);
+        cr_assert_eq(rehome(pages, bytes, road[step]), 0);
+        read_by_kernel(of_peer, pages + step * 4, stream);
+        CUDA_OK(cudaMemcpyAsync(copy, weight, BYTES, cudaMemcpyDefault, stream));
+        CUDA_OK(cudaStreamSynchronize(stream));
+        expect_bytes(copy, 0, BYTES, "read by the peer");
+        CUDA_OK(cudaMemset(copy, 0, BYTES));
+    }
+    expect_bytes(weight, 0, BYTES, "in the end");
+}
+
+/* --- Refusals ----------------------------------------------------------------------------------------------------- */
 
 Test(move, what_are_no_whole_pages_of_ours_is_refused)
 {

@@ -66,8 +66,7 @@ static void note(unsigned thread, uint64_t what)
     done_by[thread] = (done_by[thread] ^ what) * 0x100000001B3u;
 }
 
-/* --- Who launches
- * --------------------------------------------------------------------------------------------------------- */
+/* --- Who launches ------------------------------------------------------------------------------------------------- */
 
 struct owner {
     unsigned number;
@@ -173,8 +172,7 @@ static void make_owner(struct owner *owner, unsigned number)
         OK(cudaStreamCreateWithFlags(&owner->streams[i], i ? cudaStreamNonBlocking : cudaStreamDefault));
 }
 
-/* --- Who moves
- * -------------------------------------------------------------------------------------------------------------- */
+/* --- Who moves ---------------------------------------------------------------------------------------------------- */
 
 static void *move(void *unused)
 {
@@ -204,8 +202,7 @@ static void *move(void *unused)
     return unused;
 }
 
-/* --- The weight that all of it is about
- * ---------------------------------------------------------------------------------------- */
+/* --- The weight that all of it is about --------------------------------------------------------------------------- */
 
 static const char reading_ptx[] = ".version 6.0\n.target sm_50\n.address_size 64\n"
                                   ".visible .entry _Z4readPKj(.param .u64 from)\n{\n    ret;\n}\n";

@@ -3,6 +3,7 @@
  *
  *     forking start            the other thread makes the first CUDA call, and has widened CUDA_VISIBLE_DEVICES
  *     forking open FOLDER      other threads open models in FOLDER, before any CUDA call
+ *     forking ahead MODEL BYTES   the library makes host memory for the weights of MODEL
  */
 #include <cuda.h>
 #include <cuda_runtime_api.h>
@@ -17,6 +18,8 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "../../simcuda/simcuda.h"
 
 enum { CHILD_SECONDS = 5, SECONDS = 30 };
 
@@ -124,6 +127,37 @@ static int fork_at_openings(void)
     return hung;
 }
 
+/* --- ahead -------------------------------------------------------------------------------------------------------- */
+
+enum { WEIGHTS = 8 };
+
+static int fork_at_making(const char *model, size_t bytes)
+{
+    int hung = 0, elsewhere = 0;
+    void *weight;
+    cudaMemPool_t pool;
+    if (cudaDeviceGetDefaultMemPool(&pool, 0) != cudaSuccess)
+        return 3;
+    close(open(model, O_RDONLY));
+    for (int i = 0; i < WEIGHTS; i++) {
+        if (cudaMalloc(&weight, bytes) != cudaSuccess)
+            return 3;
+        elsewhere += simcudaBytesAt(weight, bytes, SIMCUDA_LOCATION_HOST) != bytes;
+        pid_t child = i % 2 ? fork() : _Fork(); /* the second calls no handlers: nobody is told */
+        if (child == 0) {
+            alarm(CHILD_SECONDS);
+            cudaMalloc(&weight, bytes); /* errors, and no wait */
+            cudaMemPoolTrimTo(pool, 0);
+            if (i % 2 == 0)
+                _exit(0);
+            exit(0);
+        }
+        hung += end_of(child) != 0;
+    }
+    printf("%d hung, %s weights in the host\n", hung, elsewhere ? "not all" : "all");
+    return hung;
+}
+
 int main(int count, char **arguments)
 {
     alarm(SECONDS);
@@ -131,5 +165,7 @@ int main(int count, char **arguments)
         folder = arguments[2];
         return fork_at_openings();
     }
+    if (count == 4 && strcmp(arguments[1], "ahead") == 0)
+        return fork_at_making(arguments[2], strtoull(arguments[3], NULL, 10));
     return fork_at_start();
 }

@@ -59,8 +59,7 @@ static void sleep_ns(long ns)
     nanosleep(&(struct timespec){ns / SECOND, ns % SECOND}, NULL);
 }
 
-/* --- What movers write and passers read ------------------------------------------------------------------------------
- */
+/* --- What movers write and passers read ------------------------------------------------------------ */
 
 static unsigned first_half, second_half; /* plain on purpose; equal whenever the gate is open */
 static atomic_uint torn;
@@ -134,8 +133,7 @@ static void movers_and_passers(unsigned movers, bool from_inside, const char *se
     tell(all_whole(movers * rounds, before) && (movers > 1 || atomic_load(&passes) > 0), sentence);
 }
 
-/* --- Threads that come and go
- * --------------------------------------------------------------------------------------------- */
+/* --- Threads that come and go ------------------------------------------------------------------------------------- */
 
 static void *pass_some(void *unused)
 {
@@ -198,8 +196,7 @@ static void destructors_that_pass(void)
         "a destructor may pass when the thread's record is given back already");
 }
 
-/* --- A call that does not return
- * ----------------------------------------------------------------------------------------- */
+/* --- A call that does not return ---------------------------------------------------------------------------------- */
 
 static atomic_bool is_in, may_leave;
 
@@ -263,8 +260,7 @@ static void a_mover_waits(void)
     tell(closed && seen == other, "a call in flight is waited for");
 }
 
-/* --- A child
- * ------------------------------------------------------------------------------------------------------------ */
+/* --- A child ------------------------------------------------------------------------------------------------------ */
 
 static void *pass_in_child(void *unused)
 {

@@ -39,7 +39,8 @@ static const char *variable(const char *name)
 static void tell_driver(void)
 {
     CUresult (*get_count)(int *) = (CUresult(*)(int *))simcudaFunction("cuDeviceGetCount");
-    CUresult (*get_name)(char *, int, CUdevice) = (CUresult(*)(char *, int, CUdevice))simcudaFunction("cuDeviceGetName");
+    CUresult (*get_name)(char *, int, CUdevice) =
+        (CUresult(*)(char *, int, CUdevice))simcudaFunction("cuDeviceGetName");
     int count = 0;
     printf(" shown=");
     if (get_count(&count) != CUDA_SUCCESS)

@@ -13,7 +13,9 @@ import os
 import subprocess
 import sys
 
+from gpu_check_moves import moves
 from gpu_check_page import page
+from gpu_check_proofs import proofs
 
 PROGRAMS = {13: "conformance", 12: "conformance-12"}
 DRIVER_FOLDERS = ["/usr/lib/wsl/lib", "/run/opengl-driver/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib64"]
@@ -119,6 +121,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--programs", required=True, help="the folder of the conformance programs")
     parser.add_argument("--out", required=True, help="the folder to write to")
+    parser.add_argument("--control", help="the test build of the library, in which weights are moved by hand")
+    parser.add_argument("--move-mebibytes", type=int, default=1024, help="how much is moved")
+    parser.add_argument("--library", help="libvramspan.so, whose proofs of memory are to be run")
     parser.add_argument("--release", default="", help="vramspan's version")
     parser.add_argument("--python-env", action="append", default=[], help="a Python environment with a libcudart wheel")
     parser.add_argument("--on-simulated", metavar="FOLDER", help="for tests: the simulated CUDA's folder")
@@ -151,11 +156,21 @@ def main():
             print("gpu-check: no report was written", file=sys.stderr)
             return 1
     report = merge(parts, options.release)
+    report["moves"] = []
+    if options.control:
+        print("gpu-check: moving weights under running kernels ...", flush=True)
+        report["moves"] = moves(os.path.join(options.programs, "programs", "rehoming"), os.path.abspath(options.control),
+                                search, options.move_mebibytes)
+    print("gpu-check: proving memory ...", flush=True)
+    report["proofs"] = proofs(os.path.abspath(options.library), search) if options.library else []
     print_checks(report)
     for name, text in (("report.json", json.dumps(report, indent=1)), ("report.md", page(report))):
         with open(os.path.join(options.out, name), "w", encoding="utf-8") as file:
             file.write(text + "\n")
+    for move in report["moves"]:
+        print("ok" if move["holds"] else "FAILS", "-", move["claim"])
     failed = sum(check["result"] == "fail" for check in report["checks"])
+    failed += sum(not move["holds"] for move in report["moves"])
     print(f"{report['cuda']}: {len(report['checks'])} checks, {failed} failed; "
           f"{options.out}/report.md and report.json name no user and no host: attach them to a report")
     return 1 if failed else 0

@@ -45,6 +45,18 @@ def check_part(checks):
     return table(["check", "cudart", "result", "claim", "rests on", "reason"], check_rows(checks))
 
 
+def move_part(moves):
+    return table(["holds", "what was seen"], [("yes" if m["holds"] else "NO", m["claim"]) for m in moves]) if moves else "Not tried."
+
+
+def proof_part(proofs):
+    if not proofs:
+        return "Not tried."
+    rows = [(p["backing"], p["place"], p["device"], p.get("peer", ""), p["outcome"],
+             "" if p["outcome"] == "works" else f"{p['step']} {p['detail']}".strip()) for p in proofs]
+    return table(["backing", "place", "for device", "on device", "outcome", "where it ended"], rows)
+
+
 def cost_rows(costs):
     for cost in costs:
         where = f"{cost['device']} to {cost['peer']}" if "peer" in cost else cost["device"]
@@ -64,8 +76,12 @@ def page(report):
         "# vramspan gpu-check" + (" on SIMULATED CUDA: says nothing about any GPU" if simulated else ""),
         f"{len(checks)} checks: {count['pass']} hold, {count['fail']} fail, {count['skip']} could not be asked here.",
         "## Machine", machine_part(report),
+        "## Which memory proves itself",
+        "Copied to and from, filled, read and written by kernels, in a process each. How fast it is stands below:"
+        " `kernel_reads_*`, `copy_from_*`.", proof_part(report["proofs"]),
         "## What was assumed until now", check_part(assumed),
         "## Other failures", check_part(failed),
+        "## Weights that change their home", move_part(report["moves"]),
         "## Measured costs", "Medians, and the smallest sample." + (" Of the simulator." if simulated else ""),
         table(["cost", "device", "median", "smallest", "what", "why not"], cost_rows(report["costs"])),
         "## The other checks", check_part(rest)])

@@ -10,6 +10,9 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import unittest.mock
+
+import gpu_check_proofs
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.path.abspath(os.environ.get("BUILD", os.path.join(HERE, "../../../build")))
@@ -23,7 +26,8 @@ COSTS = {"kernel_launch", "async_copy_call", "event_record", "stream_wait_event"
          "vmm_release_2_mib", "vmm_create_32_mib", "vmm_map_32_mib", "vmm_unmap_32_mib", "vmm_release_32_mib",
          "pinned_allocation", "pinning", "host_located_pages", "pageable_to_device", "device_to_pageable",
          "pinned_to_device", "device_to_pinned", "within_device", "copy_start_alone", "copy_start_queued",
-         "peer_with_access", "peer_without_access", "context_memory"}
+         "peer_with_access", "peer_without_access", "context_memory", "kernel_reads_local", "kernel_reads_peer",
+         "kernel_reads_host", "kernel_reads_pinned", "copy_from_peer", "copy_from_host"}
 
 
 def gpu_check(out, *options, **variables):
@@ -42,6 +46,8 @@ class Report(unittest.TestCase):
     def setUpClass(cls):
         cls.folder = tempfile.TemporaryDirectory()
         cls.done = gpu_check(cls.folder.name, "--on-simulated", BUILD + "/simcuda", "--release", "1.2.3",
+                             "--control", BUILD + "/tests/libvramspan_control.so", "--move-mebibytes", "64",
+                             "--library", BUILD + "/libvramspan.so",
                              SIMCUDA_WEAK="map_offset", SIMCUDA_MACHINE="2x24gb")
         with open(cls.folder.name + "/report.json", encoding="utf-8") as file:
             cls.text = file.read()
@@ -101,6 +107,19 @@ class Report(unittest.TestCase):
         self.assertEqual([(c["device"], c["peer"]) for c in self.report["costs"] if c["id"] == "peer_with_access"],
                          [(0, 1), (1, 0)])
 
+    def test_moves_weights_under_kernels(self):
+        self.assertEqual([m["holds"] for m in self.report["moves"]], [True] * 5, self.report["moves"])
+        self.assertIn("| yes | every bit is what it was |", self.page)
+
+    def test_proves_all_memory_for_each_device(self):
+        self.assertEqual(sorted((p["device"], p["backing"], p["place"], p.get("peer")) for p in self.report["proofs"]
+                                if p["device"] == 0),
+                         [(0, "pinned", "host", None), (0, "vmm", "host", None), (0, "vmm", "local", None),
+                          (0, "vmm", "peer", 1)])
+        self.assertEqual(len(self.report["proofs"]), 8)
+        self.assertEqual({p["outcome"] for p in self.report["proofs"]}, {"works"}, self.report["proofs"])
+        self.assertIn("| vmm | peer | 1 | 0 | works |", self.page)
+
     def test_names_no_user_and_no_host(self):
         secrets = {platform.node(), os.path.expanduser("~"), BUILD, HERE}
         if getpass.getuser() != "root":
@@ -109,6 +128,19 @@ class Report(unittest.TestCase):
             word = re.compile(rf"(?<![A-Za-z0-9_]){re.escape(secret)}(?![A-Za-z0-9_])")
             self.assertIsNone(word.search(self.text), secret)
             self.assertIsNone(word.search(self.page), secret)
+
+
+class BrokenPeers(unittest.TestCase):
+    def test_are_told_with_the_step_that_shows_it(self):
+        outcomes = {}
+        for kind in ("lies", "faults"):
+            environment = dict(os.environ, SIMCUDA_MACHINE=f"2x24gb-peer-{kind}")
+            with unittest.mock.patch.dict(os.environ, environment):
+                found = gpu_check_proofs.proofs(BUILD + "/libvramspan.so", [BUILD + "/simcuda"])
+            outcomes[kind] = {(p["place"], p["outcome"], p["step"], p["detail"]) for p in found}
+        fine = {(place, "works", "give-back", "") for place in ("local", "host")}
+        self.assertEqual(outcomes["lies"], fine | {("peer", "wrong", "kernel-read", "")})
+        self.assertEqual(outcomes["faults"], fine | {("peer", "failed", "kernel-read", "CUDA_ERROR_ILLEGAL_ADDRESS")})
 
 
 class NoReport(unittest.TestCase):

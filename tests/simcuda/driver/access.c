@@ -67,8 +67,18 @@ bool sim_reads_garbage(int device, const struct sim_range *range)
     return crosses_broken_path(device, range, VS_PEER_GARBAGE);
 }
 
+/* As a device that waits for an answer which never comes: nobody's calls go on, and only the process's end helps. */
+static void hang(int device)
+{
+    sim_say("a kernel on cuda:%d uses another device's memory: on this machine it hangs for ever", device);
+    for (;;)
+        pause();
+}
+
 bool sim_reaches(CUcontext context, const struct sim_range *range, bool write)
 {
+    if (crosses_broken_path(context->device, range, VS_PEER_HANGS))
+        hang(context->device);
     if (crosses_broken_path(context->device, range, VS_PEER_FAULTS))
         return false;
     switch (range->kind) {

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -145,6 +146,14 @@ static bool make_folders(void)
     return true;
 }
 
+/* The files follow one process; a machine has others, each with a simulation of its own, which must not write over
+ * them. The lock ends with the process. */
+static bool is_first(void)
+{
+    int folder = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return folder < 0 || flock(folder, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
+}
+
 bool sim_host_files_start(void)
 {
     const char *name = getenv("SIMCUDA_PROC_ROOT"), *mark;
@@ -160,7 +169,12 @@ bool sim_host_files_start(void)
         snprintf(root, sizeof root, "%.*s%d%s", (int)(mark - name), name, (int)getpid(), mark + 2);
     else
         strcpy(root, name);
-    if (make_folders() && write_all(true))
+    bool made = make_folders();
+    if (made && !is_first()) {
+        root[0] = '\0';
+        return true;
+    }
+    if (made && write_all(true))
         return true;
     sim_say("SIMCUDA_PROC_ROOT=%s: the simulated machine's files cannot be written there: %m", root);
     return false;

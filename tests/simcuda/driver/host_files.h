@@ -11,8 +11,8 @@
  *     sys/fs/cgroup/simcuda/memory.swap.max     "0"
  *     sys/fs/cgroup/simcuda/memory.pressure     the control group's pressure stall information
  *
- * Each file is replaced as a whole. `%p` in the name becomes the process number. A folder that did not exist is removed
- * when the process exits. */
+ * Each file is replaced as a whole. Where several processes have the same folder, the first one writes. `%p` in the
+ * name becomes the process number. A folder that did not exist is removed when the process exits. */
 #ifndef SIM_HOST_FILES_H
 #define SIM_HOST_FILES_H
 

@@ -7,7 +7,7 @@
  * unknown from then on. */
 #include "../kernels/account.h"
 #include "../kernels/call.h"
-#include "../kernels/choice.h"
+#include "../kernels/catalogue.h"
 #include "access.h"
 #include "address.h"
 #include "api.h"
@@ -77,7 +77,7 @@ static bool compute(struct launch_op *launch, bool *computed, bool *unknown)
     struct sim_call call = {
         .match = launch->match, .arguments = launch->parameters, .context = launch->op.context, .what = what};
 
-    if (launch->parameters == NULL || launch->match->compute == NULL || !sim_computes_kernels())
+    if (launch->parameters == NULL || launch->match->compute == NULL || !sim_match_is_understood(launch->match))
         return false;
     call.types = call.match->holes.types;
     call.numbers = call.match->holes.numbers;
@@ -197,16 +197,11 @@ static bool take_arguments(struct launch_op *launch, const struct sim_signature 
     return true;
 }
 
-static bool has_layout(const struct launch_op *launch)
-{
-    return launch->match != NULL && launch->match->key != NULL && sim_computes_kernels();
-}
-
 static bool take(struct launch_op *launch, const struct sim_signature *signature, void **parameters)
 {
     if (parameters == NULL)
         return true;
-    if (has_layout(launch))
+    if (sim_match_is_understood(launch->match))
         return take_parameters(launch, parameters);
     return signature == NULL || take_arguments(launch, signature, parameters);
 }
@@ -220,7 +215,8 @@ static bool take_packed(
 
     if (packed->buffer == NULL || !SIM_RULE(launch_packed_judged))
         return true;
-    parameters = sim_packed_unpack(packed, signature, has_layout(launch) ? &launch->match->layout : NULL, &all);
+    parameters = sim_packed_unpack(
+        packed, signature, sim_match_is_understood(launch->match) ? &launch->match->layout : NULL, &all);
     good = parameters != NULL;
     if (good && all)
         good = take_parameters(launch, parameters);

@@ -55,6 +55,9 @@ void *simcudaFunction(const char *symbol)
     return NULL;
 }
 
+/* Per-thread default streams came with CUDA 7 (cudaTypedefs.h: PFN_cuMemcpy_v7000_ptds). */
+#define TWINS_SINCE 7000
+
 /* Both lists, by name and version. */
 #define ENTRY_LIMIT 2048
 static const struct sim_lookup *sorted[ENTRY_LIMIT];
@@ -122,7 +125,7 @@ CUresult sim_cuGetProcAddress_v2(
             *status = CU_GET_PROC_ADDRESS_VERSION_NOT_SUFFICIENT;
         return CUDA_SUCCESS;
     }
-    *function = (void *)(per_thread ? best->per_thread : best->function);
+    *function = (void *)(per_thread && version >= TWINS_SINCE ? best->per_thread : best->function);
     if (status != NULL)
         *status = CU_GET_PROC_ADDRESS_SUCCESS;
     return CUDA_SUCCESS;

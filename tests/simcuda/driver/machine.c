@@ -42,6 +42,22 @@ static void write_error(const struct vs_diags *diags, char *error, size_t error_
             diag->hint ? diag->hint : "", diag->hint ? ")" : "");
 }
 
+/* Cards that differ in what they can are not the same cards: programs keep what they have found out about one. Of a
+ * machine without flags it is 0. */
+static uint32_t machine_mark;
+
+static void mark_machine(const struct vs_machine *machine)
+{
+    uint32_t bits = machine->peer_kernels << 1 | (unsigned)machine->peer_copies << 3 | (unsigned)machine->hmm << 4 |
+                    machine->access_not_ready << 5;
+
+    for (int i = 0; i < machine->device_count; i++) {
+        const struct vs_machine_device *device = &machine->devices[i];
+        bits = bits * 31 + (device->bar1_bytes != 0) + (unsigned)!device->vmm * 2 + (unsigned)!device->host_vmm * 4;
+    }
+    machine_mark = bits;
+}
+
 bool sim_machine_load(struct vs_machine *machine, const char *text, char *error, size_t error_bytes)
 {
     char folder[PATH_MAX];
@@ -52,7 +68,9 @@ bool sim_machine_load(struct vs_machine *machine, const char *text, char *error,
         text = "2x24gb";
     good = vs_machine_load("SIMCUDA_MACHINE", text, find_shipped_folder(folder, sizeof folder) ? folder : NULL, machine,
                &diags) == 0;
-    if (!good)
+    if (good)
+        mark_machine(machine);
+    else
         write_error(&diags, error, error_bytes);
     vs_diags_free(&diags);
     return good;
@@ -72,6 +90,8 @@ void sim_uuid_of(const struct vs_machine_device *device, unsigned char uuid[SIM_
     uuid[1] = (unsigned char)device->pci.domain;
     uuid[2] = (unsigned char)device->pci.bus;
     uuid[3] = (unsigned char)device->pci.device;
+    for (size_t i = 0; i < sizeof machine_mark; i++)
+        uuid[SIM_UUID_BYTES - 1 - i] ^= (unsigned char)(machine_mark >> 8 * i);
 }
 
 void sim_uuid_text_of(const struct vs_machine_device *device, char text[SIM_UUID_TEXT_BYTES])

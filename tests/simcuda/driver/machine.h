@@ -19,7 +19,8 @@ bool sim_machine_load(struct vs_machine *machine, const char *text, char *error,
 /* 13000, or what SIMCUDA_DRIVER_VERSION says. */
 int sim_driver_version(void);
 
-/* A device's UUID follows from its PCI address: the same for whoever asks, under whatever number. */
+/* A device's UUID follows from its PCI address and from the flags of the machine that was loaded last: the same for
+ * whoever asks, under whatever number, and not that of a card in a machine of another kind. */
 void sim_uuid_of(const struct vs_machine_device *device, unsigned char uuid[SIM_UUID_BYTES]);
 void sim_uuid_text_of(const struct vs_machine_device *device, char text[SIM_UUID_TEXT_BYTES]);
 

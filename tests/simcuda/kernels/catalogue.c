@@ -1,5 +1,6 @@
 /* catalogue.c: see catalogue.h. */
 #include "catalogue.h"
+#include "choice.h"
 #include "implementations.h"
 #include "signature.h"
 
@@ -8,6 +9,7 @@
 
 struct kernel {
     const char *key, *pattern, *layout;
+    bool is_ours;
 };
 
 struct functor {
@@ -15,8 +17,11 @@ struct functor {
 };
 
 static const struct kernel kernels[] = {
+#define OUR_KERNEL(key, pattern, layout, file) {#key, pattern, layout, true},
+#include "our_kernels.def"
+#undef OUR_KERNEL
 #define PYTORCH(version)
-#define KERNEL(key, pattern, layout, header) {#key, pattern, layout},
+#define KERNEL(key, pattern, layout, header) {#key, pattern, layout, false},
 #define FUNCTOR(key, pattern, signature, members, header)
 #include "../../../shim/kernels.def"
 #undef KERNEL
@@ -107,9 +112,15 @@ static void find_kernel(struct sim_match *match)
         if (!sim_layout_read(kernels[i].layout, functor != NULL ? &match->functor : NULL, &match->layout))
             return;
         match->key = functor != NULL ? functor->key : kernels[i].key;
+        match->is_ours = kernels[i].is_ours;
         find_implementation(match, &kernels[i], functor);
         return;
     }
+}
+
+bool sim_match_is_understood(const struct sim_match *match)
+{
+    return match != NULL && match->key != NULL && (match->is_ours || sim_computes_kernels());
 }
 
 struct sim_match *sim_match_of(const char *mangled)

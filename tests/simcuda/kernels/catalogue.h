@@ -21,6 +21,7 @@ struct sim_match {
     void (*compute)(struct sim_call *call); /* NULL: not computed */
     sim_block_function *block;              /* of an element-wise kernel, for its functor's class */
     bool is_copy;                           /* the value passes unchanged, whatever its type */
+    bool is_ours;                           /* of our_kernels.def */
     bool named;                             /* told on stderr that it is not computed */
     uint64_t launches, computed, unknown;   /* the account; unknown: an input was not known */
     UT_hash_handle hh;
@@ -28,6 +29,9 @@ struct sim_match {
 
 /* NULL for a name that is not mangled, or without memory. */
 struct sim_match *sim_match_of(const char *mangled);
+/* Whether its parameters are understood, and it is to be computed where it can be: a kernel of PyTorch depends on its
+ * version and on SIMCUDA_COMPUTE, one of ours does not. */
+bool sim_match_is_understood(const struct sim_match *match);
 /* All that were found so far, linked by hh.next. */
 struct sim_match *sim_matches(void);
 

@@ -77,6 +77,24 @@ class CommandLine(Pretended):
         self.assertEqual(done.stdout, "none\n3\n")
         self.assertEqual(self.sim("printenv", "SIMCUDA_COMPUTE", "SIMCUDA_SEED", "SIMCUDA_MACHINE").stdout, "")
 
+    def test_the_hosts_files_are_where_programs_look_for_them(self):
+        both = ("printenv", "SIMCUDA_PROC_ROOT", "VRAMSPAN_PROC_ROOT")
+        folder = f"{self.root}/vramspan-sim-{os.getuid()}-"
+        self.assertEqual(self.sim(*both, TMPDIR=str(self.root)).stdout, f"{folder}%p\n" * 2)
+        self.assertEqual(self.sim(*both, SIMCUDA_PROC_ROOT="/a").stdout, "/a\n/a\n")
+        self.assertEqual(self.sim(*both, SIMCUDA_PROC_ROOT="/a", VRAMSPAN_PROC_ROOT="/b").stdout, "/a\n/b\n")
+        self.assertEqual(self.sim(*both, SIMCUDA_PROC_ROOT="").stdout, "\n", "none are wanted")
+        self.assertEqual(self.sim(*both, VRAMSPAN_PROC_ROOT="/b").stdout, "/b\n")
+        self.assertEqual(self.sim(*both, TMPDIR="/no/such").stdout, "")
+
+    def test_what_killed_processes_left_of_the_hosts_files_is_removed(self):
+        folder = f"{self.root}/vramspan-sim-{os.getuid()}-"
+        for number in (os.getpid(), 99999999):  # of which the second cannot be a process
+            os.makedirs(f"{folder}{number}/proc")
+        self.sim("true", TMPDIR=str(self.root))
+        self.assertTrue(os.path.exists(f"{folder}{os.getpid()}/proc"))
+        self.assertFalse(os.path.exists(f"{folder}99999999"))
+
     def test_paths_that_look_like_options(self):
         (self.root / "-m.yaml").touch()
         (self.root / "-traces").mkdir()

@@ -163,6 +163,30 @@ Test(host, files_tell_the_machines_memory_and_follow_what_is_charged)
     remove_files();
 }
 
+Test(host, the_files_follow_the_first_of_several_processes)
+{
+    int begin[2], status;
+    char byte;
+    void *pinned;
+    want_files();
+    cr_assert_eq(pipe(begin), 0);
+    pid_t other = fork();
+    if (other == 0) { /* a machine of its own, in the same folder */
+        bool waited = read(begin[0], &byte, 1) == 1;
+        start_with("host: 64mb");
+        _exit(waited && cuMemHostAlloc(&pinned, 30 * MIB, 0) == CUDA_SUCCESS ? 0 : 1);
+    }
+    start_with("host: 64mb");
+    SUCCEEDS(cuMemHostAlloc(&pinned, 8 * MIB, 0));
+    cr_assert_eq(write(begin[1], "b", 1), 1);
+    cr_assert_eq(waitpid(other, &status, 0), other);
+    cr_assert_eq(status, 0);
+    cr_assert_eq(meminfo("MemAvailable"), 56 * 1024);
+    SUCCEEDS(cuMemFreeHost(pinned));
+    cr_assert_eq(meminfo("MemAvailable"), 64 * 1024);
+    remove_files();
+}
+
 Test(host, without_a_limit_the_group_says_so)
 {
     want_files();

@@ -91,6 +91,8 @@ Test(machine, flags_of_a_file_are_read)
     cr_assert_eq(machine.devices[0].bar1_bytes, GB / 4);
     cr_assert(load_file("peer-kernels: fault\ndevices:\n  - memory: 1gb\n"), "%s", error);
     cr_assert_eq(machine.peer_kernels, VS_PEER_FAULTS);
+    cr_assert(load_file("peer-kernels: hang\ndevices:\n  - memory: 1gb\n"), "%s", error);
+    cr_assert_eq(machine.peer_kernels, VS_PEER_HANGS);
 }
 
 Test(machine, mistakes_in_a_file_name_the_line)
@@ -104,7 +106,7 @@ Test(machine, mistakes_in_a_file_name_the_line)
         {"devices:\n  - memory: 1gb\n    vmm: maybe\n", ":3:10: true or false"},
         {"devices:\n  - memory: 1gb\n    capability: eight\n", ":3:17: a compute capability"},
         {"devices:\n  - memory: 1gb\n    bar1: some\n", ":3:11: `some` is no size"},
-        {"devices:\n  - memory: 1gb\npeer-kernels: maybe\n", ":3:15: work, garbage or fault"},
+        {"devices:\n  - memory: 1gb\npeer-kernels: maybe\n", ":3:15: work, garbage, fault or hang"},
         {"devices:\n  - memory: 1gb\nset-access-not-ready: 1\n", ":3:23: a number from 2"},
         {"devices:\n  - memory: 1gb\nset-access-not-ready: 8x\n", ":3:23: a number from 2"},
         {"devices:\n  - memory: 1gb\nhmm: yes\n", ":3:6: true or false"},

@@ -1,0 +1,140 @@
+/* peer_access_test.c: a device of the program that enabled peer access may use weights as it may use cudaMalloc's
+ * memory: those that are there, and those that come. Who may use what is the driver's own answer. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "fixture.h"
+
+#define BYTES (4 * MIB)
+
+static bool may_use(const void *weight, int device)
+{
+    const CUmemLocation location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = device};
+    unsigned long long flags;
+    CUDA_OK(cuMemGetAccess(&flags, &location, (CUdeviceptr)weight));
+    return flags == CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
+}
+
+static void *allocate(void)
+{
+    void *weight;
+    CUDA_OK(cudaMalloc(&weight, BYTES));
+    return weight;
+}
+
+/* Pieces of one weight each: the second one is mapped anew. */
+static void prepare(const char *sharing)
+{
+    const size_t sizes[] = {BYTES, BYTES, BYTES};
+    char policy[256];
+    use_machine("24gb+24gb+24gb");
+    snprintf(policy, sizeof policy, "version: 1\nmodels: [{match: \"*\", distorch: \"%s\", order: listed}]\n", sharing);
+    use_policy_text(policy);
+    open_model(make_model(sizes, 3));
+}
+
+static void enable(int from, int to)
+{
+    CUDA_OK(cudaSetDevice(from));
+    CUDA_OK(cudaDeviceEnablePeerAccess(to, 0));
+    CUDA_OK(cudaSetDevice(0));
+}
+
+static void check(const char *sharing, int place)
+{
+    prepare(sharing);
+    void *before = allocate();
+    cr_assert_eq(place_of(before, BYTES), place == 2 ? NOWHERE : place);
+    cr_assert(lies_at(before, BYTES, place));
+    cr_assert(may_use(before, 0) && !may_use(before, 1));
+    enable(1, 0);
+    cr_expect(may_use(before, 0));
+    cr_expect(may_use(before, 1), "what was there");
+    CUDA_OK(cudaFree(before));
+    void *after = allocate();
+    cr_assert(lies_at(after, BYTES, place));
+    cr_expect(may_use(after, 0));
+    cr_expect(may_use(after, 1), "what came later");
+    CUDA_OK(cudaSetDevice(1));
+    CUDA_OK(cudaMemset(after, 0x3c, BYTES));
+    CUDA_OK(cudaDeviceSynchronize());
+    unsigned char byte = 0;
+    cr_assert(simcudaPeek((char *)after + BYTES - 1, &byte, 1));
+    cr_expect_eq(byte, 0x3c);
+}
+
+Test(peer_access, holds_for_local_weights)
+{
+    check("cuda:0,*", 0);
+}
+
+Test(peer_access, holds_for_weights_on_a_third_device)
+{
+    check("cuda:2,*", 2);
+}
+
+Test(peer_access, holds_for_weights_in_the_host)
+{
+    check("cpu,*", HOST);
+}
+
+Test(peer_access, enabled_through_the_driver_holds_too)
+{
+    CUcontext primary;
+    CUdevice device;
+    prepare("cuda:2,*");
+    void *weight = allocate();
+    CUDA_OK(cuDeviceGet(&device, 0));
+    CUDA_OK(cuDevicePrimaryCtxRetain(&primary, device));
+    CUDA_OK(cudaSetDevice(1));
+    CUDA_OK(cudaFree(NULL));
+    CUDA_OK(cuCtxEnablePeerAccess(primary, 0));
+    cr_expect(may_use(weight, 1));
+}
+
+Test(peer_access, to_another_device_changes_nothing)
+{
+    prepare("cuda:2,*");
+    void *weight = allocate();
+    enable(1, 2);
+    enable(0, 1);
+    cr_expect(!may_use(weight, 1));
+    cr_expect(may_use(weight, 0));
+}
+
+/* The order of errors is the runtime's: none of it is ours. */
+Test(peer_access, errors_are_the_runtimes_own)
+{
+    prepare("cuda:0,*");
+    allocate();
+    enable(1, 0);
+    CUDA_OK(cudaSetDevice(1));
+    cr_expect_eq(cudaDeviceEnablePeerAccess(0, 0), cudaErrorPeerAccessAlreadyEnabled);
+    cr_expect_eq(cudaGetLastError(), cudaErrorPeerAccessAlreadyEnabled);
+    cr_expect_eq(cudaDeviceEnablePeerAccess(9, 0), cudaErrorInvalidDevice);
+    cr_expect_eq(cudaGetLastError(), cudaErrorInvalidDevice);
+}
+
+/* The peer's work is waited for as the compute device's is: memory must not go from under it. */
+Test(peer_access, cudaFree_waits_for_the_peer)
+{
+    unsigned char *pinned;
+    cudaStream_t stream;
+    setenv("SIMCUDA_ORDER", "late", 1);
+    prepare("cuda:2,*");
+    void *weight = allocate();
+    enable(1, 0);
+    CUDA_OK(cudaMemset(weight, 0x77, BYTES));
+    CUDA_OK(cudaDeviceSynchronize());
+    CUDA_OK(cudaSetDevice(1));
+    CUDA_OK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+    CUDA_OK(cudaHostAlloc((void **)&pinned, BYTES, 0));
+    CUDA_OK(cudaMemcpyAsync(pinned, weight, BYTES, cudaMemcpyDeviceToHost, stream));
+    CUDA_OK(cudaSetDevice(0));
+    CUDA_OK(cudaFree(weight));
+    cr_expect_eq(pinned[BYTES / 2], 0x77);
+    cr_expect_eq(simcudaBytesUsed(2), 0);
+    CUDA_OK(cudaSetDevice(1));
+    CUDA_OK(cudaDeviceSynchronize());
+}
