@@ -130,8 +130,6 @@ CUresult vs_cuMemSetAccess(
 CUresult vs_cuMemGetAccess(
     const struct vs_libcuda *real, unsigned long long *flags, const CUmemLocation *location, CUdeviceptr address)
 {
-    if (is_ours_alone(address))
-        return CUDA_ERROR_INVALID_VALUE;
     struct vs_guest_held held = vs_guest_hold(address);
     CUresult result = real->cuMemGetAccess(flags, location, address);
     if (held.extent && result == CUDA_SUCCESS && location->type != CU_MEM_LOCATION_TYPE_DEVICE)
