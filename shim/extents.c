@@ -48,15 +48,17 @@ void vs_extents_uninstall(struct vs_extent *extent)
     pthread_mutex_unlock(&vs_pages_lock);
 }
 
-void vs_extents_replace(struct vs_extent *extent, struct vs_extent *const pieces[], size_t count)
+void vs_extents_replace(
+    struct vs_extent *const olds[], size_t old_count, struct vs_extent *const pieces[], size_t count)
 {
     pthread_mutex_lock(&vs_pages_lock);
     for (size_t i = 0; i < count; i++) {
-        pieces[i]->number = extent->number;
-        set_pages(extent->range, pieces[i]->address, pieces[i]->bytes, pieces[i]);
-        vs_pages_mark(extent->range, pieces[i]->address, pieces[i]->bytes, pieces[i]->home);
+        pieces[i]->number = olds[0]->number;
+        set_pages(pieces[i]->range, pieces[i]->address, pieces[i]->bytes, pieces[i]);
+        vs_pages_mark(pieces[i]->range, pieces[i]->address, pieces[i]->bytes, pieces[i]->home);
     }
-    extent_count += count - 1;
+    extent_count += count;
+    extent_count -= old_count;
     pthread_cond_broadcast(&unclaimed);
     pthread_mutex_unlock(&vs_pages_lock);
 }
@@ -70,6 +72,9 @@ void vs_extents_fix_all(void)
 
 bool vs_extents_is_fixed(const struct vs_extent *extent)
 {
+    const struct vs_guest_mapping *mapping = extent->mapping;
+    if (mapping && (mapping->stays || !(mapping->readable >> extent->range->compute->ordinal & 1)))
+        return true;
     return extent->number <= atomic_load(&fixed_number);
 }
 
@@ -127,7 +132,7 @@ static struct vs_extent *claim_next(struct vs_range *range, size_t *page, size_t
     return extent;
 }
 
-/* --- Binding ------------------------------------------------------------------------------------------------------ */
+/* --- One extent's memory ------------------------------------------------------------------------------------------ */
 
 CUresult vs_extents_create_physical(const struct vs_backing *backing, const struct vs_compute *compute,
     struct vs_home home, size_t bytes, CUmemGenericAllocationHandle *handle)
@@ -137,19 +142,44 @@ CUresult vs_extents_create_physical(const struct vs_backing *backing, const stru
     return backing->create_physical(compute, home, bytes, handle);
 }
 
-static CUresult create_and_map(struct vs_extent *extent)
+CUresult vs_extent_create(struct vs_extent *extent)
+{
+    if (extent->mapping && extent->home.kind == VS_HOME_LOCAL)
+        return vs_driver()->cuMemCreate(&extent->handle, extent->bytes, extent->mapping->properties, 0);
+    return vs_extents_create_physical(
+        extent->backing, extent->range->compute, extent->home, extent->bytes, &extent->handle);
+}
+
+CUresult vs_extent_map(const struct vs_extent *extent)
 {
     const struct vs_compute *compute = extent->range->compute;
-    const struct vs_backing *backing = extent->backing;
-    struct vs_driver_scope scope;
-    CUresult result = vs_driver_enter(&scope, compute->context);
+    const struct vs_guest_mapping *mapping = extent->mapping;
+    if (!mapping)
+        return extent->backing->map(compute, extent->home, extent->address, extent->bytes, extent->handle);
+    CUmemAccessDesc access[VS_ACCESS_MAX];
+    size_t count = vs_access_list_asked(compute, extent->home, mapping->readable, mapping->writable, access);
+    CUresult result = vs_driver()->cuMemMap(extent->address, extent->bytes, 0, extent->handle, 0);
     if (result != CUDA_SUCCESS)
         return result;
-    result = vs_extents_create_physical(backing, compute, extent->home, extent->bytes, &extent->handle);
+    result = vs_access_give(extent->address, extent->bytes, access, count);
+    if (result != CUDA_SUCCESS)
+        vs_driver()->cuMemUnmap(extent->address, extent->bytes);
+    return result;
+}
+
+/* --- Binding ------------------------------------------------------------------------------------------------------ */
+
+static CUresult create_and_map(struct vs_extent *extent)
+{
+    struct vs_driver_scope scope;
+    CUresult result = vs_driver_enter(&scope, extent->range->compute->context);
+    if (result != CUDA_SUCCESS)
+        return result;
+    result = vs_extent_create(extent);
     if (result == CUDA_SUCCESS) {
-        result = backing->map(compute, extent->home, extent->address, extent->bytes, extent->handle);
+        result = vs_extent_map(extent);
         if (result != CUDA_SUCCESS)
-            backing->release(extent->handle);
+            extent->backing->release(extent->handle);
     }
     vs_driver_leave(&scope);
     return result;
@@ -171,6 +201,8 @@ static CUresult allow(const struct vs_extent *extent)
 {
     struct vs_driver_scope scope;
     const struct vs_compute *compute = extent->range->compute;
+    if (extent->mapping) /* the program says itself who may use it (cuMemSetAccess) */
+        return CUDA_SUCCESS;
     CUresult result = vs_driver_enter(&scope, compute->context);
     if (result != CUDA_SUCCESS)
         return result;

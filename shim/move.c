@@ -34,8 +34,7 @@ static CUresult give_memory(const struct vs_move_plan *plan, struct vs_move_piec
     extent->backing = vs_backing_proved(plan->compute, extent->home, NULL, &full);
     if (!extent->backing || extent->backing->range != VS_RANGE_ARENA)
         return full ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_ERROR_NOT_SUPPORTED;
-    CUresult result =
-        vs_extents_create_physical(extent->backing, plan->compute, extent->home, extent->bytes, &extent->handle);
+    CUresult result = vs_extent_create(extent);
     piece->has_memory = result == CUDA_SUCCESS;
     if (result == CUDA_SUCCESS)
         result = extent->backing->map(plan->compute, extent->home, piece->scratch, extent->bytes, extent->handle);
@@ -74,8 +73,8 @@ static void clear_away(struct vs_move_plan *plan, struct workshop *workshop, boo
         if (piece->has_memory && !installed)
             extent->backing->release(extent->handle);
     }
-    for (size_t i = 0; i < plan->target_count && installed; i++)
-        plan->targets[i].old->backing->release(plan->targets[i].old->handle);
+    for (size_t i = 0; i < plan->old_count && installed; i++)
+        plan->olds[i]->backing->release(plan->olds[i]->handle);
     if (workshop->stream)
         driver->cuStreamDestroy(workshop->stream);
     if (workshop->scratch_bytes && driver->cuMemAddressFree(workshop->scratch, workshop->scratch_bytes) != CUDA_SUCCESS)
@@ -84,38 +83,66 @@ static void clear_away(struct vs_move_plan *plan, struct workshop *workshop, boo
 
 /* --- With the gate closed ----------------------------------------------------------------------------------------- */
 
-/* Adds the contexts in which work for this device may be queued. */
+/* Adds the contexts in which work for this device may be queued. One that is not there has none. */
 static size_t add_device(int ordinal, CUcontext list[VS_CONTEXTS_MAX], size_t count, bool *all)
 {
-    const struct vs_compute *device = vs_compute_device(ordinal);
+    const struct vs_compute *device = vs_compute_has_primary(ordinal) ? vs_compute_device(ordinal) : NULL;
     if (device && count < VS_CONTEXTS_MAX)
         list[count++] = device->context;
-    else
+    else if (vs_compute_has_primary(ordinal))
         *all = false;
     return vs_contexts_of(ordinal, list, count, all);
 }
 
+/* The devices with access to what moves, beside the compute device: bit N for ordinal N. */
+static uint64_t others_with_access(const struct vs_move_plan *plan)
+{
+    uint64_t devices = vs_access_peers(plan->compute->ordinal);
+    for (size_t i = 0; i < plan->old_count; i++)
+        if (plan->olds[i]->mapping)
+            devices |= plan->olds[i]->mapping->readable;
+    return devices & ~((uint64_t)1 << plan->compute->ordinal);
+}
+
 /* Waits for what is queued on every device with access. */
-static CUresult drain(const struct vs_compute *compute)
+static CUresult drain(const struct vs_move_plan *plan)
 {
     CUcontext contexts[VS_CONTEXTS_MAX];
-    uint64_t peers = vs_access_peers(compute->ordinal);
+    uint64_t peers = others_with_access(plan);
     bool all = true;
-    size_t count = add_device(compute->ordinal, contexts, 0, &all);
+    size_t count = add_device(plan->compute->ordinal, contexts, 0, &all);
     for (int peer = 0; peers; peer++, peers >>= 1)
         if (peers & 1)
             count = add_device(peer, contexts, count, &all);
     return all ? vs_drain(contexts, count, vs_move_limit_ns) : CUDA_ERROR_NOT_READY;
 }
 
+/* From one home to one home in each call. */
+static CUresult copy_target(
+    const struct vs_move_plan *plan, const struct vs_move_target *target, const struct workshop *workshop)
+{
+    CUresult result = CUDA_SUCCESS;
+    const struct vs_move_piece *piece = &plan->pieces[target->first];
+    if (target->old_count == 1) {
+        for (const struct vs_move_piece *end = piece + target->piece_count; piece < end && result == CUDA_SUCCESS;
+             piece++)
+            result = vs_driver()->cuMemcpyAsync(
+                piece->scratch, piece->extent->address, piece->extent->bytes, workshop->stream);
+        return result;
+    }
+    for (size_t i = 0; i < target->old_count && result == CUDA_SUCCESS; i++) {
+        const struct vs_extent *old = plan->olds[target->first_old + i];
+        CUdeviceptr to = piece->scratch + (old->address - piece->extent->address);
+        result = vs_driver()->cuMemcpyAsync(to, old->address, old->bytes, workshop->stream);
+    }
+    return result;
+}
+
 static CUresult copy(const struct vs_move_plan *plan, const struct workshop *workshop)
 {
     CUresult result = CUDA_SUCCESS;
-    for (size_t i = 0; i < plan->piece_count && result == CUDA_SUCCESS; i++) {
-        const struct vs_move_piece *piece = &plan->pieces[i];
-        result =
-            vs_driver()->cuMemcpyAsync(piece->scratch, piece->extent->address, piece->extent->bytes, workshop->stream);
-    }
+    for (size_t i = 0; i < plan->target_count && result == CUDA_SUCCESS; i++)
+        result = copy_target(plan, &plan->targets[i], workshop);
     /* Also where a copy failed: others run. Who cannot wait must not take the memory away under them: tried again. */
     CUresult waited = CUDA_ERROR_NOT_READY;
     for (int tries = 0; tries < RESTORING_TRIES && waited != CUDA_SUCCESS; tries++)
@@ -125,13 +152,29 @@ static CUresult copy(const struct vs_move_plan *plan, const struct workshop *wor
 
 static CUresult replace_mapping(struct vs_move_plan *plan, struct vs_move_target *target)
 {
-    const struct vs_extent *old = target->old;
-    CUresult result = old->backing->unmap(old->address, old->bytes);
-    target->taken_away = result == CUDA_SUCCESS;
+    CUresult result = CUDA_SUCCESS;
+    while (target->taken_away < target->old_count && result == CUDA_SUCCESS) {
+        const struct vs_extent *old = plan->olds[target->first_old + target->taken_away];
+        result = old->backing->unmap(old->address, old->bytes);
+        target->taken_away += result == CUDA_SUCCESS;
+    }
     for (size_t i = target->first; i < target->first + target->piece_count && result == CUDA_SUCCESS; i++) {
-        struct vs_extent *extent = plan->pieces[i].extent;
-        result = extent->backing->map(plan->compute, extent->home, extent->address, extent->bytes, extent->handle);
+        result = vs_extent_map(plan->pieces[i].extent);
         plan->pieces[i].in_place = result == CUDA_SUCCESS;
+    }
+    return result;
+}
+
+static CUresult take_new_away(struct vs_move_plan *plan, const struct vs_move_target *target)
+{
+    CUresult result = CUDA_SUCCESS;
+    for (size_t i = target->first; i < target->first + target->piece_count; i++) {
+        struct vs_move_piece *piece = &plan->pieces[i];
+        if (!piece->in_place)
+            continue;
+        CUresult unmapped = piece->extent->backing->unmap(piece->extent->address, piece->extent->bytes);
+        piece->in_place = unmapped != CUDA_SUCCESS;
+        result = result == CUDA_SUCCESS ? unmapped : result;
     }
     return result;
 }
@@ -139,30 +182,23 @@ static CUresult replace_mapping(struct vs_move_plan *plan, struct vs_move_target
 /* Back to the old memory, whose bytes nobody has changed. The driver may not be ready for it at once. */
 static void restore(struct vs_move_plan *plan, struct vs_move_target *target)
 {
-    const struct vs_extent *old = target->old;
     CUresult result = CUDA_ERROR_UNKNOWN;
-    if (!target->taken_away)
-        return;
-    for (int tries = 0; tries < RESTORING_TRIES && result != CUDA_SUCCESS; tries++) {
+    for (int tries = 0; tries < RESTORING_TRIES && target->taken_away > 0; tries++) {
         if (tries > 0)
             vs_driver()->cuCtxSynchronize();
-        result = CUDA_SUCCESS;
-        for (size_t i = target->first; i < target->first + target->piece_count; i++) {
-            struct vs_move_piece *piece = &plan->pieces[i];
-            if (!piece->in_place)
-                continue;
-            CUresult unmapped = piece->extent->backing->unmap(piece->extent->address, piece->extent->bytes);
-            piece->in_place = unmapped != CUDA_SUCCESS;
-            result = result == CUDA_SUCCESS ? unmapped : result;
+        result = take_new_away(plan, target);
+        while (result == CUDA_SUCCESS && target->taken_away > 0) {
+            result = vs_extent_map(plan->olds[target->first_old + target->taken_away - 1]);
+            target->taken_away -= result == CUDA_SUCCESS;
         }
-        if (result == CUDA_SUCCESS)
-            result = old->backing->map(plan->compute, old->home, old->address, old->bytes, old->handle);
     }
-    if (result != CUDA_SUCCESS)
+    for (; target->taken_away > 0; target->taken_away--) {
+        const struct vs_extent *old = plan->olds[target->first_old + target->taken_away - 1];
         vs_log(VS_LOG_ERROR, "move",
             "%zu bytes at %#llx were to move, and the driver gives them back neither at the new place nor at the old "
             "one (%s): what uses them fails from here on; restart the program",
             old->bytes, (unsigned long long)old->address, vs_driver_error(result));
+    }
 }
 
 static CUresult switch_all(struct vs_move_plan *plan)
@@ -178,9 +214,10 @@ static CUresult switch_all(struct vs_move_plan *plan)
     }
     for (size_t i = 0; i < plan->target_count; i++) {
         const struct vs_move_target *target = &plan->targets[i];
-        vs_extents_replace(target->old, plan->extents + target->first, target->piece_count);
-        for (size_t j = target->first; j < target->first + target->piece_count; j++)
-            vs_stats_moved(target->old->home, plan->extents[j]->home, plan->extents[j]->bytes);
+        vs_extents_replace(
+            plan->olds + target->first_old, target->old_count, plan->extents + target->first, target->piece_count);
+        for (size_t j = target->first; j < target->first + target->piece_count && !plan->extents[j]->mapping; j++)
+            vs_stats_moved(plan->olds[target->first_old]->home, plan->extents[j]->home, plan->extents[j]->bytes);
     }
     return CUDA_SUCCESS;
 }
@@ -189,8 +226,8 @@ static CUresult may_move(const struct vs_move_plan *plan)
 {
     if (vs_capture_open())
         return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
-    for (size_t i = 0; i < plan->target_count; i++)
-        if (vs_extents_is_fixed(plan->targets[i].old))
+    for (size_t i = 0; i < plan->old_count; i++)
+        if (vs_extents_is_fixed(plan->olds[i]))
             return CUDA_ERROR_NOT_PERMITTED;
     return CUDA_SUCCESS;
 }
@@ -199,7 +236,7 @@ static CUresult move_while_closed(struct vs_move_plan *plan, const struct worksh
 {
     CUresult result = may_move(plan); /* once more: nobody captures or makes a graph from here on */
     if (result == CUDA_SUCCESS)
-        result = drain(plan->compute);
+        result = drain(plan);
     if (result == CUDA_SUCCESS)
         result = copy(plan, workshop);
     return result == CUDA_SUCCESS ? switch_all(plan) : result;

@@ -119,6 +119,12 @@ suite stress-full tap tests/stress/suite.sh "$build" full
 suite stress-start-faults tap tests/stress/start_faults.sh "$build" 12
 suite shim-moving-seeds tap tests/shim/control/moving.sh "$build" 1000
 suite torch-preloaded-expandable sum $sim $under_the_library "$python" tests/torch/run.py expandable_segments
+# All pages of expandable segments move to another device, the host and home again while the tests run.
+wandering="$under_the_library LD_PRELOAD=$build/tests/libvramspan_control.so"
+for environment in "${TORCH_ENV:-}" ${OTHER_TORCH_ENVS:-}; do
+    suite "wandering-${environment##*/}" sum $sim $wandering "$environment/bin/python" tests/torch/run.py --wander \
+        expandable_segments
+done
 for order in late random; do
     suite "torch-$order" sum $sim env SIMCUDA_ORDER=$order SIMCUDA_SEED=7 "$python" tests/torch/run.py
 done
