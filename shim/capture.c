@@ -3,12 +3,21 @@
 
 #include <stdatomic.h>
 
+#include "deadline.h"
 #include "locks.h"
 
+#define LONGEST_WAIT_NS 100000000u
+
 pthread_mutex_t vs_capture_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t nobody_waits = PTHREAD_COND_INITIALIZER;
+static pthread_cond_t nobody_waits; /* counts by the monotonic clock */
+static pthread_once_t once = PTHREAD_ONCE_INIT;
 static atomic_int open_captures; /* raised with the lock, lowered without */
 static unsigned device_waits;
+
+static void prepare(void)
+{
+    vs_deadline_condition(&nobody_waits);
+}
 
 bool vs_capture_open(void)
 {
@@ -17,10 +26,12 @@ bool vs_capture_open(void)
 
 void vs_capture_begun(void)
 {
+    pthread_once(&once, prepare);
+    const struct timespec until = vs_deadline_after(LONGEST_WAIT_NS);
     pthread_mutex_lock(&vs_capture_lock);
     atomic_fetch_add(&open_captures, 1);
-    while (device_waits > 0)
-        pthread_cond_wait(&nobody_waits, &vs_capture_lock);
+    while (device_waits > 0 && !vs_deadline_is_past(&until))
+        pthread_cond_timedwait(&nobody_waits, &vs_capture_lock, &until);
     pthread_mutex_unlock(&vs_capture_lock);
 }
 
@@ -42,6 +53,7 @@ bool vs_capture_held_off(void)
 
 void vs_capture_released(void)
 {
+    pthread_once(&once, prepare);
     pthread_mutex_lock(&vs_capture_lock);
     if (--device_waits == 0)
         pthread_cond_broadcast(&nobody_waits);

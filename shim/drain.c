@@ -4,9 +4,9 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
-#include <time.h>
 
 #include "contexts.h"
+#include "deadline.h"
 #include "driver.h"
 #include "hook.h"
 #include "locks.h"
@@ -61,40 +61,19 @@ static void *wait_for_jobs(void *unused)
 
 static void start(void)
 {
-    pthread_condattr_t attributes;
     pthread_attr_t detached;
     pthread_t thread;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&changed, &attributes);
-    pthread_condattr_destroy(&attributes);
+    vs_deadline_condition(&changed);
     pthread_attr_init(&detached);
     pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
     has_thread = pthread_create(&thread, &detached, wait_for_jobs, NULL) == 0;
     pthread_attr_destroy(&detached);
 }
 
-static struct timespec after(uint64_t limit_ns)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    uint64_t ns = (uint64_t)until.tv_nsec + limit_ns;
-    until.tv_sec += (time_t)(ns / 1000000000u);
-    until.tv_nsec = (long)(ns % 1000000000u);
-    return until;
-}
-
-static bool is_past(const struct timespec *until)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec > until->tv_sec || (now.tv_sec == until->tv_sec && now.tv_nsec >= until->tv_nsec);
-}
-
 /* With vs_drain_lock held. False: the time is over. */
 static bool wait_while_given(const struct timespec *until)
 {
-    while (given && !is_past(until))
+    while (given && !vs_deadline_is_past(until))
         pthread_cond_timedwait(&changed, &vs_drain_lock, until);
     return !given;
 }
@@ -106,7 +85,7 @@ CUresult vs_drain(const CUcontext *contexts, size_t count, uint64_t limit_ns)
     pthread_once(&once, start);
     if (!has_thread)
         return CUDA_ERROR_NOT_READY;
-    const struct timespec until = after(limit_ns);
+    const struct timespec until = vs_deadline_after(limit_ns);
     CUresult result = CUDA_ERROR_NOT_READY;
     pthread_mutex_lock(&vs_drain_lock);
     if (wait_while_given(&until)) { /* else the job before this one is still stuck */
