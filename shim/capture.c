@@ -6,13 +6,14 @@
 #include "deadline.h"
 #include "locks.h"
 
-#define LONGEST_WAIT_NS 100000000u
+#define BEGINNING_NS 100000000u /* for a wait to have begun */
 
 pthread_mutex_t vs_capture_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t nobody_waits; /* counts by the monotonic clock */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static atomic_int open_captures; /* raised with the lock, lowered without */
 static unsigned device_waits;
+static struct timespec latest_wait; /* by when the latest of them has begun, whatever it waits for */
 
 static void prepare(void)
 {
@@ -27,11 +28,10 @@ bool vs_capture_open(void)
 void vs_capture_begun(void)
 {
     pthread_once(&once, prepare);
-    const struct timespec until = vs_deadline_after(LONGEST_WAIT_NS);
     pthread_mutex_lock(&vs_capture_lock);
-    atomic_fetch_add(&open_captures, 1);
-    while (device_waits > 0 && !vs_deadline_is_past(&until))
-        pthread_cond_timedwait(&nobody_waits, &vs_capture_lock, &until);
+    atomic_fetch_add(&open_captures, 1); /* no other wait begins from here on */
+    while (device_waits > 0 && !vs_deadline_is_past(&latest_wait))
+        pthread_cond_timedwait(&nobody_waits, &vs_capture_lock, &latest_wait);
     pthread_mutex_unlock(&vs_capture_lock);
 }
 
@@ -46,7 +46,10 @@ bool vs_capture_held_off(void)
 {
     pthread_mutex_lock(&vs_capture_lock);
     bool open = vs_capture_open();
-    device_waits += !open;
+    if (!open) {
+        device_waits++;
+        latest_wait = vs_deadline_after(BEGINNING_NS);
+    }
     pthread_mutex_unlock(&vs_capture_lock);
     return !open;
 }

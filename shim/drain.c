@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "capture.h"
 #include "contexts.h"
 #include "deadline.h"
 #include "driver.h"
@@ -16,23 +17,49 @@ static pthread_cond_t changed; /* counts by the monotonic clock */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool has_thread;
 
-/* With vs_drain_lock held: the job, from when it is given until its result is there. A job that nobody waits for any
- * more is done all the same, before the next one. */
+/* With vs_drain_lock held: the job, from when it is given until the thread has done with it. Of a job that nobody waits
+ * for any more only what is under way is done: its gate is open, and contexts may be destroyed, or captured in. */
 static CUcontext job[VS_CONTEXTS_MAX];
 static size_t job_count;
-static bool given;
+static bool given, abandoned;
 static CUresult job_result;
+
+static CUresult synchronize(CUcontext context)
+{
+    struct vs_driver_scope scope;
+    CUresult result = vs_driver_enter(&scope, context);
+    if (result == CUDA_SUCCESS) {
+        result = vs_driver()->cuCtxSynchronize();
+        vs_driver_leave(&scope);
+    }
+    return result;
+}
 
 static CUresult synchronize_all(const CUcontext *contexts, size_t count)
 {
     CUresult first = CUDA_SUCCESS;
     for (size_t i = 0; i < count; i++) {
-        struct vs_driver_scope scope;
-        CUresult result = vs_driver_enter(&scope, contexts[i]);
-        if (result == CUDA_SUCCESS) {
-            result = vs_driver()->cuCtxSynchronize();
-            vs_driver_leave(&scope);
+        CUresult result = synchronize(contexts[i]);
+        if (first == CUDA_SUCCESS)
+            first = result;
+    }
+    return first;
+}
+
+/* Leaves vs_drain_lock while it waits. That the wait spoils no capture, the closed gate sees to no longer once the job
+ * is abandoned. */
+static CUresult synchronize_job(void)
+{
+    CUresult first = CUDA_SUCCESS;
+    for (size_t i = 0; i < job_count && !abandoned; i++) {
+        CUcontext context = job[i];
+        pthread_mutex_unlock(&vs_drain_lock);
+        CUresult result = CUDA_ERROR_NOT_READY;
+        if (vs_capture_held_off()) {
+            result = synchronize(context);
+            vs_capture_released();
         }
+        pthread_mutex_lock(&vs_drain_lock);
         if (first == CUDA_SUCCESS)
             first = result;
     }
@@ -46,13 +73,7 @@ static void *wait_for_jobs(void *unused)
     for (;;) {
         while (!given)
             pthread_cond_wait(&changed, &vs_drain_lock);
-        CUcontext contexts[VS_CONTEXTS_MAX];
-        size_t count = job_count;
-        memcpy(contexts, job, count * sizeof *job);
-        pthread_mutex_unlock(&vs_drain_lock);
-        CUresult result = synchronize_all(contexts, count);
-        pthread_mutex_lock(&vs_drain_lock);
-        job_result = result;
+        job_result = synchronize_job();
         given = false;
         pthread_cond_broadcast(&changed);
     }
@@ -92,10 +113,21 @@ CUresult vs_drain(const CUcontext *contexts, size_t count, uint64_t limit_ns)
         memcpy(job, contexts, count * sizeof *job);
         job_count = count;
         given = true;
+        abandoned = false;
         pthread_cond_broadcast(&changed);
         if (wait_while_given(&until))
             result = job_result;
+        else
+            abandoned = true;
     }
     pthread_mutex_unlock(&vs_drain_lock);
     return result;
+}
+
+bool vs_drain_is_out(void)
+{
+    pthread_mutex_lock(&vs_drain_lock);
+    bool out = given;
+    pthread_mutex_unlock(&vs_drain_lock);
+    return out;
 }
