@@ -157,6 +157,26 @@ Test(peer_access, to_another_device_changes_nothing)
     cr_expect(may_use(weight, 0));
 }
 
+/* The driver may not be ready (600), and the device must not be waited for then: that would spoil the capture. */
+Test(peer_access, enabled_under_a_capture_spoils_nothing)
+{
+    cudaStream_t stream;
+    cudaGraph_t graph;
+    prepare("cuda:2,*");
+    void *weight = allocate();
+    CUDA_OK(cudaSetDevice(1));
+    CUDA_OK(cudaFree(NULL));
+    CUDA_OK(cudaSetDevice(0));
+    CUDA_OK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+    CUDA_OK(cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed));
+    CUDA_OK(cudaMemsetAsync(weight, 3, 100, stream));
+    simcudaFail("cuMemSetAccess", 1, CUDA_ERROR_NOT_READY);
+    enable(1, 0);
+    simcudaFail("cuMemSetAccess", 0, 0);
+    CUDA_OK(cudaStreamEndCapture(stream, &graph));
+    cr_expect(may_use(weight, 1));
+}
+
 /* The order of errors is the runtime's: none of it is ours. */
 Test(peer_access, errors_are_the_runtimes_own)
 {
