@@ -138,11 +138,13 @@ static CUresult copy_box(const struct vs_box *box, CUstream stream)
     const struct vs_compute *to = device_of_address(box->dst.address), *from = device_of_address(box->src.address);
     struct vs_driver_scope scope;
     CUcontext current = NULL;
+    to = to ? to : from;
+    from = from ? from : to;
+    if (!to || !from)
+        return CUDA_ERROR_INVALID_DEVICE; /* one side at least is ours: its device is known */
     char *piece = new_piece(box->width);
     if (!piece)
         return CUDA_ERROR_OUT_OF_MEMORY;
-    to = to ? to : from;
-    from = from ? from : to;
     vs_driver()->cuCtxGetCurrent(&current);
     CUresult result = vs_driver_enter(&scope, current);
     if (result == CUDA_SUCCESS) {
