@@ -35,3 +35,18 @@ mapping_LINK_DEPS := $(SIMCUDA_LIBRARIES)
 mapping_LIBS := $(SIMCUDA_DIR)/libcuda.so.1 -ldl -lpthread
 $(eval $(call program,mapping,$(SHIM_PROGRAMS)/mapping,$(wildcard tests/shim/control/mapping*.c)))
 SHIM_TEST_PROGRAMS += $(SHIM_PROGRAMS)/mapping
+
+# A program over a runtime whose calls stay inside as long as it wishes.
+INSIDE_GENERATED := $(BUILD)/gen/inside
+$(INSIDE_GENERATED)/inside_functions.h: shim/hooks.def
+	$(Q)mkdir -p $(@D) && awk -F'|' '/^cudart/ { gsub(/ /, "", $$2); if ($$2 !~ /^cuda(LaunchKernel|GraphLaunch|MemcpyAsync|MemsetAsync)$$/) print "IDLE(" $$2 ")" }' $< > $@
+inside_cudart_CFLAGS := -I$(INSIDE_GENERATED) -fno-builtin
+inside_cudart_DEPS := $(INSIDE_GENERATED)/inside_functions.h
+inside_cudart_LDFLAGS := -Wl,-soname,libcudart.so.12
+$(eval $(call shared_library,inside_cudart,$(SHIM_PROGRAMS)/inside_runtime/libcudart.so.12,tests/shim/control/inside_cudart.c))
+inside_CFLAGS := -isystem $(CUDA_INCLUDE)
+inside_LINK_DEPS := $(SHIM_PROGRAMS)/inside_runtime/libcudart.so.12 $(SIMCUDA_LIBRARIES)
+inside_LDFLAGS := -Wl,--disable-new-dtags,-rpath,'$$ORIGIN/inside_runtime'
+inside_LIBS := $(SHIM_PROGRAMS)/inside_runtime/libcudart.so.12 $(SIMCUDA_DIR)/libcuda.so.1 -lpthread -ldl
+$(eval $(call program,inside,$(SHIM_PROGRAMS)/inside,tests/shim/control/inside.c))
+SHIM_TEST_PROGRAMS += $(SHIM_PROGRAMS)/inside
