@@ -12,6 +12,7 @@
 #include "address_space.h"
 #include "driver.h"
 #include "extents.h"
+#include "failed_devices.h"
 #include "locks.h"
 #include "log.h"
 #include "stats.h"
@@ -257,7 +258,7 @@ CUresult vs_arena_allocate(const struct vs_arena_request *request, CUdeviceptr *
     bool full = false;
     while ((backing = vs_backing_proved(request->compute, request->home, NULL, &full))) {
         result = allocate_from(request, backing, address);
-        if (result == CUDA_SUCCESS || result == CUDA_ERROR_OUT_OF_MEMORY)
+        if (result == CUDA_SUCCESS || vs_failure_of(result) != VS_FAILURE_LASTING)
             return result;
         vs_backing_refuse(backing, request->home, vs_driver_error(result));
     }

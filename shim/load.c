@@ -313,12 +313,10 @@ static struct vs_missing_size *find_missing(struct vs_load_part *part, size_t by
 }
 
 /* A plan names such a device only where nobody else may have its share. */
-static bool is_full(const struct vs_load_part *part, struct vs_device_id id)
+static bool has_failed_for_now(const struct vs_load_part *part, struct vs_device_id id)
 {
-    for (size_t i = 0; i < part->failed_count; i++)
-        if (part->failed[i].full && vs_device_equal(part->failed[i].id, id))
-            return true;
-    return false;
+    const struct vs_failed_device *failed = vs_failed_find(&part->failed, id);
+    return failed && failed->failure != VS_FAILURE_LASTING;
 }
 
 enum vs_take vs_load_take(struct vs_load *load, size_t bytes, enum vs_request request, const struct vs_compute *compute,
@@ -337,7 +335,7 @@ enum vs_take vs_load_take(struct vs_load *load, size_t bytes, enum vs_request re
         taken->tensor = part->plan.execution[taken->turn];
         taken->device = part->plan.devices[part->plan.places[taken->tensor].device].id;
         taken->expected_bytes = subtract_wanted(part, taken->tensor, bytes);
-        if (is_full(part, taken->device)) {
+        if (has_failed_for_now(part, taken->device)) {
             taken->device = part->wish.wish.compute;
             taken->expected_bytes = bytes;
         }
@@ -356,19 +354,10 @@ void vs_load_placed(const struct vs_taken *taken)
     account->placed_bytes += taken->part->tensors[taken->tensor].bytes;
 }
 
-static bool has_failed(const struct vs_load_part *part, struct vs_device_id id)
+void vs_load_exclude(struct vs_load_part *part, struct vs_failed_device device)
 {
-    for (size_t i = 0; i < part->failed_count; i++)
-        if (vs_device_equal(part->failed[i].id, id))
-            return true;
-    return false;
-}
-
-void vs_load_exclude(struct vs_load_part *part, struct vs_device_id id, const char *why, bool full)
-{
-    if (has_failed(part, id))
+    if (!vs_failed_add(&part->failed, device))
         return; /* of two threads that found it out, the second one */
-    part->failed[part->failed_count++] = (struct vs_failed_device){id, why, full};
     part->planned = false;
     part->edition++;
 }
@@ -382,7 +371,8 @@ bool vs_load_donor(
     for (size_t i = 0; i < count; i++) {
         bool planned = i < part->plan.device_count;
         *device = planned ? part->plan.devices[i].id : policy->donors[i - part->plan.device_count].device;
-        if (vs_real_home(*device, compute).kind != VS_HOME_LOCAL && !has_failed(part, *device) && turn-- == 0)
+        if (vs_real_home(*device, compute).kind != VS_HOME_LOCAL && !vs_failed_find(&part->failed, *device) &&
+            turn-- == 0)
             return true;
     }
     return false;
@@ -396,6 +386,6 @@ bool vs_load_failed(const struct vs_taken *taken, CUresult result)
     part->queue[--taken->size->next] = taken->turn;
     taken->size->count++;
     taken->load->missing_count++;
-    vs_load_exclude(part, taken->device, vs_driver_error(result), result == CUDA_ERROR_OUT_OF_MEMORY);
+    vs_load_exclude(part, (struct vs_failed_device){taken->device, vs_driver_error(result), vs_failure_of(result)});
     return true;
 }

@@ -138,3 +138,62 @@ Test(peer_access, cudaFree_waits_for_the_peer)
     CUDA_OK(cudaSetDevice(1));
     CUDA_OK(cudaDeviceSynchronize());
 }
+
+/* --- Without access ----------------------------------------------------------------------------------------------- */
+
+static void expect_all(const unsigned char *bytes, unsigned char value, size_t count, const char *what)
+{
+    for (size_t i = 0; i < count; i++)
+        cr_assert_eq(bytes[i], value, "%s: byte %zu is %02x", what, i, bytes[i]);
+}
+
+/* CUDA serves an ordinary copy between devices whose memory is cudaMalloc's, in streams of either, also where nobody
+ * enabled peer access. Behind the stream's work so far, before what comes later. */
+static void copy_in_a_stream_without_access(const char *sharing, int place)
+{
+    unsigned char *other, *pinned;
+    cudaStream_t stream;
+    setenv("SIMCUDA_ORDER", "late", 1);
+    prepare(sharing);
+    unsigned char *weight = allocate();
+    cr_assert(lies_at(weight, BYTES, place) && !may_use(weight, 1));
+    CUDA_OK(cudaSetDevice(1));
+    CUDA_OK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+    CUDA_OK(cudaMalloc((void **)&other, BYTES));
+    CUDA_OK(cudaHostAlloc((void **)&pinned, BYTES, 0));
+    CUDA_OK(cudaMemsetAsync(other, 0x11, BYTES, stream));
+    CUDA_OK(cudaMemcpyAsync(weight, other, BYTES, cudaMemcpyDeviceToDevice, stream));
+    CUDA_OK(cudaMemsetAsync(other, 0x22, BYTES, stream));
+    CUDA_OK(cuMemcpyDtoDAsync((CUdeviceptr)weight + 4096, (CUdeviceptr)other, 4096, stream));
+    CUDA_OK(cudaMemcpyAsync(pinned, weight, BYTES, cudaMemcpyDeviceToHost, stream));
+    CUDA_OK(cudaStreamSynchronize(stream));
+    expect_all(pinned, 0x11, 4096, "in one row");
+    expect_all(pinned + 4096, 0x22, 4096, "by the driver");
+    expect_all(pinned + 8192, 0x11, BYTES - 8192, "the rest of the row");
+
+    CUDA_OK(cudaMemcpy2DAsync(other, 1024, weight, 8192, 512, 100, cudaMemcpyDefault, stream));
+    CUDA_OK(cudaMemcpyAsync(pinned, other, BYTES, cudaMemcpyDeviceToHost, stream));
+    CUDA_OK(cudaStreamSynchronize(stream));
+    for (size_t row = 0; row < 100; row++) {
+        expect_all(pinned + row * 1024, 0x11, 512, "in rows");
+        expect_all(pinned + row * 1024 + 512, 0x22, 512, "between the rows");
+    }
+    CUDA_OK(cudaMemcpy(weight, other, 512, cudaMemcpyDeviceToDevice));
+    cr_expect_eq(cudaPeekAtLastError(), cudaSuccess);
+    cr_expect(!may_use(weight, 1), "nobody asked for that");
+}
+
+Test(peer_access, ordinary_copies_of_local_weights_need_none)
+{
+    copy_in_a_stream_without_access("cuda:0,*", 0);
+}
+
+Test(peer_access, ordinary_copies_of_weights_on_a_third_device_need_none)
+{
+    copy_in_a_stream_without_access("cuda:2,*", 2);
+}
+
+Test(peer_access, ordinary_copies_of_weights_in_the_host_need_none)
+{
+    copy_in_a_stream_without_access("cpu,*", HOST);
+}
