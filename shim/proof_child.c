@@ -217,10 +217,10 @@ static void run(const struct command *command, struct vs_proof *proof)
         return;
     }
     bool in_time = listen(&child, &told, &limit);
-    bool told_to_end = vs_spawn_end(&child, !in_time, how, sizeof how);
+    bool says_nothing = vs_spawn_end(&child, !in_time, how, sizeof how);
     judge(&told, in_time, limit, how, proof);
     /* Whoever ends processes says nothing about memory. */
-    if (proof->outcome == VS_PROOF_DIED && told_to_end)
+    if (proof->outcome == VS_PROOF_DIED && says_nothing)
         vs_proof_set(proof, VS_PROOF_UNTRIED, told.step, "the process that tried it was ended from outside: %s", how);
 }
 

@@ -107,16 +107,21 @@ BARE static long duplicate(int from)
     return system_call(SYS_fcntl, from, F_DUPFD, OUT_OF_THE_WAY, 0);
 }
 
-/* Handlers must not run in the program's memory. What it ignores is not to stay ignored either. */
-BARE static void reset_signals(void)
+BARE static void reset_signal(int number)
 {
     struct {
         void *handler;
         unsigned long flags, restorer, mask;
     } standard = {0}; /* the kernel's own struct sigaction */
+    system_call(SYS_rt_sigaction, number, (long)&standard, 0, sizeof standard.mask);
+}
+
+/* Handlers must not run in the program's memory. What it ignores is not to stay ignored either. */
+BARE static void reset_signals(void)
+{
     unsigned long none = 0;
     for (int number = 1; number < NSIG; number++)
-        system_call(SYS_rt_sigaction, number, (long)&standard, 0, sizeof none);
+        reset_signal(number);
     system_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&none, 0, sizeof none);
 }
 
@@ -150,6 +155,7 @@ BARE static int keep(void *data)
     int status = -1;
     long pid = -ESRCH;
     system_call(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0);
+    reset_signal(SIGCHLD); /* where the program ignores it, the kernel would keep no status (wait(2)) */
     if (system_call(SYS_getppid, 0, 0, 0, 0) == keeper->program) /* else nobody is left to end it */
         pid = start(CLONE_VM | CLONE_VFORK | SIGCHLD, keeper->child_stack + STACK_BYTES, run_child, keeper);
     close_between(0, LAST_DESCRIPTOR);
@@ -187,11 +193,17 @@ static bool has_ended(struct vs_keeper *keeper)
     return keeper->ended;
 }
 
-static bool ends_soon(struct vs_keeper *keeper)
+static bool ends_soon(struct vs_keeper *keeper, bool kill_it)
 {
     static const struct timespec tick = {.tv_nsec = 1000000};
-    for (int i = 0; i < END_TICKS && !has_ended(keeper); i++)
+    for (int i = 0; i < END_TICKS && !has_ended(keeper); i++) {
+        pid_t pid = atomic_load(&keeper->child); /* not there at once */
+        if (kill_it && pid > 0) {
+            kill(pid, SIGKILL);
+            kill_it = false;
+        }
         nanosleep(&tick, NULL);
+    }
     return has_ended(keeper);
 }
 
@@ -247,13 +259,7 @@ ssize_t vs_spawn_read(struct vs_spawned *child, char *bytes, size_t count, doubl
 bool vs_spawn_end(struct vs_spawned *child, bool kill_it, char *how, size_t how_bytes)
 {
     struct vs_keeper *keeper = child->keeper;
-    bool ended = !kill_it && ends_soon(keeper);
-    if (!ended) {
-        pid_t pid = atomic_load(&keeper->child);
-        if (pid > 0)
-            kill(pid, SIGKILL);
-        ended = ends_soon(keeper);
-    }
+    bool ended = (!kill_it && ends_soon(keeper, false)) || ends_soon(keeper, true);
     close(child->pipe);
     if (!ended) {
         snprintf(how, how_bytes, "it cannot be killed");
@@ -269,5 +275,5 @@ bool vs_spawn_end(struct vs_spawned *child, bool kill_it, char *how, size_t how_
         snprintf(how, how_bytes, "signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
     else
         snprintf(how, how_bytes, "status %d", WEXITSTATUS(status));
-    return !error && status != -1 && WIFSIGNALED(status) && is_end_from_outside(WTERMSIG(status));
+    return !error && (status == -1 || (WIFSIGNALED(status) && is_end_from_outside(WTERMSIG(status))));
 }

@@ -86,3 +86,18 @@ Test(proof_spawn, who_else_holds_the_pipe_is_not_waited_for)
     vs_spawn_end(&child, false, how, sizeof how);
     cr_expect_str_eq(how, "status 3");
 }
+
+/* Systems reap what nobody waits for then; the program may set it before it starts threads, or by another library. */
+Test(proof_spawn, its_end_is_known_where_the_program_ignores_the_end_of_its_children)
+{
+    char text[64], how[64];
+    signal(SIGCHLD, SIG_IGN);
+    struct vs_spawned child = begin("exit 5");
+    read_all(&child, text);
+    cr_expect(!vs_spawn_end(&child, false, how, sizeof how));
+    cr_expect_str_eq(how, "status 5");
+    child = begin("exec sleep 20");
+    cr_expect(vs_spawn_end(&child, true, how, sizeof how), "that it was killed says nothing about memory: %s", how);
+    cr_expect_str_eq(how, "signal 9 (Killed)");
+    signal(SIGCHLD, SIG_DFL);
+}
