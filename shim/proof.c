@@ -17,12 +17,30 @@
 
 /* NULL: not known; `good`; or the reason why not. */
 static _Atomic(const char *) verdicts[VS_BACKING_KINDS][MAX_DEVICES][MAX_DEVICES + 1];
-static const char good[] = "it works", nameless[] = "it did not prove itself";
+static const char good[] = "it works", nameless[] = "it did not prove itself", full[] = "nothing is free there";
+
+/* Where nothing was free: at which turn. A turn ends with vs_proof_ask_again; the first is 1. */
+static atomic_uint full_turns[VS_BACKING_KINDS][MAX_DEVICES][MAX_DEVICES + 1];
+static atomic_uint turn = 1;
+
+static int place_of(const struct vs_proof_subject *subject)
+{
+    return subject->home.kind == VS_HOME_HOST ? MAX_DEVICES : subject->home.device;
+}
 
 static _Atomic(const char *) *verdict_of(const struct vs_proof_subject *subject)
 {
-    bool host = subject->home.kind == VS_HOME_HOST;
-    return &verdicts[subject->backing->kind][subject->compute->ordinal][host ? MAX_DEVICES : subject->home.device];
+    return &verdicts[subject->backing->kind][subject->compute->ordinal][place_of(subject)];
+}
+
+static atomic_uint *full_turn_of(const struct vs_proof_subject *subject)
+{
+    return &full_turns[subject->backing->kind][subject->compute->ordinal][place_of(subject)];
+}
+
+void vs_proof_ask_again(void)
+{
+    atomic_fetch_add(&turn, 1);
 }
 
 static enum vs_proof_verdict answer(const char *verdict, const char **why)
@@ -116,6 +134,11 @@ enum vs_proof_verdict vs_proof_find_out(const struct vs_proof_subject *subject, 
     enum vs_proof_verdict known = vs_proof_known(subject, why);
     if (known != VS_PROOF_UNKNOWN)
         return known;
+    unsigned now = atomic_load(&turn);
+    if (atomic_load(full_turn_of(subject)) == now) {
+        *why = full;
+        return VS_PROOF_NOT_NOW;
+    }
     vs_proof_file_of(subject, &file);
     bool kept = vs_proof_load(&file, &proof);
     if (!kept) {
@@ -124,7 +147,8 @@ enum vs_proof_verdict vs_proof_find_out(const struct vs_proof_subject *subject, 
     }
     vs_proof_reason(&proof, reason, sizeof reason);
     if (proof.outcome == VS_PROOF_FULL) {
-        *why = "nothing is free there";
+        atomic_store(full_turn_of(subject), now);
+        *why = full;
         return VS_PROOF_NOT_NOW;
     }
     const char *none = NULL, *verdict = proof.outcome == VS_PROOF_WORKS ? good : strdup(reason);
