@@ -17,10 +17,13 @@
 
 /* NULL: not known; `good`; or the reason why not. */
 static _Atomic(const char *) verdicts[VS_BACKING_KINDS][MAX_DEVICES][MAX_DEVICES + 1];
-static const char good[] = "it works", nameless[] = "it did not prove itself", full[] = "nothing is free there";
+static const char good[] = "it works", nameless[] = "it did not prove itself";
 
-/* Where nothing was free: at which turn. A turn ends with vs_proof_ask_again; the first is 1. */
-static atomic_uint full_turns[VS_BACKING_KINDS][MAX_DEVICES][MAX_DEVICES + 1];
+/* Where nothing was free: why, and at which turn. A turn ends with vs_proof_ask_again; the first is 1. */
+static struct full {
+    atomic_uint turn;
+    _Atomic(const char *) why;
+} fulls[VS_BACKING_KINDS][MAX_DEVICES][MAX_DEVICES + 1];
 static atomic_uint turn = 1;
 
 static int place_of(const struct vs_proof_subject *subject)
@@ -33,9 +36,9 @@ static _Atomic(const char *) *verdict_of(const struct vs_proof_subject *subject)
     return &verdicts[subject->backing->kind][subject->compute->ordinal][place_of(subject)];
 }
 
-static atomic_uint *full_turn_of(const struct vs_proof_subject *subject)
+static struct full *full_of(const struct vs_proof_subject *subject)
 {
-    return &full_turns[subject->backing->kind][subject->compute->ordinal][place_of(subject)];
+    return &fulls[subject->backing->kind][subject->compute->ordinal][place_of(subject)];
 }
 
 void vs_proof_ask_again(void)
@@ -72,9 +75,9 @@ static void name_subject(const struct vs_proof_subject *subject, char text[64])
 static const char *remedy_of(const struct vs_proof_subject *subject, const struct vs_proof *proof)
 {
     if (proof->outcome == VS_PROOF_UNTRIED)
-        return "it is tried again at the next start; a GPU in exclusive mode lets no second process in, nvidia-smi -c "
-               "0 "
-               "ends that";
+        return strstr(proof->detail, "CUDA_ERROR_DEVICE_UNAVAILABLE")
+                   ? "a GPU in exclusive mode lets no second process in, nvidia-smi -c 0 ends that"
+                   : "it is tried again at the next start";
     switch (subject->home.kind) {
     case VS_HOME_PEER:
         return "peer-to-peer is broken on this machine, whatever the driver reports: often an IOMMU (iommu=off or pt), "
@@ -101,8 +104,14 @@ static void tell(const struct vs_proof_subject *subject, const struct vs_proof *
 
 /* --- Finding out -------------------------------------------------------------------------------------------------- */
 
-/* Where no second process can be had: in this one. Other devices are left alone then: what is broken between two would
- * take the program's own context with it. */
+/* Whether it ended before it came to the memory. */
+static bool says_nothing(const struct vs_proof *proof)
+{
+    return proof->outcome == VS_PROOF_UNTRIED || (proof->outcome == VS_PROOF_FULL && proof->step == VS_PROOF_START);
+}
+
+/* Where no second process can be had, or none has room: in this one. Other devices are left alone then: what is broken
+ * between two would take the program's own context with it. */
 static void try_here(const struct vs_proof_subject *subject, struct vs_proof *proof)
 {
     char name[64];
@@ -120,7 +129,7 @@ static void try_out(const struct vs_proof_subject *subject, struct vs_proof *pro
     vs_log(VS_LOG_INFO, "proof", "%s is tried for %s, once with this driver and these GPUs", name,
         vs_device_format(vs_devices_id(subject->compute->ordinal)).text);
     vs_proof_in_child(subject, proof);
-    if (proof->outcome == VS_PROOF_UNTRIED)
+    if (says_nothing(proof))
         try_here(subject, proof);
     vs_proof_reason(proof, reason, sizeof reason);
     vs_log(VS_LOG_DEBUG, "proof", "%s: %s", name, reason);
@@ -135,8 +144,9 @@ enum vs_proof_verdict vs_proof_find_out(const struct vs_proof_subject *subject, 
     if (known != VS_PROOF_UNKNOWN)
         return known;
     unsigned now = atomic_load(&turn);
-    if (atomic_load(full_turn_of(subject)) == now) {
-        *why = full;
+    struct full *full = full_of(subject);
+    if (atomic_load(&full->turn) == now) {
+        *why = atomic_load(&full->why);
         return VS_PROOF_NOT_NOW;
     }
     vs_proof_file_of(subject, &file);
@@ -147,8 +157,9 @@ enum vs_proof_verdict vs_proof_find_out(const struct vs_proof_subject *subject, 
     }
     vs_proof_reason(&proof, reason, sizeof reason);
     if (proof.outcome == VS_PROOF_FULL) {
-        atomic_store(full_turn_of(subject), now);
-        *why = full;
+        *why = says_nothing(&proof) ? "the compute device is too full to try it" : "nothing is free there";
+        atomic_store(&full->why, *why);
+        atomic_store(&full->turn, now);
         return VS_PROOF_NOT_NOW;
     }
     const char *none = NULL, *verdict = proof.outcome == VS_PROOF_WORKS ? good : strdup(reason);

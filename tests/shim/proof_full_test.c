@@ -76,3 +76,50 @@ Test(proof_full, a_full_compute_device_is_tried_once_for_a_plan_not_for_each_wei
     cr_expect_eq(place_of(weights[WEIGHTS], BYTES), 0);
     cr_expect_eq(place_of(weights[2 * WEIGHTS - 1], BYTES), HOST);
 }
+
+#define BESIDE                                                                                                         \
+    "version: 1\ncompute: cuda:0\ndonors: [cuda:1, cpu]\nmodels:\n  - match: \"*.safetensors\"\n    virtual-vram: "    \
+    "100%\n"
+
+/* A second process has no room for its context there; the donor may be as good as ever. */
+Test(proof_full, a_compute_device_without_room_for_a_second_context_loses_no_donor)
+{
+    void *weight;
+    use_policy_text(BESIDE);
+    count_processes();
+    listen();
+    fill_for_children("cuDevicePrimaryCtxRetain");
+    open_new_model();
+    CUDA_OK(cudaMalloc(&weight, BYTES));
+    cr_expect_eq(place_of(weight, BYTES), HOST, "the host is tried in this process");
+    unsetenv("SIMCUDA_FAIL");
+    for (size_t i = 1; i < WEIGHTS; i++)
+        CUDA_OK(cudaMalloc(&weight, BYTES));
+    open_new_model();
+    CUDA_OK(cudaMalloc(&weight, BYTES));
+    cr_expect_eq(place_of(weight, BYTES), 1);
+    char *text = heard();
+    cr_expect_eq(occurrences(text, "is not used"), 0, "%s", text);
+    cr_expect_eq(occurrences(text, "exclusive mode"), 0, "%s", text);
+    cr_expect_eq(occurrences(text, "the compute device is too full to try it"), 1, "%s", text);
+    free(text);
+}
+
+/* CUDA_ERROR_DEVICE_UNAVAILABLE: the device is in exclusive mode (CUDA Driver API, CUcomputemode). */
+Test(proof_full, a_compute_device_in_exclusive_mode_is_told_with_the_remedy)
+{
+    void *weight;
+    use_policy_text(BESIDE);
+    count_processes();
+    listen();
+    CUDA_OK(cudaFree(NULL));
+    setenv("SIMCUDA_FAIL", "cuDevicePrimaryCtxRetain:1:46", 1);
+    open_new_model();
+    CUDA_OK(cudaMalloc(&weight, BYTES));
+    cr_expect_eq(place_of(weight, BYTES), HOST);
+    char *text = heard();
+    cr_expect_eq(occurrences(text, "vmm on cuda:1 is not used for cuda:0: it could not be tried: no context can be made"
+                                   " in a process of its own: CUDA_ERROR_DEVICE_UNAVAILABLE (a GPU in exclusive mode"),
+        1, "%s", text);
+    free(text);
+}
