@@ -341,7 +341,10 @@ CUresult vs_host_ahead_create(const struct vs_backing *backing, const struct vs_
         return CUDA_SUCCESS;
     if (!vs_host_memory_has_room(bytes) && (!drop(NULL, ANY_DEVICE, true) || !vs_host_memory_has_room(bytes)))
         return CUDA_ERROR_OUT_OF_MEMORY; /* the driver would give it, and the kernel end a process for it */
-    return backing->create_physical(compute, host, bytes, handle);
+    CUresult result = backing->create_physical(compute, host, bytes, handle);
+    if (result == CUDA_ERROR_OUT_OF_MEMORY && drop(NULL, ANY_DEVICE, true)) /* what lies ready may be what it lacks */
+        result = backing->create_physical(compute, host, bytes, handle);
+    return result;
 }
 
 void vs_host_ahead_drop(const void *owner)

@@ -201,7 +201,9 @@ static bool allocate_taken(const struct order *order, struct vs_taken *taken, CU
     pthread_mutex_unlock(&vs_placement_lock);
     if (result == CUDA_SUCCESS)
         vs_stats_placed(taken->home, order->bytes);
-    else if (result == CUDA_ERROR_OUT_OF_MEMORY && taken->home.kind == VS_HOME_HOST)
+    else if (!small)
+        vs_stats_refused();
+    if (result == CUDA_ERROR_OUT_OF_MEMORY && taken->home.kind == VS_HOME_HOST)
         vs_host_memory_tell_full(order->bytes);
     return result == CUDA_SUCCESS;
 }

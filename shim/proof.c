@@ -19,10 +19,10 @@
 static _Atomic(const char *) verdicts[VS_BACKING_KINDS][MAX_DEVICES][MAX_DEVICES + 1];
 static const char good[] = "it works", nameless[] = "it did not prove itself";
 
-/* Where nothing was free: why, and at which turn. A turn ends with vs_proof_ask_again; the first is 1. */
+/* Where nothing was free: the verdict, and at which turn. A turn ends with vs_proof_ask_again; the first is 1. */
 static struct full {
     atomic_uint turn;
-    _Atomic(const char *) why;
+    atomic_int verdict;
 } fulls[VS_BACKING_KINDS][MAX_DEVICES][MAX_DEVICES + 1];
 static atomic_uint turn = 1;
 
@@ -52,6 +52,12 @@ static enum vs_proof_verdict answer(const char *verdict, const char **why)
         return verdict ? VS_PROOF_GOOD : VS_PROOF_UNKNOWN;
     *why = verdict;
     return VS_PROOF_BAD;
+}
+
+static enum vs_proof_verdict answer_full(enum vs_proof_verdict verdict, const char **why)
+{
+    *why = verdict == VS_PROOF_NO_ROOM ? "the compute device is too full to try it" : "nothing is free there";
+    return verdict;
 }
 
 enum vs_proof_verdict vs_proof_known(const struct vs_proof_subject *subject, const char **why)
@@ -146,8 +152,7 @@ enum vs_proof_verdict vs_proof_find_out(const struct vs_proof_subject *subject, 
     unsigned now = atomic_load(&turn);
     struct full *full = full_of(subject);
     if (atomic_load(&full->turn) == now) {
-        *why = atomic_load(&full->why);
-        return VS_PROOF_NOT_NOW;
+        return answer_full((enum vs_proof_verdict)atomic_load(&full->verdict), why);
     }
     vs_proof_file_of(subject, &file);
     bool kept = vs_proof_load(&file, &proof);
@@ -157,10 +162,10 @@ enum vs_proof_verdict vs_proof_find_out(const struct vs_proof_subject *subject, 
     }
     vs_proof_reason(&proof, reason, sizeof reason);
     if (proof.outcome == VS_PROOF_FULL) {
-        *why = says_nothing(&proof) ? "the compute device is too full to try it" : "nothing is free there";
-        atomic_store(&full->why, *why);
+        enum vs_proof_verdict verdict = says_nothing(&proof) ? VS_PROOF_NO_ROOM : VS_PROOF_NOT_NOW;
+        atomic_store(&full->verdict, verdict);
         atomic_store(&full->turn, now);
-        return VS_PROOF_NOT_NOW;
+        return answer_full(verdict, why);
     }
     const char *none = NULL, *verdict = proof.outcome == VS_PROOF_WORKS ? good : strdup(reason);
     if (!verdict)
