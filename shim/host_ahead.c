@@ -99,19 +99,13 @@ static struct want *find_next(void)
     return next;
 }
 
-static void want_nothing(void)
-{
-    for (struct want *want = wants; want; want = want->next)
-        want->missing = 0;
-}
-
 /* --- The thread --------------------------------------------------------------------------------------------------- */
 
 static CUresult make(const struct want *want, CUmemGenericAllocationHandle *handle)
 {
     const struct vs_home host = {VS_HOME_HOST, 0};
     struct vs_driver_scope scope;
-    if (vs_capture_open() || !vs_host_memory_has_room(want->bytes))
+    if (!vs_host_memory_has_room(want->bytes))
         return CUDA_ERROR_OUT_OF_MEMORY;
     CUresult result = vs_driver_enter(&scope, want->compute->context);
     if (result != CUDA_SUCCESS)
@@ -145,7 +139,7 @@ static bool work_once(void)
         making = NULL;
         return true;
     }
-    want = find_next();
+    want = vs_capture_open() ? NULL : find_next(); /* vs_host_ahead_resume wakes it */
     if (!want)
         return false;
     making = want;
@@ -159,7 +153,7 @@ static bool work_once(void)
         want->handles[want->ready++] = handle;
         ready_bytes += want->bytes;
     } else {
-        want_nothing(); /* who asks for it finds out, and is told why */
+        want->missing = 0; /* who asks for it finds out, and is told why; other sizes may fit */
     }
     return true;
 }
@@ -345,6 +339,15 @@ CUresult vs_host_ahead_create(const struct vs_backing *backing, const struct vs_
     if (result == CUDA_ERROR_OUT_OF_MEMORY && drop(NULL, ANY_DEVICE, true)) /* what lies ready may be what it lacks */
         result = backing->create_physical(compute, host, bytes, handle);
     return result;
+}
+
+void vs_host_ahead_resume(void)
+{
+    if (!is_anything_wanted())
+        return;
+    pthread_mutex_lock(&vs_host_ahead_lock);
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&vs_host_ahead_lock);
 }
 
 void vs_host_ahead_drop(const void *owner)
