@@ -95,7 +95,8 @@ bool vs_backing_runs_short(
     const struct vs_backing *backing, const struct vs_compute *compute, struct vs_home home, size_t bytes)
 {
     const char *none = NULL;
-    if (home.kind != VS_HOME_HOST || !vs_host_memory_has_room(bytes) || !has_other(backing, compute, home))
+    size_t least_bytes = bytes + 2 * VS_PAGE_BYTES; /* it comes in whole pages, and may begin and end within some */
+    if (home.kind != VS_HOME_HOST || !vs_host_memory_has_room(least_bytes) || !has_other(backing, compute, home))
         return false;
     if (atomic_compare_exchange_strong(refusal(backing->kind, home), &none, "the driver gives no more host memory"))
         vs_log(VS_LOG_WARN, "backing",

@@ -137,6 +137,14 @@ CUresult vs_extents_create_physical(const struct vs_backing *backing, const stru
     return backing->create_physical(compute, home, bytes, handle);
 }
 
+void vs_extents_release_physical(const struct vs_extent *extent)
+{
+    if (extent->home.kind == VS_HOME_HOST)
+        vs_host_ahead_release(extent->backing, extent->bytes, extent->handle);
+    else
+        extent->backing->release(extent->handle);
+}
+
 static CUresult create_and_map(struct vs_extent *extent)
 {
     const struct vs_compute *compute = extent->range->compute;
@@ -149,7 +157,7 @@ static CUresult create_and_map(struct vs_extent *extent)
     if (result == CUDA_SUCCESS) {
         result = backing->map(compute, extent->home, extent->address, extent->bytes, extent->handle);
         if (result != CUDA_SUCCESS)
-            backing->release(extent->handle);
+            vs_extents_release_physical(extent);
     }
     vs_driver_leave(&scope);
     return result;
@@ -161,7 +169,7 @@ static CUresult destroy(struct vs_extent *extent)
     struct vs_driver_scope scope;
     bool entered = vs_driver_enter(&scope, extent->range->compute->context) == CUDA_SUCCESS;
     CUresult result = extent->backing->unmap(extent->address, extent->bytes);
-    extent->backing->release(extent->handle);
+    vs_extents_release_physical(extent);
     if (entered)
         vs_driver_leave(&scope);
     return result;

@@ -26,9 +26,12 @@ void vs_host_ahead_want(
 
 /* Memory in the host: what lies ready, or is just being made, for which it waits; else it is made here, if the host has
  * room: CUDA_ERROR_OUT_OF_MEMORY where it has none, and the driver is not asked. What lies ready in other sizes goes
- * back first. Belongs to the caller until vs_backing.release. Inside vs_driver_enter; any thread; may block. */
+ * back first. Belongs to the caller until vs_host_ahead_release. Inside vs_driver_enter; any thread; may block. */
 CUresult vs_host_ahead_create(const struct vs_backing *backing, const struct vs_compute *compute, size_t bytes,
     CUmemGenericAllocationHandle *handle);
+
+/* Gives host memory back that came from there. Inside vs_driver_enter where a context can be had. */
+void vs_host_ahead_release(const struct vs_backing *backing, size_t bytes, CUmemGenericAllocationHandle handle);
 
 /* A capture has ended: the thread may go on. Any thread, with no lock held; costs nothing where nothing is wanted. */
 void vs_host_ahead_resume(void);

@@ -22,6 +22,12 @@ enum { TEXT_BYTES = 8192, PATH_BYTES = 2048 };
 
 static _Atomic uint64_t kept_bytes;
 
+/* What the driver made for us, and whether the control group is charged for it: as far as the first pieces tell. */
+static _Atomic uint64_t lent_bytes;
+static atomic_bool is_charged;
+static atomic_uint uncharged_pieces;
+#define TELLING_PIECES 3
+
 /* --- Files -------------------------------------------------------------------------------------------------------- */
 
 static char root[PATH_BYTES / 2]; /* of all files: "" but in tests and on simulated machines */
@@ -175,6 +181,16 @@ static uint64_t read_cache(struct path *folder, enum vs_group_version version, s
     return bytes;
 }
 
+/* What counts against a limit there: not what the kernel would drop. False where it is not told. */
+static bool read_used(struct path *folder, enum vs_group_version version, struct text *text, uint64_t *used_bytes)
+{
+    if (!read_size(folder, hierarchies[version].used, text, used_bytes))
+        return false;
+    uint64_t cache_bytes = read_cache(folder, version, text);
+    *used_bytes = *used_bytes > cache_bytes ? *used_bytes - cache_bytes : 0;
+    return true;
+}
+
 /* One level. What is used counts only where there is a limit: most groups have none, and are done with one look. */
 static void look_at_group(struct vs_host_memory *memory, struct path *folder, enum vs_group_version version)
 {
@@ -189,9 +205,9 @@ static void look_at_group(struct vs_host_memory *memory, struct path *folder, en
         }
     if (!file)
         return;
-    read_size(folder, hierarchy->used, &text, &used_bytes);
-    uint64_t cache_bytes = read_cache(folder, version, &text);
-    used_bytes = used_bytes > cache_bytes ? used_bytes - cache_bytes : 0;
+    read_used(folder, version, &text, &used_bytes);
+    if (!atomic_load(&is_charged) && atomic_load(&uncharged_pieces) > 0)
+        used_bytes += atomic_load(&lent_bytes);
     size_t length = folder->length;
     append(folder, file, strlen(file));
     limit(memory, limit_bytes, limit_bytes > used_bytes ? limit_bytes - used_bytes : 0, folder->text);
@@ -214,30 +230,41 @@ static void find_folder(struct path *folder, struct vs_group_path group)
     }
 }
 
-static void look_at_groups(struct vs_host_memory *memory)
+/* The folder of this process's group; false where it has none that can be looked at. */
+static bool find_own_group(struct path *path, size_t *mount_length, enum vs_group_version *version)
 {
     static atomic_bool told;
-    struct path path;
     struct text text;
     struct vs_group_path group;
-    begin(&path, "/proc/self/cgroup");
-    bool read = read_text(path.text, &text);
+    begin(path, "/proc/self/cgroup");
+    bool read = read_text(path->text, &text);
     if (!read && errno == ENOENT)
-        return; /* a kernel without control groups */
+        return false; /* a kernel without control groups */
     if (!read || !vs_group_path_parse(text.bytes, text.length, &group)) {
         if (text.length > 0)
-            tell_odd(&told, path.text, "limits of a control group are not followed");
-        return;
+            tell_odd(&told, path->text, "limits of a control group are not followed");
+        return false;
     }
-    begin(&path, hierarchies[group.version].mount);
-    size_t mount_length = path.length;
-    find_folder(&path, group);
-    look_at_group(memory, &path, group.version);
+    *version = group.version;
+    begin(path, hierarchies[group.version].mount);
+    *mount_length = path->length;
+    find_folder(path, group);
+    return true;
+}
+
+static void look_at_groups(struct vs_host_memory *memory)
+{
+    struct path path;
+    size_t mount_length;
+    enum vs_group_version version;
+    if (!find_own_group(&path, &mount_length, &version))
+        return;
+    look_at_group(memory, &path, version);
     while (path.length > mount_length) {
         while (path.text[path.length - 1] != '/')
             path.length--;
         cut(&path, path.length - 1);
-        look_at_group(memory, &path, group.version);
+        look_at_group(memory, &path, version);
     }
 }
 
@@ -249,6 +276,36 @@ void vs_host_memory_look(struct vs_host_memory *memory)
 }
 
 /* --- Lending ------------------------------------------------------------------------------------------------------ */
+
+uint64_t vs_host_memory_before_lending(void)
+{
+    struct path path;
+    struct text text;
+    size_t mount_length;
+    enum vs_group_version version;
+    uint64_t used_bytes;
+    if (atomic_load(&is_charged) || atomic_load(&uncharged_pieces) >= TELLING_PIECES ||
+        !find_own_group(&path, &mount_length, &version) || !read_used(&path, version, &text, &used_bytes))
+        return VS_HOST_BYTES_UNKNOWN;
+    return used_bytes;
+}
+
+void vs_host_memory_lent(size_t bytes, uint64_t before_bytes)
+{
+    uint64_t after_bytes = before_bytes == VS_HOST_BYTES_UNKNOWN ? before_bytes : vs_host_memory_before_lending();
+    atomic_fetch_add(&lent_bytes, bytes);
+    if (after_bytes == VS_HOST_BYTES_UNKNOWN)
+        return;
+    if (after_bytes >= before_bytes + bytes / 2)
+        atomic_store(&is_charged, true);
+    else
+        atomic_fetch_add(&uncharged_pieces, 1);
+}
+
+void vs_host_memory_returned(size_t bytes)
+{
+    atomic_fetch_sub(&lent_bytes, bytes);
+}
 
 void vs_host_memory_keep(uint64_t reserve_bytes)
 {
