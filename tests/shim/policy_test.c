@@ -131,3 +131,17 @@ Test(process, without_a_policy_an_unknown_cuda_runs_as_ever)
     cr_expect_eq(run(program("old_program"), output), 0);
     cr_expect_str_eq(output, "cudaMalloc returned 0\nit counts 2\n");
 }
+
+/* CUDA may be gone by then, and other libraries with it: of what is asked of them at the end of a load nothing is. */
+Test(process, a_load_that_is_open_at_the_end_is_told_without_asking_the_driver)
+{
+    char output[8192], command[800];
+    const size_t sizes[] = {MIB, MIB, MIB}; /* of which the program loads two */
+    use_policy("cuda:0,*");
+    setenv("VRAMSPAN_LOG", "info", 1);
+    snprintf(command, sizeof command, "%s %s %zu", program("exiting"), make_model(sizes, 3), MIB);
+    cr_expect_eq(run(command, output), 0, "%s", output);
+    cr_expect(strstr(output, "not placed               1"), "%s", output);
+    cr_expect(!strstr(output, "usage: "), "%s", output);
+    cr_expect(strstr(output, "end of run: cuda:0 held 2 weights"), "%s", output);
+}
