@@ -48,12 +48,11 @@ function launch(row, real, arguments,    condition) {
 }
 
 # The body of an entry that a file implements. What the driver allocates and frees for the program is counted (below.h).
-function implemented(row, real, arguments,    below) {
-    below = library[row] == "libcuda" ? kind[row] : ""
+function implemented(row, real, arguments,    below, address) {
+    below = library[row] == "libcuda" || kind[row] == "free" ? kind[row] : "" # the runtime may free what the driver gave
+    address = library[row] == "libcuda" ? "address" : "(CUdeviceptr)pointer"
     if (below == "free")
-        print "    size_t below_bytes = vs_below_freeing(address);"
-    if (symbol[row] == "cudaFree") # which may free what the driver has allocated
-        print "    vs_below_freeing((CUdeviceptr)pointer);"
+        printf "    size_t below_bytes = vs_below_freeing(%s);\n", address
     printf "    %s result = ", return_type[row]
     if (below == "alloc")
         printf "vs_below_is_workspace(__builtin_return_address(0)) ? %s.%s(%s)\n        : ", real, symbol[row], arguments
@@ -61,7 +60,7 @@ function implemented(row, real, arguments,    below) {
     if (below == "alloc")
         print "    if (result == CUDA_SUCCESS)\n        vs_below_allocated(*address, bytes);"
     if (below == "free")
-        print "    if (result != CUDA_SUCCESS)\n        vs_below_allocated(address, below_bytes);"
+        printf "    if (result != 0)\n        vs_below_allocated(%s, below_bytes);\n", address
 }
 
 # When an entry's slot leads to its function, once the library acts (resolve.h).

@@ -33,6 +33,14 @@ void vs_host_memory_keep(uint64_t reserve_bytes);
 /* Whether `bytes` more can be lent now. True where nothing tells how much there is. */
 bool vs_host_memory_has_room(size_t bytes);
 
+/* Host memory that the driver makes for us counts in what the machine has left, but not always in what a control group
+ * has used: that is up to the driver's part in the kernel, and the first pieces tell. Where it does not, what is lent
+ * counts on top, so that a group's limit holds all the same. Around the making of a piece: the first function's answer
+ * is given to the second. Afterwards they cost nothing. */
+uint64_t vs_host_memory_before_lending(void);
+void vs_host_memory_lent(size_t bytes, uint64_t before_bytes);
+void vs_host_memory_returned(size_t bytes);
+
 /* Says once, where there is no room for `bytes`, what is full and what helps; holds no lock meanwhile. */
 void vs_host_memory_tell_full(size_t bytes);
 

@@ -16,9 +16,7 @@
 #include "driver.h"
 #include "host_ahead.h"
 #include "log.h"
-#include "neighbours.h"
 #include "stats.h"
-#include "usage.h"
 
 /* PyTorch's native allocator gives a request of 10 MiB or more a segment of its own, rounded up to 2 MiB; smaller ones
  * share segments (c10/cuda/CUDACachingAllocator.cpp, get_allocation_size). */
@@ -159,8 +157,6 @@ void vs_load_finish(struct vs_load *load)
         vs_log_text(VS_LOG_INFO, text.data);
     vs_text_free(&text);
     vs_load_free(load);
-    vs_usage_tell();
-    vs_neighbours_tell();
 }
 
 /* --- Plans -------------------------------------------------------------------------------------------------------- */

@@ -3,7 +3,6 @@
 #include "proof_child.h"
 
 #include <dlfcn.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -166,23 +165,21 @@ static double limit_seconds(void)
     return seconds > 0 && seconds <= 3600 ? seconds : VS_PROOF_SECONDS;
 }
 
-/* Listens until the child has ended. False: it takes too long. */
-static bool listen(int pipe, struct told *told, double *limit)
+/* Listens until the child has told what came of it, or has ended. False: it takes too long. A child that has told is
+ * not waited for here: to leave CUDA takes its time, and where the driver hangs there, that is nothing new. */
+static bool listen(struct vs_spawned *child, struct told *told, double *limit)
 {
     double seconds = limit_seconds(), end = now() + VS_PROOF_START_SECONDS;
     bool started = false;
     *limit = VS_PROOF_START_SECONDS;
-    for (;;) {
+    while (!told->has_outcome) {
         char bytes[256];
-        struct pollfd waited = {.fd = pipe, .events = POLLIN};
         double left = end - now();
         if (left <= 0)
             return false;
-        if (poll(&waited, 1, (int)(left * 1000) + 1) <= 0)
-            continue;
-        ssize_t got = read(pipe, bytes, sizeof bytes);
+        ssize_t got = vs_spawn_read(child, bytes, sizeof bytes, left);
         if (got == 0)
-            return true;
+            break;
         if (got > 0)
             take(told, bytes, (size_t)got);
         if (!started && told->step > VS_PROOF_START) {
@@ -191,6 +188,7 @@ static bool listen(int pipe, struct told *told, double *limit)
             end = now() + seconds;
         }
     }
+    return true;
 }
 
 static void judge(const struct told *told, bool in_time, double limit, const char *end, struct vs_proof *proof)
@@ -218,11 +216,11 @@ static void run(const struct command *command, struct vs_proof *proof)
         vs_proof_set(proof, VS_PROOF_UNTRIED, VS_PROOF_START, "no process can be started for it: %s", strerror(error));
         return;
     }
-    bool in_time = listen(child.pipe, &told, &limit);
-    bool told_to_end = vs_spawn_end(&child, !in_time, how, sizeof how);
+    bool in_time = listen(&child, &told, &limit);
+    bool says_nothing = vs_spawn_end(&child, !in_time, how, sizeof how);
     judge(&told, in_time, limit, how, proof);
     /* Whoever ends processes says nothing about memory. */
-    if (proof->outcome == VS_PROOF_DIED && told_to_end)
+    if (proof->outcome == VS_PROOF_DIED && says_nothing)
         vs_proof_set(proof, VS_PROOF_UNTRIED, told.step, "the process that tried it was ended from outside: %s", how);
 }
 
