@@ -3,6 +3,7 @@
 
 #include <stdatomic.h>
 
+#include "capture.h"
 #include "driver.h"
 
 static _Atomic(uint64_t) peers[VS_ACCESS_DEVICES];
@@ -56,7 +57,10 @@ CUresult vs_access_give(CUdeviceptr address, size_t bytes, const CUmemAccessDesc
 {
     CUresult result = vs_driver()->cuMemSetAccess(address, bytes, list, count);
     if (result == CUDA_ERROR_NOT_READY) { /* seen now and then in normal use (comfy-aimdo 100, ComfyUI 12943) */
-        vs_driver()->cuCtxSynchronize();
+        if (vs_capture_held_off()) { /* else it would spoil the capture: tried again at once */
+            vs_driver()->cuCtxSynchronize();
+            vs_capture_released();
+        }
         result = vs_driver()->cuMemSetAccess(address, bytes, list, count);
     }
     return result;

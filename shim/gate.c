@@ -5,9 +5,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "deadline.h"
 #include "locks.h"
 
 enum { CLOSED = 1, NO_MEMBARRIER = 2 }; /* vs_gate_bars */
@@ -42,11 +42,7 @@ static void end_of_thread(void *record)
 
 static void prepare(void)
 {
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&left, &attributes);
-    pthread_condattr_destroy(&attributes);
+    vs_deadline_condition(&left);
     if (syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0)
         __atomic_fetch_or(&vs_gate_bars, NO_MEMBARRIER, __ATOMIC_SEQ_CST);
     unwatched_exists = pthread_key_create(&key, end_of_thread) != 0;
@@ -132,24 +128,6 @@ void vs_gate_tell(void)
     pthread_mutex_unlock(&vs_gate_lock);
 }
 
-static struct timespec after(uint64_t limit_ns)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)(limit_ns / 1000000000u);
-    until.tv_nsec += (long)(limit_ns % 1000000000u);
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
-    return until;
-}
-
-static bool is_past(const struct timespec *until)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec > until->tv_sec || (now.tv_sec == until->tv_sec && now.tv_nsec >= until->tv_nsec);
-}
-
 /* With vs_gate_lock held. */
 static bool anybody_is_inside(void)
 {
@@ -170,7 +148,7 @@ static void open_gate(struct vs_gate_thread *self)
 
 bool vs_gate_close(uint64_t limit_ns)
 {
-    const struct timespec until = after(limit_ns);
+    const struct timespec until = vs_deadline_after(limit_ns);
     pthread_once(&once, prepare);
     pthread_mutex_lock(&vs_gate_lock);
     struct vs_gate_thread *self = own_record();
@@ -193,7 +171,7 @@ bool vs_gate_close(uint64_t limit_ns)
     pthread_mutex_lock(&vs_gate_lock);
     bool alone;
     /* Each must be seen outside once: who is seen inside later is on its way to the bars, and stands there. */
-    while (!(alone = !anybody_is_inside()) && !is_past(&until))
+    while (!(alone = !anybody_is_inside()) && !vs_deadline_is_past(&until))
         pthread_cond_timedwait(&left, &vs_gate_lock, &until);
     if (!alone)
         open_gate(self);

@@ -17,6 +17,7 @@
 #include "host_ahead.h"
 #include "log.h"
 #include "stats.h"
+#include "wanted_sizes.h"
 
 /* PyTorch's native allocator gives a request of 10 MiB or more a segment of its own, rounded up to 2 MiB; smaller ones
  * share segments (c10/cuda/CUDACachingAllocator.cpp, get_allocation_size). */
@@ -35,12 +36,29 @@ struct vs_missing_size {
 
 /* --- Begin and end ------------------------------------------------------------------------------------------------ */
 
-static void free_sizes(struct vs_load_part *part)
+static size_t segment_for(size_t tensor_bytes);
+
+/* So many tensors of that size are missing from here on. */
+static void set_missing(struct vs_load *load, struct vs_missing_size *size, size_t count)
+{
+    size_t tensor = size->tensor_bytes, segment = segment_for(tensor);
+    bool was = size->count > 0, is = count > 0;
+    load->missing_count += count - size->count;
+    size->count = count;
+    void (*note)(size_t) = is ? vs_wanted_sizes_add : vs_wanted_sizes_remove;
+    if (was != is)
+        note(tensor);
+    if (was != is && segment != tensor)
+        note(segment);
+}
+
+static void free_sizes(struct vs_load *load, struct vs_load_part *part)
 {
     struct vs_missing_size *size = part->missing;
     HASH_CLEAR(hh, part->missing); /* the table; its elements are still chained */
     while (size) {
         struct vs_missing_size *next = size->hh.next;
+        set_missing(load, size, 0);
         free(size);
         size = next;
     }
@@ -50,7 +68,7 @@ void vs_load_free(struct vs_load *load)
 {
     for (size_t i = 0; i < load->part_count; i++) {
         struct vs_load_part *part = &load->parts[i];
-        free_sizes(part);
+        free_sizes(load, part);
         free(part->queue);
         free(part->tensors);
         vs_plan_free(&part->plan);
@@ -84,8 +102,7 @@ static bool count_missing(struct vs_load *load, struct vs_load_part *part)
         struct vs_missing_size *size = size_of(part, part->tensors[i].bytes);
         if (!size)
             return false;
-        size->count++;
-        load->missing_count++;
+        set_missing(load, size, size->count + 1);
     }
     return true;
 }
@@ -178,8 +195,7 @@ static void fill_queue(struct vs_load *load, struct vs_load_part *part, const st
     for (struct vs_missing_size *size = part->missing; size; size = size->hh.next) {
         size->next = begin;
         begin += size->count;
-        load->missing_count -= size->count;
-        size->count = 0;
+        set_missing(load, size, 0);
     }
     part->tensor_count = 0;
     part->total_bytes = plan->total_bytes;
@@ -193,8 +209,8 @@ static void fill_queue(struct vs_load *load, struct vs_load_part *part, const st
         HASH_FIND(hh, part->missing, &bytes, sizeof bytes, size);
         if (!size)
             continue; /* without bytes */
-        part->queue[size->next + size->count++] = (uint32_t)k;
-        load->missing_count++;
+        part->queue[size->next + size->count] = (uint32_t)k;
+        set_missing(load, size, size->count + 1);
     }
 }
 
@@ -336,8 +352,7 @@ enum vs_take vs_load_take(struct vs_load *load, size_t bytes, enum vs_request re
             taken->expected_bytes = bytes;
         }
         taken->home = vs_real_home(taken->device, compute);
-        size->count--;
-        load->missing_count--;
+        set_missing(load, size, size->count - 1);
         return VS_TAKE_DONE;
     }
     return VS_TAKE_NONE;
@@ -380,8 +395,7 @@ bool vs_load_failed(const struct vs_taken *taken, CUresult result)
     if (taken->home.kind == VS_HOME_LOCAL)
         return false;
     part->queue[--taken->size->next] = taken->turn;
-    taken->size->count++;
-    taken->load->missing_count++;
+    set_missing(taken->load, taken->size, taken->size->count + 1);
     vs_load_exclude(part, (struct vs_failed_device){taken->device, vs_driver_error(result), vs_failure_of(result)});
     return true;
 }

@@ -60,6 +60,7 @@ suite pass-through-cost tap tests/bench/instructions.sh "$shim" "$build/bench/ca
 suite dlsym-cost tap tests/bench/dlsym.sh "$shim" "$build/bench/dlsym_cost"
 suite gate-cost tap tests/bench/gate_instructions.sh "$build/bench/gate"
 suite look-up-cost tap tests/bench/look_up.sh "$build/bench/look_up"
+suite allocation-cost tap tests/bench/allocations.sh "$shim" "$build/bench/allocations"
 suite simcuda-cost tap tests/bench/driver_instructions.sh "$build/bench/driver_calls"
 plan_counts="1000 20000"
 [ "$depth" != full ] || plan_counts="1000 10000 100000"

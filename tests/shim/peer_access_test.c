@@ -93,6 +93,60 @@ Test(peer_access, enabled_through_the_driver_holds_too)
     cr_expect(may_use(weight, 1));
 }
 
+/* As PyTorch does it under its cudaMallocAsync allocator. */
+static void grant(int from, cudaMemPool_t pool, enum cudaMemAccessFlags flags)
+{
+    const struct cudaMemAccessDesc list[] = {
+        {{cudaMemLocationTypeDevice, 2}, cudaMemAccessFlagsProtReadWrite}, {{cudaMemLocationTypeDevice, from}, flags}};
+    CUDA_OK(cudaMemPoolSetAccess(pool, list, 2));
+}
+
+Test(peer_access, to_the_default_pool_holds_too)
+{
+    cudaMemPool_t pool;
+    prepare("cpu,*");
+    void *before = allocate();
+    CUDA_OK(cudaDeviceGetDefaultMemPool(&pool, 0));
+    grant(1, pool, cudaMemAccessFlagsProtReadWrite);
+    cr_expect(may_use(before, 1) && may_use(before, 2), "what was there");
+    void *after;
+    CUDA_OK(cudaMallocAsync(&after, BYTES, NULL));
+    cr_expect(lies_at(after, BYTES, HOST) && may_use(after, 1), "what came later");
+}
+
+Test(peer_access, to_the_pool_that_the_program_set_holds_too)
+{
+    const CUmemPoolProps properties = {
+        .allocType = CU_MEM_ALLOCATION_TYPE_PINNED, .location = {CU_MEM_LOCATION_TYPE_DEVICE, 0}};
+    const CUmemAccessDesc list = {{CU_MEM_LOCATION_TYPE_DEVICE, 1}, CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
+    CUmemoryPool own;
+    prepare("cuda:2,*");
+    void *weight = allocate();
+    CUDA_OK(cuMemPoolCreate(&own, &properties));
+    CUDA_OK(cuMemPoolSetAccess(own, &list, 1));
+    cr_expect(!may_use(weight, 1), "nothing is allocated from it");
+    CUDA_OK(cuDeviceSetMemPool(0, own));
+    CUDA_OK(cuMemPoolSetAccess(own, &list, 1));
+    cr_expect(may_use(weight, 1) && !may_use(weight, 2));
+}
+
+Test(peer_access, to_another_devices_pool_or_none_at_all_changes_nothing)
+{
+    cudaMemPool_t pool;
+    prepare("cuda:0,*");
+    void *weight = allocate();
+    CUDA_OK(cudaDeviceGetDefaultMemPool(&pool, 0));
+    const struct cudaMemAccessDesc taken = {{cudaMemLocationTypeDevice, 1}, cudaMemAccessFlagsProtNone};
+    CUDA_OK(cudaMemPoolSetAccess(pool, &taken, 1));
+    CUDA_OK(cudaDeviceGetDefaultMemPool(&pool, 2));
+    grant(1, pool, cudaMemAccessFlagsProtReadWrite);
+    cr_expect(!may_use(weight, 1) && !may_use(weight, 2));
+    const struct cudaMemAccessDesc nobody = {{cudaMemLocationTypeDevice, 9}, cudaMemAccessFlagsProtReadWrite};
+    cr_expect_eq(cudaMemPoolSetAccess(pool, &nobody, 1), cudaErrorInvalidDevice);
+    cr_expect_eq(cudaGetLastError(), cudaErrorInvalidDevice);
+    cr_expect_neq(cudaMemPoolSetAccess(pool, NULL, 1), cudaSuccess);
+}
+
 Test(peer_access, to_another_device_changes_nothing)
 {
     prepare("cuda:2,*");
@@ -101,6 +155,26 @@ Test(peer_access, to_another_device_changes_nothing)
     enable(0, 1);
     cr_expect(!may_use(weight, 1));
     cr_expect(may_use(weight, 0));
+}
+
+/* The driver may not be ready (600), and the device must not be waited for then: that would spoil the capture. */
+Test(peer_access, enabled_under_a_capture_spoils_nothing)
+{
+    cudaStream_t stream;
+    cudaGraph_t graph;
+    prepare("cuda:2,*");
+    void *weight = allocate();
+    CUDA_OK(cudaSetDevice(1));
+    CUDA_OK(cudaFree(NULL));
+    CUDA_OK(cudaSetDevice(0));
+    CUDA_OK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+    CUDA_OK(cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed));
+    CUDA_OK(cudaMemsetAsync(weight, 3, 100, stream));
+    simcudaFail("cuMemSetAccess", 1, CUDA_ERROR_NOT_READY);
+    enable(1, 0);
+    simcudaFail("cuMemSetAccess", 0, 0);
+    CUDA_OK(cudaStreamEndCapture(stream, &graph));
+    cr_expect(may_use(weight, 1));
 }
 
 /* The order of errors is the runtime's: none of it is ours. */
