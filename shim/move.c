@@ -264,11 +264,23 @@ static void tell_in_vain(const char *cause, double waited_ms)
         waited_ms / 1e3, cause);
 }
 
+static void tell_never(void)
+{
+    static atomic_bool told;
+    if (!atomic_exchange(&told, true))
+        vs_log(VS_LOG_WARN, "move",
+            "memory was lacking for the record of a thread that launches work: pages stay where they are until the "
+            "process ends; restart the program with more memory to let them move");
+}
+
 static CUresult switch_while_closed(struct vs_move_plan *plan, const struct workshop *workshop)
 {
     double begun_ms = now_ms();
     if (!vs_gate_close(vs_move_limit_ns ? vs_move_limit_ns : UINT64_MAX / 2)) {
-        tell_in_vain("a call that launches work did not return", now_ms() - begun_ms);
+        if (vs_gate_can_close())
+            tell_in_vain("a call that launches work did not return", now_ms() - begun_ms);
+        else
+            tell_never();
         return CUDA_ERROR_NOT_READY;
     }
     CUresult result = move_while_closed(plan, workshop);

@@ -144,3 +144,24 @@ Test(drain, moves_go_on_when_the_work_has_ended, .timeout = 30)
     cr_assert_eq(rehome(pages, page_bytes, HOST), 0);
     expect_place(pages, page_bytes, HOST, "after the work");
 }
+
+/* More contexts than are remembered: their work cannot be waited for, and nothing moves any more. It is said once. */
+Test(drain, with_too_many_contexts_pages_stay_and_it_is_said, .timeout = 60)
+{
+    enum { CONTEXTS = 256 + 2 };
+    unsigned char *weight;
+    CUcontext context;
+    setenv("VRAMSPAN_LOG", "warn", 1);
+    listen();
+    make_weights("cuda:0,*", &weight, 1, BYTES);
+    pages = pages_of(weight, BYTES, &page_bytes);
+    CUDA_OK(cuCtxGetCurrent(&primary));
+    for (int i = 0; i < CONTEXTS; i++)
+        CUDA_OK(cuCtxCreate(&context, NULL, 0, 0));
+    CUDA_OK(cuCtxSetCurrent(primary));
+    for (int i = 0; i < 2; i++)
+        cr_expect_eq(rehome(pages, page_bytes, HOST), CUDA_ERROR_NOT_READY);
+    expect_place(pages, page_bytes, LOCAL, "it cannot move");
+    char *said = heard();
+    cr_expect_eq(occurrences(said, "has made more than 256 contexts"), 1, "%s", said);
+}
