@@ -57,7 +57,7 @@ CUresult vs_access_give(CUdeviceptr address, size_t bytes, const CUmemAccessDesc
 {
     CUresult result = vs_driver()->cuMemSetAccess(address, bytes, list, count);
     if (result == CUDA_ERROR_NOT_READY) { /* seen now and then in normal use (comfy-aimdo 100, ComfyUI 12943) */
-        if (vs_capture_held_off()) { /* else it would spoil the capture: tried again at once */
+        if (vs_capture_held_off()) {      /* else that would spoil a capture: tried again at once */
             vs_driver()->cuCtxSynchronize();
             vs_capture_released();
         }

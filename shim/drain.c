@@ -127,7 +127,7 @@ CUresult vs_drain(const CUcontext *contexts, size_t count, uint64_t limit_ns)
 bool vs_drain_is_out(void)
 {
     pthread_mutex_lock(&vs_drain_lock);
-    bool out = given;
+    bool out = given && abandoned;
     pthread_mutex_unlock(&vs_drain_lock);
     return out;
 }

@@ -14,6 +14,7 @@ pthread_mutex_t vs_pages_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t unclaimed = PTHREAD_COND_INITIALIZER;
 static size_t extent_count, extent_bytes; /* under vs_pages_lock */
 static _Atomic(uint64_t) last_number, fixed_number;
+static atomic_uint moves; /* under way */
 
 /* --- The table ---------------------------------------------------------------------------------------------------- */
 
@@ -113,14 +114,35 @@ void vs_extents_unclaim(struct vs_extent *extent)
     pthread_mutex_unlock(&vs_pages_lock);
 }
 
-/* Claims the first extent that begins within pages [*page, end), and goes on behind it. NULL: there is none. */
-static struct vs_extent *claim_next(struct vs_range *range, size_t *page, size_t end)
+void vs_extents_begin_move(void)
+{
+    atomic_fetch_add(&moves, 1);
+}
+
+void vs_extents_end_move(void)
+{
+    atomic_fetch_sub(&moves, 1);
+}
+
+bool vs_extents_are_moving(void)
+{
+    return atomic_load(&moves) > 0;
+}
+
+/* Claims the first extent that begins within pages [*page, end), and goes on behind it. NULL: there is none. Where
+ * `moving` is given, extents that are claimed while pages move are passed over, and it becomes true. */
+static struct vs_extent *claim_next(struct vs_range *range, size_t *page, size_t end, bool *moving)
 {
     struct vs_extent *extent = NULL;
     pthread_mutex_lock(&vs_pages_lock);
     while (!extent && *page < end) {
         struct vs_extent *here = range->extents[*page];
         bool begins = here && vs_page_of(range, here->address) == *page;
+        if (begins && moving && here->claimed && vs_extents_are_moving()) {
+            *moving = true;
+            *page += here->bytes / VS_PAGE_BYTES;
+            continue;
+        }
         if (begins)
             extent = claim_locked(range, *page);
         if (!begins)
@@ -246,12 +268,12 @@ CUresult vs_extents_bind(
     return CUDA_SUCCESS;
 }
 
-CUresult vs_extents_unbind(struct vs_range *range, CUdeviceptr address, size_t bytes)
+CUresult vs_extents_unbind(struct vs_range *range, CUdeviceptr address, size_t bytes, bool *moving)
 {
     size_t page = vs_page_of(range, address), end = page + bytes / VS_PAGE_BYTES;
     CUresult first = CUDA_SUCCESS;
     struct vs_extent *extent;
-    while ((extent = claim_next(range, &page, end))) {
+    while ((extent = claim_next(range, &page, end, moving))) {
         if (extent->address + extent->bytes > address + bytes) {
             vs_extents_unclaim(extent);
             break;
@@ -273,7 +295,7 @@ CUresult vs_extents_allow(int compute_ordinal)
         struct vs_range *range = table->entries[i].range;
         size_t page = 0, end = range->bytes / VS_PAGE_BYTES;
         struct vs_extent *extent;
-        while (range->compute->ordinal == compute_ordinal && (extent = claim_next(range, &page, end))) {
+        while (range->compute->ordinal == compute_ordinal && (extent = claim_next(range, &page, end, NULL))) {
             CUresult result = allow(extent);
             if (first == CUDA_SUCCESS)
                 first = result;

@@ -47,8 +47,14 @@ CUresult vs_extents_bind(
     struct vs_range *range, CUdeviceptr address, size_t bytes, struct vs_home home, const struct vs_backing *backing);
 
 /* Gives back the memory of all extents that lie wholly within: out of use by every device. Returns the first error of
- * the driver, whose addresses must not be used again; the rest is done all the same. Any thread; may block. */
-CUresult vs_extents_unbind(struct vs_range *range, CUdeviceptr address, size_t bytes);
+ * the driver, whose addresses must not be used again; the rest is done all the same. *moving: some of it is left, since
+ * it is being moved, which may take long. Any thread; may block. */
+CUresult vs_extents_unbind(struct vs_range *range, CUdeviceptr address, size_t bytes, bool *moving);
+
+/* Around a move: before it claims its first extent, and when it has given up its last one. Any thread. */
+void vs_extents_begin_move(void);
+void vs_extents_end_move(void);
+bool vs_extents_are_moving(void);
 
 /* The peers of this compute device have changed: all of its extents get access for them. Returns the first error; the
  * rest is done all the same. Any thread; may block. */

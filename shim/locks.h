@@ -13,9 +13,9 @@
 
 extern pthread_mutex_t vs_placement_lock; /* placement.c: open loads, what they miss and their plans */
 extern pthread_mutex_t vs_told_lock;      /* load_plan.c: what was said about plans */
-extern pthread_mutex_t vs_arena_lock;    /* arena.c: spans, blocks, and what retirements hold; who has claimed a span */
-extern pthread_mutex_t vs_pages_lock;    /* extents.c: which extent each page belongs to, and who has claimed it */
-extern pthread_mutex_t vs_ranges_lock;   /* pages.c: the making of a new table of ranges */
+extern pthread_mutex_t vs_arena_lock;  /* span_claims.c: spans, blocks, what retirements hold; who has claimed a span */
+extern pthread_mutex_t vs_pages_lock;  /* extents.c: which extent each page belongs to, and who has claimed it */
+extern pthread_mutex_t vs_ranges_lock; /* pages.c: the making of a new table of ranges */
 extern pthread_mutex_t vs_retired_lock;  /* retire.c: frees that wait for their streams */
 extern pthread_mutex_t vs_capture_lock;  /* capture.c: captures, and waits for devices that they must not overlap */
 extern pthread_mutex_t vs_gate_lock;     /* gate.c: who is inside, and whether the gate is closed */

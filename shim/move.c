@@ -1,6 +1,7 @@
 /* move.c: see move.h. */
 #include "move.h"
 
+#include <stdatomic.h>
 #include <time.h>
 
 #include "access.h"
@@ -12,6 +13,7 @@
 #include "hook.h"
 #include "log.h"
 #include "move_plan.h"
+#include "span_claims.h"
 #include "stats.h"
 
 #define RESTORING_TRIES 8
@@ -251,29 +253,63 @@ static double now_ms(void)
     return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
 }
 
+/* Launches were held up for nothing: once, since the next move may meet the same. */
+static void tell_in_vain(const char *cause, double waited_ms)
+{
+    static atomic_bool told;
+    enum vs_log_level level = atomic_exchange(&told, true) ? VS_LOG_DEBUG : VS_LOG_WARN;
+    vs_log(level, "move",
+        "launches waited %.1f s for pages that were to move, since %s; the pages stay where they are, and moves are "
+        "given up as long as that lasts: a stream's work must not wait for what another thread launches later",
+        waited_ms / 1e3, cause);
+}
+
+static void tell_never(void)
+{
+    static atomic_bool told;
+    if (!atomic_exchange(&told, true))
+        vs_log(VS_LOG_WARN, "move",
+            "memory was lacking for the record of a thread that launches work: pages stay where they are until the "
+            "process ends; restart the program with more memory to let them move");
+}
+
+static CUresult switch_while_closed(struct vs_move_plan *plan, const struct workshop *workshop)
+{
+    double begun_ms = now_ms();
+    if (!vs_gate_close(vs_move_limit_ns ? vs_move_limit_ns : UINT64_MAX / 2)) {
+        if (vs_gate_can_close())
+            tell_in_vain("a call that launches work did not return", now_ms() - begun_ms);
+        else
+            tell_never();
+        return CUDA_ERROR_NOT_READY;
+    }
+    CUresult result = move_while_closed(plan, workshop);
+    vs_gate_open();
+    double waited_ms = now_ms() - begun_ms;
+    if (vs_drain_is_out())
+        tell_in_vain("work that was queued before did not end", waited_ms);
+    if (result == CUDA_SUCCESS)
+        vs_log(VS_LOG_DEBUG, "move", "%zu pieces, %zu bytes, have moved; launches waited for %.2f ms",
+            plan->piece_count, plan->bytes, waited_ms);
+    return result;
+}
+
 static CUresult run(struct vs_move_plan *plan)
 {
     struct workshop workshop = {0};
     struct vs_driver_scope scope;
     CUresult result = may_move(plan);
+    if (result == CUDA_SUCCESS && vs_drain_is_out()) /* the work that the last move could not wait for still runs */
+        result = CUDA_ERROR_NOT_READY;
     if (result == CUDA_SUCCESS)
         result = vs_driver_enter(&scope, plan->compute->context);
     if (result != CUDA_SUCCESS)
         return result;
     result = prepare(plan, &workshop);
-    double closed_ms = now_ms();
-    if (result == CUDA_SUCCESS && !vs_gate_close(vs_move_limit_ns ? vs_move_limit_ns : UINT64_MAX / 2)) {
-        result = CUDA_ERROR_NOT_READY;
-    } else if (result == CUDA_SUCCESS) {
-        result = move_while_closed(plan, &workshop);
-        vs_gate_open();
-        closed_ms = now_ms() - closed_ms;
-    }
+    if (result == CUDA_SUCCESS)
+        result = switch_while_closed(plan, &workshop);
     clear_away(plan, &workshop, result == CUDA_SUCCESS);
     vs_driver_leave(&scope);
-    if (result == CUDA_SUCCESS)
-        vs_log(VS_LOG_DEBUG, "move", "%zu pieces, %zu bytes, have moved; launches waited for %.2f ms",
-            plan->piece_count, plan->bytes, closed_ms);
     return result;
 }
 
@@ -284,10 +320,13 @@ CUresult vs_rehome(const struct vs_move *moves, size_t count)
     if (inside) /* whoever moves at the same time must not wait for this thread, which may wait for that one's claim */
         vs_gate_leave();
     vs_depth++;
+    vs_extents_begin_move();
     CUresult result = vs_move_plan_make(&plan, moves, count);
     if (result == CUDA_SUCCESS && plan.target_count > 0)
         result = run(&plan);
     vs_move_plan_end(&plan, result == CUDA_SUCCESS);
+    vs_extents_end_move();
+    vs_span_settle_left();
     vs_depth--;
     if (inside)
         vs_gate_enter();
