@@ -81,7 +81,6 @@ function base_name(name) { sub(/_pt[sd][sz]$/, "", name); sub(/_v[0-9]+$/, "", n
 
 function add_entry(row, version_name, node,    e) {
     e = entries++
-    entries_of[library[row]]++
     entry_row[e] = row
     entry_version[e] = version_name
     entry_node[e] = node
@@ -192,7 +191,7 @@ function header(    l, r) {
         if (!made[r] && !written[r])
             printf "%s vs_%s(const struct vs_%s *real%s%s); /* %s */\n", return_type[r], symbol[r], library[r], \
                 kind[r] == "look-up" ? ", const void *caller" : "", parameters[r] == "void" ? "" : ", " parameters[r], file[r]
-    printf "\n#define VS_ENTRY_COUNT %d\n#define VS_LIBCUDA_COUNT %d\n\n#endif\n", entries, entries_of["libcuda"]
+    printf "\n#define VS_ENTRY_COUNT %d\n\n#endif\n", entries
 }
 
 function source(    l, e, r, arguments) {

@@ -16,6 +16,7 @@
 #include "driver.h"
 #include "host_memory.h"
 #include "locks.h"
+#include "log.h"
 
 #define MOST_READY_BYTES   ((size_t)1 << 30)
 #define STACK_BYTES        ((size_t)512 << 10) /* of which the loader takes some for the libraries' thread-locals */
@@ -250,8 +251,13 @@ static bool start_thread(void)
 
 static bool is_switched_off(void)
 {
+    static atomic_bool told;
     const char *text = getenv("VRAMSPAN_HOST_AHEAD");
-    return text && strcmp(text, "off") == 0;
+    if (!text || !text[0] || strcmp(text, "on") == 0)
+        return false;
+    if (strcmp(text, "off") != 0 && !atomic_exchange(&told, true))
+        vs_log(VS_LOG_WARN, "host", "VRAMSPAN_HOST_AHEAD=%s is not followed: use on or off", text);
+    return strcmp(text, "off") == 0;
 }
 
 void vs_host_ahead_want(

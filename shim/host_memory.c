@@ -77,6 +77,13 @@ static void begin(struct path *path, const char *inside)
     append(path, inside, strlen(inside));
 }
 
+bool vs_host_file_path(const char *inside, char *path, size_t bytes)
+{
+    struct path whole;
+    begin(&whole, inside);
+    return whole.length < bytes && strcpy(path, whole.text);
+}
+
 struct text {
     char bytes[TEXT_BYTES];
     size_t length;

@@ -27,6 +27,9 @@ struct vs_host_memory {
 
 void vs_host_memory_look(struct vs_host_memory *memory);
 
+/* Where a file of the host's is, below that root. False where there is no room for the path. Any thread. */
+bool vs_host_file_path(const char *inside, char *path, size_t bytes);
+
 /* From here on so much is kept (`host-reserve`): called once, when the policy is read. */
 void vs_host_memory_keep(uint64_t reserve_bytes);
 

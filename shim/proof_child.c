@@ -3,6 +3,7 @@
 #include "proof_child.h"
 
 #include <dlfcn.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,7 @@
 #include "proof_main.h"
 #include "proof_spawn.h"
 
-enum { PATH_BYTES = 4096 };
+enum { PATH_BYTES = 4096, MOST_SECONDS = 3600 };
 
 void vs_proof_uuid(CUdevice device, char text[VS_PROOF_UUID_BYTES])
 {
@@ -160,9 +161,16 @@ static void take(struct told *told, const char *bytes, size_t count)
 /* How long a proof may take. Tests have no time for the real one. */
 static double limit_seconds(void)
 {
+    static atomic_bool told;
     const char *text = getenv("VRAMSPAN_PROOF_SECONDS");
-    double seconds = text ? strtod(text, NULL) : 0;
-    return seconds > 0 && seconds <= 3600 ? seconds : VS_PROOF_SECONDS;
+    char *end = NULL;
+    double seconds = text && text[0] ? strtod(text, &end) : VS_PROOF_SECONDS;
+    if (seconds > 0 && seconds <= MOST_SECONDS && (!end || !*end))
+        return seconds;
+    if (!atomic_exchange(&told, true))
+        vs_log(VS_LOG_WARN, "proof", "VRAMSPAN_PROOF_SECONDS=%s is not followed: use a number of seconds up to %d",
+            text, MOST_SECONDS);
+    return VS_PROOF_SECONDS;
 }
 
 /* Listens until the child has told what came of it, or has ended. False: it takes too long. A child that has told is

@@ -34,3 +34,17 @@ Test(faulty_setting, a_policy_that_is_at_fault_is_blamed_itself)
     cr_expect(strstr(output, "policy.yaml cannot be read; correct it, or unset VRAMSPAN_POLICY"), "%s", output);
     cr_expect(!strstr(output, "what VRAMSPAN_DONORS says"), "%s", output);
 }
+
+/* These stop nothing: a word says that they are not followed. */
+Test(faulty_setting, switches_that_are_not_understood_are_told_once)
+{
+    const size_t sizes[] = {4 * MIB, 4 * MIB};
+    char output[8192], command[700];
+    use_policy("cpu,*");
+    setenv("VRAMSPAN_CACHE", scratch_path("cache"), 1);
+    snprintf(command, sizeof command, "VRAMSPAN_HOST_AHEAD=no VRAMSPAN_PROOF_SECONDS=abc %s %s %zu", program("exiting"),
+        make_model(sizes, 2), sizes[0]);
+    cr_expect_eq(run(command, output), 0, "%s", output);
+    cr_expect_eq(occurrences(output, "VRAMSPAN_HOST_AHEAD=no is not followed: use on or off"), 1, "%s", output);
+    cr_expect_eq(occurrences(output, "VRAMSPAN_PROOF_SECONDS=abc is not followed"), 1, "%s", output);
+}
