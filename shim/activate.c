@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "../policy/language/policy_files.h"
@@ -74,14 +75,30 @@ __attribute__((constructor)) static void prepare(void)
         prepare_for_fork();
 }
 
-static void refuse_unreadable(void)
+/* The variable that the first error is in, or NULL. */
+static const char *faulty_variable(const struct vs_diags *diags)
+{
+    size_t first = 0;
+    while (first < diags->count && diags->items[first].severity != VS_ERROR)
+        first++;
+    const char *file = first < diags->count ? diags->items[first].file : NULL;
+    for (int i = 0; file && i < VS_SETTING_COUNT; i++)
+        if (i != VS_SETTING_POLICY && strcmp(file, vs_setting_variable((enum vs_setting)i)) == 0)
+            return vs_setting_variable((enum vs_setting)i);
+    return NULL;
+}
+
+static void refuse_unreadable(const struct vs_diags *diags)
 {
     struct vs_setting_value path = vs_setting_in_force(&environment, VS_SETTING_POLICY);
+    const char *variable = faulty_variable(diags);
     char folder[4096];
-    if (path.text)
+    if (variable)
+        vs_give_up("what %s says cannot be followed; correct it, or unset it", variable);
+    else if (path.text)
         vs_give_up("the policy %s cannot be read; correct it, or unset %s", path.text, path.name);
     else if (vs_settings_folder(&environment, folder, sizeof folder) && vs_policy_is_folder(folder))
-        vs_give_up("the policies in %s, or what VRAMSPAN_* says, cannot be read; correct them", folder);
+        vs_give_up("the policies in %s cannot be read; correct them", folder);
     else
         vs_give_up("what VRAMSPAN_* says cannot be read; correct it, or unset it");
 }
@@ -97,11 +114,11 @@ static void read_policy(void)
     own_pid = getpid();
     int result = vs_settings_load(&environment, &settings, &diags);
     vs_log_diagnostics(&diags);
+    if (result != 0)
+        refuse_unreadable(&diags);
     vs_diags_free(&diags);
-    if (result != 0) {
-        refuse_unreadable();
+    if (result != 0)
         return;
-    }
     vs_devices_follow(&settings);
     vs_host_memory_keep(policy->host_reserve_bytes);
     if (policy->section_count == 0) {

@@ -202,6 +202,9 @@ CUresult vs_arena_allocate(const struct vs_arena_request *request, CUdeviceptr *
     bool full = false;
     while ((backing = vs_backing_proved(request->compute, request->home, NULL, &full))) {
         result = allocate_from(request, backing, address);
+        if (result == CUDA_ERROR_OUT_OF_MEMORY &&
+            vs_backing_runs_short(backing, request->compute, request->home, request->bytes))
+            continue;
         if (result == CUDA_SUCCESS || vs_failure_of(result) != VS_FAILURE_LASTING)
             return result;
         vs_backing_refuse(backing, request->home, vs_driver_error(result));

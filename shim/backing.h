@@ -58,4 +58,10 @@ const struct vs_backing *vs_backing_proved(
  * what they do not hold (HOST_NUMA in a container without SYS_NICE). `why` lives as long as the process. */
 void vs_backing_refuse(const struct vs_backing *backing, struct vs_home home, const char *why);
 
+/* The backing found no memory for so many bytes there. Where the host has that room, it is the driver that gives no
+ * more in this way (drivers with HMM end at about 2 GiB of it; a NUMA node may be full). Where another backing would
+ * serve, this one is not asked for the host again then, which is said once, and true is returned. Any thread. */
+bool vs_backing_runs_short(
+    const struct vs_backing *backing, const struct vs_compute *compute, struct vs_home home, size_t bytes);
+
 #endif

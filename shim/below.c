@@ -102,6 +102,21 @@ size_t vs_below_freeing(CUdeviceptr address)
     return bytes;
 }
 
+void vs_below_forget(int ordinal)
+{
+    struct block *block, *next;
+    pthread_mutex_lock(&vs_below_lock);
+    HASH_ITER(hh, blocks, block, next)
+    {
+        if (block->ordinal != ordinal)
+            continue;
+        HASH_DEL(blocks, block);
+        atomic_fetch_sub(&devices[ordinal].now, block->bytes);
+        free(block);
+    }
+    pthread_mutex_unlock(&vs_below_lock);
+}
+
 size_t vs_below_now(int ordinal)
 {
     return ordinal >= 0 && ordinal < VS_BELOW_DEVICES ? atomic_load(&devices[ordinal].now) : 0;

@@ -19,9 +19,12 @@ bool vs_below_is_workspace(const void *caller);
 /* The driver has given memory to the program. What is a weight of ours is counted elsewhere. Any thread. */
 void vs_below_allocated(CUdeviceptr address, size_t bytes);
 
-/* It is about to be freed, by the driver or by cudaFree. Lock-free where nothing is counted. Returns the bytes that
+/* It is about to be freed, by the driver or by the runtime. Lock-free where nothing is counted. Returns the bytes that
  * were counted for it, for vs_below_allocated where that fails. */
 size_t vs_below_freeing(CUdeviceptr address);
+
+/* The device was reset: what was allocated there is gone. Any thread. */
+void vs_below_forget(int ordinal);
 
 /* The driver's ordinals that are counted. */
 enum { VS_BELOW_DEVICES = 64 };

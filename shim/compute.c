@@ -22,7 +22,7 @@ static bool attribute(CUdevice device, CUdevice_attribute name, int fallback, in
     return vs_driver()->cuDeviceGetAttribute(value, name, device) == CUDA_SUCCESS;
 }
 
-static bool prepare(int ordinal, struct vs_compute *compute)
+static CUresult prepare(int ordinal, struct vs_compute *compute)
 {
     const struct vs_driver *driver = vs_driver();
     CUresult result = driver->cuDeviceGet(&compute->device, ordinal);
@@ -31,7 +31,7 @@ static bool prepare(int ordinal, struct vs_compute *compute)
     if (result != CUDA_SUCCESS) {
         vs_log(VS_LOG_WARN, "driver", "%s cannot be used: %s", vs_device_format(vs_devices_id(ordinal)).text,
             vs_driver_error(result));
-        return false;
+        return result;
     }
     int vmm, host_numa, host, node;
     attribute(compute->device, CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED, 0, &vmm);
@@ -45,19 +45,27 @@ static bool prepare(int ordinal, struct vs_compute *compute)
     compute->vmm = vmm;
     compute->host_vmm = vmm && (!known || host_numa || host);
     compute->host_node = node > 0 ? node : 0; /* -1 on machines without NUMA, where only 0 is accepted */
-    return true;
+    return CUDA_SUCCESS;
 }
 
 const struct vs_compute *vs_compute_device(int ordinal)
 {
+    const struct vs_compute *compute;
+    return vs_compute_get(ordinal, &compute) == CUDA_SUCCESS ? compute : NULL;
+}
+
+CUresult vs_compute_get(int ordinal, const struct vs_compute **found)
+{
     if (ordinal < 0 || ordinal >= MAX_DEVICES || !vs_driver())
-        return NULL;
+        return CUDA_ERROR_INVALID_DEVICE;
     struct vs_compute *compute = &computes[ordinal];
+    *found = compute;
     if (atomic_load_explicit(&prepared_devices[ordinal], memory_order_acquire))
-        return compute;
+        return CUDA_SUCCESS;
     struct vs_compute prepared = {0};
-    if (!prepare(ordinal, &prepared))
-        return NULL;
+    CUresult result = prepare(ordinal, &prepared);
+    if (result != CUDA_SUCCESS)
+        return result;
     pthread_mutex_lock(&vs_compute_lock);
     bool first = !atomic_load(&prepared_devices[ordinal]);
     if (first) {
@@ -67,7 +75,7 @@ const struct vs_compute *vs_compute_device(int ordinal)
     pthread_mutex_unlock(&vs_compute_lock);
     if (!first) /* another thread was faster and holds the reference that stays */
         vs_driver()->cuDevicePrimaryCtxRelease(prepared.device);
-    return compute;
+    return CUDA_SUCCESS;
 }
 
 bool vs_compute_has_primary(int ordinal)

@@ -10,7 +10,7 @@ __attribute__((destructor)) static void tell_end_of_run(void)
 {
     if (!vs_policy_in_force() || !vs_in_own_process())
         return;
-    vs_placement_end_loads();
+    vs_placement_end_run();
     vs_stats_tell();
     vs_usage_tell_end();
     vs_neighbours_tell(); /* which may be why nothing was placed */

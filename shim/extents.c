@@ -164,6 +164,20 @@ CUresult vs_extents_create_physical(const struct vs_backing *backing, const stru
     return backing->create_physical(compute, home, bytes, handle);
 }
 
+void vs_extents_release_physical(
+    const struct vs_backing *backing, struct vs_home home, size_t bytes, CUmemGenericAllocationHandle handle)
+{
+    if (home.kind == VS_HOME_HOST)
+        vs_host_ahead_release(backing, bytes, handle);
+    else
+        backing->release(handle);
+}
+
+void vs_extent_release(const struct vs_extent *extent)
+{
+    vs_extents_release_physical(extent->backing, extent->home, extent->bytes, extent->handle);
+}
+
 CUresult vs_extent_create(struct vs_extent *extent)
 {
     if (extent->mapping && extent->home.kind == VS_HOME_LOCAL)
@@ -201,7 +215,7 @@ static CUresult create_and_map(struct vs_extent *extent)
     if (result == CUDA_SUCCESS) {
         result = vs_extent_map(extent);
         if (result != CUDA_SUCCESS)
-            extent->backing->release(extent->handle);
+            vs_extent_release(extent);
     }
     vs_driver_leave(&scope);
     return result;
@@ -213,7 +227,7 @@ static CUresult destroy(struct vs_extent *extent)
     struct vs_driver_scope scope;
     bool entered = vs_driver_enter(&scope, extent->range->compute->context) == CUDA_SUCCESS;
     CUresult result = extent->backing->unmap(extent->address, extent->bytes);
-    extent->backing->release(extent->handle);
+    vs_extent_release(extent);
     if (entered)
         vs_driver_leave(&scope);
     return result;

@@ -33,9 +33,13 @@ struct vs_extent {
 };
 
 /* New memory for an extent, mapped nowhere yet; of the host what was made ahead, else what it can lend (host_ahead.h).
- * It belongs to the caller until vs_backing.release. Inside vs_driver_enter; any thread; may block. */
+ * It belongs to the caller until it is released. Inside vs_driver_enter; any thread; may block. */
 CUresult vs_extents_create_physical(const struct vs_backing *backing, const struct vs_compute *compute,
     struct vs_home home, size_t bytes, CUmemGenericAllocationHandle *handle);
+/* Gives such memory back, which goes when it is mapped nowhere any more. */
+void vs_extents_release_physical(
+    const struct vs_backing *backing, struct vs_home home, size_t bytes, CUmemGenericAllocationHandle handle);
+void vs_extent_release(const struct vs_extent *extent);
 
 /* New memory of `home` behind free addresses of the range, as one extent, by this backing. The error is the driver's;
  * nothing is left behind then. Enters the driver itself. Any thread; may block (host pages take about 0.4 s/GiB). */

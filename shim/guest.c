@@ -110,7 +110,8 @@ void vs_guest_drop_if_unused(struct vs_guest *guest)
     if (guest->references > 0 || guest->mapping_count > 0)
         return;
     for (size_t i = 0; i < guest->part_count; i++)
-        vs_backing_vmm.release(guest->parts[i].handle);
+        vs_extents_release_physical(
+            &vs_backing_vmm, guest->parts[i].home, guest->parts[i].bytes, guest->parts[i].handle);
     uint32_t index = (uint32_t)(guest->number & INDEX_MASK);
     slots[index] = (struct slot){.generation = slots[index].generation + 1, .next_free = first_free};
     first_free = index;

@@ -98,7 +98,8 @@ static CUresult gather(struct vs_guest *guest)
     take_down(guest, &bench);
     if (result == CUDA_SUCCESS) {
         for (size_t i = 0; i < guest->part_count; i++)
-            vs_backing_vmm.release(guest->parts[i].handle);
+            vs_extents_release_physical(
+                &vs_backing_vmm, guest->parts[i].home, guest->parts[i].bytes, guest->parts[i].handle);
         guest->parts[0] = (struct vs_guest_part){bench.handle, {VS_HOME_LOCAL, guest->compute->ordinal}, guest->bytes};
         guest->part_count = 1;
     } else if (bench.has_handle) {

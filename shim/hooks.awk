@@ -48,12 +48,11 @@ function launch(row, real, arguments,    condition) {
 }
 
 # The body of an entry that a file implements. What the driver allocates and frees for the program is counted (below.h).
-function implemented(row, real, arguments,    below) {
-    below = library[row] == "libcuda" ? kind[row] : ""
+function implemented(row, real, arguments,    below, address) {
+    below = library[row] == "libcuda" || kind[row] == "free" ? kind[row] : "" # the runtime may free what the driver gave
+    address = library[row] == "libcuda" ? "address" : "(CUdeviceptr)pointer"
     if (below == "free")
-        print "    size_t below_bytes = vs_below_freeing(address);"
-    if (symbol[row] == "cudaFree") # which may free what the driver has allocated
-        print "    vs_below_freeing((CUdeviceptr)pointer);"
+        printf "    size_t below_bytes = vs_below_freeing(%s);\n", address
     printf "    %s result = ", return_type[row]
     if (below == "alloc")
         printf "vs_below_is_workspace(__builtin_return_address(0)) ? %s.%s(%s)\n        : ", real, symbol[row], arguments
@@ -61,7 +60,7 @@ function implemented(row, real, arguments,    below) {
     if (below == "alloc")
         print "    if (result == CUDA_SUCCESS)\n        vs_below_allocated(*address, bytes);"
     if (below == "free")
-        print "    if (result != CUDA_SUCCESS)\n        vs_below_allocated(address, below_bytes);"
+        printf "    if (result != 0)\n        vs_below_allocated(%s, below_bytes);\n", address
 }
 
 # When an entry's slot leads to its function, once the library acts (resolve.h).
@@ -82,7 +81,6 @@ function base_name(name) { sub(/_pt[sd][sz]$/, "", name); sub(/_v[0-9]+$/, "", n
 
 function add_entry(row, version_name, node,    e) {
     e = entries++
-    entries_of[library[row]]++
     entry_row[e] = row
     entry_version[e] = version_name
     entry_node[e] = node
@@ -193,7 +191,7 @@ function header(    l, r) {
         if (!made[r] && !written[r])
             printf "%s vs_%s(const struct vs_%s *real%s%s); /* %s */\n", return_type[r], symbol[r], library[r], \
                 kind[r] == "look-up" ? ", const void *caller" : "", parameters[r] == "void" ? "" : ", " parameters[r], file[r]
-    printf "\n#define VS_ENTRY_COUNT %d\n#define VS_LIBCUDA_COUNT %d\n\n#endif\n", entries, entries_of["libcuda"]
+    printf "\n#define VS_ENTRY_COUNT %d\n\n#endif\n", entries
 }
 
 function source(    l, e, r, arguments) {

@@ -3,6 +3,7 @@
 #include "driver.h"
 #include "extents.h"
 #include "hook.h"
+#include "host_ahead.h"
 
 /* Counted before the real call, so that no other thread acts on a stream that is already capturing. */
 #define BEGIN(call)                                                                                                    \
@@ -10,7 +11,7 @@
         vs_capture_begun();                                                                                            \
         __typeof__(call) result = call;                                                                                \
         if (result != 0)                                                                                               \
-            vs_capture_ended();                                                                                        \
+            end();                                                                                                     \
         return result;                                                                                                 \
     } while (0)
 
@@ -22,9 +23,15 @@
         if (result == 0) /* before a move may look whether a capture is open */                                        \
             vs_extents_fix_all();                                                                                      \
         if (was && !is_capturing(stream))                                                                              \
-            vs_capture_ended();                                                                                        \
+            end();                                                                                                     \
         return result;                                                                                                 \
     } while (0)
+
+static void end(void)
+{
+    vs_capture_ended();
+    vs_host_ahead_resume();
+}
 
 static bool is_capturing(CUstream stream)
 {

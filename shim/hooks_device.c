@@ -2,6 +2,7 @@
  * device memory of the compute device, as the program asked for it, and so is what it has mapped itself (guest.h); of
  * that the driver tells the truth while it is at home. */
 #include "arena.h"
+#include "below.h"
 #include "compute.h"
 #include "driver.h"
 #include "guest_map.h"
@@ -162,6 +163,7 @@ cudaError_t vs_cudaIpcGetMemHandle(const struct vs_cudart *real, cudaIpcMemHandl
 cudaError_t vs_cudaDeviceReset(const struct vs_cudart *real)
 {
     CUcontext context;
+    CUdevice device = -1;
     const struct vs_driver *driver = vs_driver();
     bool known = driver && driver->cuCtxGetCurrent(&context) == CUDA_SUCCESS;
     int ordinal = known ? vs_compute_of(context) : -1;
@@ -171,5 +173,10 @@ cudaError_t vs_cudaDeviceReset(const struct vs_cudart *real)
         vs_retire_drop(ordinal);
         vs_compute_reset(ordinal);
     }
-    return real->cudaDeviceReset();
+    if (known && driver->cuCtxGetDevice(&device) != CUDA_SUCCESS)
+        device = -1;
+    cudaError_t result = real->cudaDeviceReset();
+    if (result == cudaSuccess)
+        vs_below_forget(device);
+    return result;
 }

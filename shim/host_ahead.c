@@ -16,6 +16,7 @@
 #include "driver.h"
 #include "host_memory.h"
 #include "locks.h"
+#include "log.h"
 
 #define MOST_READY_BYTES   ((size_t)1 << 30)
 #define STACK_BYTES        ((size_t)512 << 10) /* of which the loader takes some for the libraries' thread-locals */
@@ -99,34 +100,49 @@ static struct want *find_next(void)
     return next;
 }
 
-static void want_nothing(void)
+/* --- Memory ------------------------------------------------------------------------------------------------------- */
+
+static CUresult create(const struct vs_backing *backing, const struct vs_compute *compute, size_t bytes,
+    CUmemGenericAllocationHandle *handle)
 {
-    for (struct want *want = wants; want; want = want->next)
-        want->missing = 0;
+    const struct vs_home host = {VS_HOME_HOST, 0};
+    if (backing->kind == VS_BACKING_PINNED) /* pages of the program's own */
+        return backing->create_physical(compute, host, bytes, handle);
+    uint64_t before_bytes = vs_host_memory_before_lending();
+    CUresult result = backing->create_physical(compute, host, bytes, handle);
+    if (result == CUDA_SUCCESS)
+        vs_host_memory_lent(bytes, before_bytes);
+    return result;
+}
+
+void vs_host_ahead_release(const struct vs_backing *backing, size_t bytes, CUmemGenericAllocationHandle handle)
+{
+    backing->release(handle);
+    if (backing->kind != VS_BACKING_PINNED)
+        vs_host_memory_returned(bytes);
 }
 
 /* --- The thread --------------------------------------------------------------------------------------------------- */
 
 static CUresult make(const struct want *want, CUmemGenericAllocationHandle *handle)
 {
-    const struct vs_home host = {VS_HOME_HOST, 0};
     struct vs_driver_scope scope;
-    if (vs_capture_open() || !vs_host_memory_has_room(want->bytes))
+    if (!vs_host_memory_has_room(want->bytes))
         return CUDA_ERROR_OUT_OF_MEMORY;
     CUresult result = vs_driver_enter(&scope, want->compute->context);
     if (result != CUDA_SUCCESS)
         return result;
-    result = want->backing->create_physical(want->compute, host, want->bytes, handle);
+    result = create(want->backing, want->compute, want->bytes, handle);
     vs_driver_leave(&scope);
     return result;
 }
 
 /* Releasing needs no context: it is tried in any case. */
-static void give_back(const struct vs_backing *backing, CUcontext context, CUmemGenericAllocationHandle handle)
+static void give_back(const struct want *want, CUmemGenericAllocationHandle handle)
 {
     struct vs_driver_scope scope;
-    bool entered = vs_driver_enter(&scope, context) == CUDA_SUCCESS;
-    backing->release(handle);
+    bool entered = vs_driver_enter(&scope, want->compute->context) == CUDA_SUCCESS;
+    vs_host_ahead_release(want->backing, want->bytes, handle);
     if (entered)
         vs_driver_leave(&scope);
 }
@@ -140,12 +156,12 @@ static bool work_once(void)
         making = want; /* it must not be gone meanwhile, nor the context */
         handle = pop(want);
         pthread_mutex_unlock(&vs_host_ahead_lock);
-        give_back(want->backing, want->compute->context, handle);
+        give_back(want, handle);
         pthread_mutex_lock(&vs_host_ahead_lock);
         making = NULL;
         return true;
     }
-    want = find_next();
+    want = vs_capture_open() ? NULL : find_next(); /* vs_host_ahead_resume wakes it */
     if (!want)
         return false;
     making = want;
@@ -159,7 +175,7 @@ static bool work_once(void)
         want->handles[want->ready++] = handle;
         ready_bytes += want->bytes;
     } else {
-        want_nothing(); /* who asks for it finds out, and is told why */
+        want->missing = 0; /* who asks for it finds out, and is told why; other sizes may fit */
     }
     return true;
 }
@@ -235,8 +251,13 @@ static bool start_thread(void)
 
 static bool is_switched_off(void)
 {
+    static atomic_bool told;
     const char *text = getenv("VRAMSPAN_HOST_AHEAD");
-    return text && strcmp(text, "off") == 0;
+    if (!text || !text[0] || strcmp(text, "on") == 0)
+        return false;
+    if (strcmp(text, "off") != 0 && !atomic_exchange(&told, true))
+        vs_log(VS_LOG_WARN, "host", "VRAMSPAN_HOST_AHEAD=%s is not followed: use on or off", text);
+    return strcmp(text, "off") == 0;
 }
 
 void vs_host_ahead_want(
@@ -336,12 +357,23 @@ static bool drop(const void *owner, int ordinal, bool wait)
 CUresult vs_host_ahead_create(const struct vs_backing *backing, const struct vs_compute *compute, size_t bytes,
     CUmemGenericAllocationHandle *handle)
 {
-    const struct vs_home host = {VS_HOME_HOST, 0};
     if (is_anything_wanted() && take(backing, compute, bytes, handle))
         return CUDA_SUCCESS;
     if (!vs_host_memory_has_room(bytes) && (!drop(NULL, ANY_DEVICE, true) || !vs_host_memory_has_room(bytes)))
         return CUDA_ERROR_OUT_OF_MEMORY; /* the driver would give it, and the kernel end a process for it */
-    return backing->create_physical(compute, host, bytes, handle);
+    CUresult result = create(backing, compute, bytes, handle);
+    if (result == CUDA_ERROR_OUT_OF_MEMORY && drop(NULL, ANY_DEVICE, true)) /* what lies ready may be what it lacks */
+        result = create(backing, compute, bytes, handle);
+    return result;
+}
+
+void vs_host_ahead_resume(void)
+{
+    if (!is_anything_wanted())
+        return;
+    pthread_mutex_lock(&vs_host_ahead_lock);
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&vs_host_ahead_lock);
 }
 
 void vs_host_ahead_drop(const void *owner)

@@ -22,6 +22,12 @@ enum { TEXT_BYTES = 8192, PATH_BYTES = 2048 };
 
 static _Atomic uint64_t kept_bytes;
 
+/* What the driver made for us, and whether the control group is charged for it: as far as the first pieces tell. */
+static _Atomic uint64_t lent_bytes;
+static atomic_bool is_charged;
+static atomic_uint uncharged_pieces;
+#define TELLING_PIECES 3
+
 /* --- Files -------------------------------------------------------------------------------------------------------- */
 
 static char root[PATH_BYTES / 2]; /* of all files: "" but in tests and on simulated machines */
@@ -69,6 +75,13 @@ static void begin(struct path *path, const char *inside)
     cut(path, 0);
     append(path, root, strlen(root));
     append(path, inside, strlen(inside));
+}
+
+bool vs_host_file_path(const char *inside, char *path, size_t bytes)
+{
+    struct path whole;
+    begin(&whole, inside);
+    return whole.length < bytes && strcpy(path, whole.text);
 }
 
 struct text {
@@ -151,17 +164,25 @@ static const struct hierarchy {
     [VS_GROUP_VERSION_2] = {"/sys/fs/cgroup", {"/memory.max", "/memory.high"}, "/memory.current"},
 };
 
-/* The size in a file of the group in `folder`. False where there is no such file, or, which is told, a strange one. */
-static bool read_size(struct path *folder, const char *file, struct text *text, uint64_t *bytes)
+enum reading { READ, ABSENT, ODD };
+
+/* The size in a file of the group in `folder`. */
+static enum reading read_size(struct path *folder, const char *file, struct text *text, uint64_t *bytes)
 {
-    static atomic_bool told;
     size_t length = folder->length;
     bool there = append(folder, file, strlen(file)) && read_text(folder->text, text);
+    bool absent = !there && (errno == ENOENT || errno == ENOTDIR);
     bool good = there && vs_group_size_parse(text->bytes, text->length, bytes);
-    if (there && !good)
-        tell_odd(&told, folder->text, "this limit of the control group is not followed");
     cut(folder, length);
-    return good;
+    return good ? READ : absent ? ABSENT : ODD;
+}
+
+static void tell_odd_file(atomic_bool *told, struct path *folder, const char *file, const char *consequence)
+{
+    size_t length = folder->length;
+    append(folder, file, strlen(file));
+    tell_odd(told, folder->text, consequence);
+    cut(folder, length);
 }
 
 static uint64_t read_cache(struct path *folder, enum vs_group_version version, struct text *text)
@@ -175,27 +196,50 @@ static uint64_t read_cache(struct path *folder, enum vs_group_version version, s
     return bytes;
 }
 
-/* One level. What is used counts only where there is a limit: most groups have none, and are done with one look. */
-static void look_at_group(struct vs_host_memory *memory, struct path *folder, enum vs_group_version version)
+/* What counts against a limit there: not what the kernel would drop. False where it is not told. */
+static bool read_used(struct path *folder, enum vs_group_version version, struct text *text, uint64_t *used_bytes)
 {
+    if (read_size(folder, hierarchies[version].used, text, used_bytes) != READ)
+        return false;
+    uint64_t cache_bytes = read_cache(folder, version, text);
+    *used_bytes = *used_bytes > cache_bytes ? *used_bytes - cache_bytes : 0;
+    return true;
+}
+
+/* One level. What is used counts only where there is a limit: most groups have none, and are done with one look.
+ * Returns whether there is anything that could limit. */
+static bool look_at_group(struct vs_host_memory *memory, struct path *folder, enum vs_group_version version)
+{
+    static atomic_bool told_limit, told_used;
     const struct hierarchy *hierarchy = &hierarchies[version];
     const char *file = NULL;
     uint64_t limit_bytes = NO_LIMIT_BYTES, bytes, used_bytes = 0;
+    bool any = false;
     struct text text;
-    for (size_t i = 0; i < 2 && hierarchy->limits[i]; i++)
-        if (read_size(folder, hierarchy->limits[i], &text, &bytes) && bytes < limit_bytes) {
-            limit_bytes = bytes;
-            file = hierarchy->limits[i];
-        }
+    for (size_t i = 0; i < 2 && hierarchy->limits[i]; i++) {
+        enum reading reading = read_size(folder, hierarchy->limits[i], &text, &bytes);
+        any |= reading != ABSENT;
+        if (reading == ODD)
+            tell_odd_file(&told_limit, folder, hierarchy->limits[i], "this limit of the control group is not followed");
+        if (reading != READ || bytes >= limit_bytes)
+            continue;
+        limit_bytes = bytes;
+        file = hierarchy->limits[i];
+    }
     if (!file)
-        return;
-    read_size(folder, hierarchy->used, &text, &used_bytes);
-    uint64_t cache_bytes = read_cache(folder, version, &text);
-    used_bytes = used_bytes > cache_bytes ? used_bytes - cache_bytes : 0;
+        return any;
+    bool is_known = read_used(folder, version, &text, &used_bytes);
+    if (!is_known)
+        tell_odd_file(&told_used, folder, hierarchy->used,
+            "how much the control group has left is not known, so `cpu` lends up to all of its limit; let the policy "
+            "limit it (`donors: [\"cpu:16gb\"]`)");
+    if (!is_known || (!atomic_load(&is_charged) && atomic_load(&uncharged_pieces) > 0))
+        used_bytes += atomic_load(&lent_bytes);
     size_t length = folder->length;
     append(folder, file, strlen(file));
     limit(memory, limit_bytes, limit_bytes > used_bytes ? limit_bytes - used_bytes : 0, folder->text);
     cut(folder, length);
+    return true;
 }
 
 /* The folder of a group: below the mount as /proc/self/cgroup has it; where the mount shows a part of the hierarchy
@@ -214,31 +258,61 @@ static void find_folder(struct path *folder, struct vs_group_path group)
     }
 }
 
-static void look_at_groups(struct vs_host_memory *memory)
+/* /proc/self/cgroup. False where there is none. */
+static bool read_groups(struct text *text)
 {
     static atomic_bool told;
     struct path path;
-    struct text text;
     struct vs_group_path group;
     begin(&path, "/proc/self/cgroup");
-    bool read = read_text(path.text, &text);
+    bool read = read_text(path.text, text);
     if (!read && errno == ENOENT)
-        return; /* a kernel without control groups */
-    if (!read || !vs_group_path_parse(text.bytes, text.length, &group)) {
-        if (text.length > 0)
-            tell_odd(&told, path.text, "limits of a control group are not followed");
+        return false; /* a kernel without control groups */
+    if (read && vs_group_path_parse(text->bytes, text->length, &group))
+        return true;
+    if (text->length > 0)
+        tell_odd(&told, path.text, "limits of a control group are not followed");
+    return false;
+}
+
+/* The folder of this process's group; false where it is in none of that version. */
+static bool find_group(const struct text *groups, enum vs_group_version version, struct path *path, size_t *mount)
+{
+    struct vs_group_path group;
+    if (!vs_group_path_of(groups->bytes, groups->length, version, &group))
+        return false;
+    begin(path, hierarchies[version].mount);
+    *mount = path->length;
+    find_folder(path, group);
+    return true;
+}
+
+/* Memory is limited by version 1 where that lists it; but a container may be shown version 2 only. */
+static void look_at_groups(struct vs_host_memory *memory)
+{
+    static atomic_bool told;
+    bool any = false, is_first = false;
+    struct path path;
+    struct text groups;
+    size_t mount;
+    if (!read_groups(&groups))
         return;
+    for (enum vs_group_version version = VS_GROUP_VERSION_1; version <= VS_GROUP_VERSION_2 && !any; version++) {
+        if (!find_group(&groups, version, &path, &mount))
+            continue;
+        is_first |= version == VS_GROUP_VERSION_1;
+        any = look_at_group(memory, &path, version);
+        while (path.length > mount) {
+            while (path.text[path.length - 1] != '/')
+                path.length--;
+            cut(&path, path.length - 1);
+            any |= look_at_group(memory, &path, version);
+        }
     }
-    begin(&path, hierarchies[group.version].mount);
-    size_t mount_length = path.length;
-    find_folder(&path, group);
-    look_at_group(memory, &path, group.version);
-    while (path.length > mount_length) {
-        while (path.text[path.length - 1] != '/')
-            path.length--;
-        cut(&path, path.length - 1);
-        look_at_group(memory, &path, group.version);
-    }
+    if (any || !is_first) /* a group of version 2 has no such files where nothing limits memory */
+        return;
+    begin(&path, hierarchies[VS_GROUP_VERSION_1].mount);
+    tell_odd(&told, path.text, "limits of a control group are not followed; mount it, or let the policy limit `cpu`");
 }
 
 void vs_host_memory_look(struct vs_host_memory *memory)
@@ -249,6 +323,37 @@ void vs_host_memory_look(struct vs_host_memory *memory)
 }
 
 /* --- Lending ------------------------------------------------------------------------------------------------------ */
+
+uint64_t vs_host_memory_before_lending(void)
+{
+    struct path path;
+    struct text groups, text;
+    size_t mount;
+    uint64_t used_bytes;
+    if (atomic_load(&is_charged) || atomic_load(&uncharged_pieces) >= TELLING_PIECES || !read_groups(&groups))
+        return VS_HOST_BYTES_UNKNOWN;
+    for (enum vs_group_version version = VS_GROUP_VERSION_1; version <= VS_GROUP_VERSION_2; version++)
+        if (find_group(&groups, version, &path, &mount) && read_used(&path, version, &text, &used_bytes))
+            return used_bytes;
+    return VS_HOST_BYTES_UNKNOWN;
+}
+
+void vs_host_memory_lent(size_t bytes, uint64_t before_bytes)
+{
+    uint64_t after_bytes = before_bytes == VS_HOST_BYTES_UNKNOWN ? before_bytes : vs_host_memory_before_lending();
+    atomic_fetch_add(&lent_bytes, bytes);
+    if (after_bytes == VS_HOST_BYTES_UNKNOWN)
+        return;
+    if (after_bytes >= before_bytes + bytes / 2)
+        atomic_store(&is_charged, true);
+    else
+        atomic_fetch_add(&uncharged_pieces, 1);
+}
+
+void vs_host_memory_returned(size_t bytes)
+{
+    atomic_fetch_sub(&lent_bytes, bytes);
+}
 
 void vs_host_memory_keep(uint64_t reserve_bytes)
 {

@@ -27,11 +27,22 @@ struct vs_host_memory {
 
 void vs_host_memory_look(struct vs_host_memory *memory);
 
+/* Where a file of the host's is, below that root. False where there is no room for the path. Any thread. */
+bool vs_host_file_path(const char *inside, char *path, size_t bytes);
+
 /* From here on so much is kept (`host-reserve`): called once, when the policy is read. */
 void vs_host_memory_keep(uint64_t reserve_bytes);
 
 /* Whether `bytes` more can be lent now. True where nothing tells how much there is. */
 bool vs_host_memory_has_room(size_t bytes);
+
+/* Host memory that the driver makes for us counts in what the machine has left, but not always in what a control group
+ * has used: that is up to the driver's part in the kernel, and the first pieces tell. Where it does not, what is lent
+ * counts on top, so that a group's limit holds all the same. Around the making of a piece: the first function's answer
+ * is given to the second. Afterwards they cost nothing. */
+uint64_t vs_host_memory_before_lending(void);
+void vs_host_memory_lent(size_t bytes, uint64_t before_bytes);
+void vs_host_memory_returned(size_t bytes);
 
 /* Says once, where there is no room for `bytes`, what is full and what helps; holds no lock meanwhile. */
 void vs_host_memory_tell_full(size_t bytes);

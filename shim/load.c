@@ -16,9 +16,7 @@
 #include "driver.h"
 #include "host_ahead.h"
 #include "log.h"
-#include "neighbours.h"
 #include "stats.h"
-#include "usage.h"
 #include "wanted_sizes.h"
 
 /* PyTorch's native allocator gives a request of 10 MiB or more a segment of its own, rounded up to 2 MiB; smaller ones
@@ -176,8 +174,6 @@ void vs_load_finish(struct vs_load *load)
         vs_log_text(VS_LOG_INFO, text.data);
     vs_text_free(&text);
     vs_load_free(load);
-    vs_usage_tell();
-    vs_neighbours_tell();
 }
 
 /* --- Plans -------------------------------------------------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 #include "load_ahead.h"
 #include "locks.h"
 #include "log.h"
+#include "proof.h"
 
 #define MOST_TOLD 64
 
@@ -216,6 +217,7 @@ bool vs_load_plan(struct vs_load *load, struct vs_load_part *part, const struct 
             part->named.section->line);
         return false;
     }
+    vs_proof_ask_again();
     if (!prove(part, compute, &snapshot, &plan)) {
         vs_plan_free(&plan);
         return true; /* it is still unplanned */

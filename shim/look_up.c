@@ -81,15 +81,11 @@ void *vs_dlsym_answer(void *library, const char *name)
 /* --- cuGetProcAddress --------------------------------------------------------------------------------------------- */
 
 /* What the driver hands out for each entry of its own. Threads that race ask the same and are told the same. */
-static struct {
-    _Atomic(void *) pointer;
-    unsigned entry;
-} handed_out[VS_LIBCUDA_COUNT];
+static _Atomic(void *) handed_out[VS_ENTRY_COUNT];
 static atomic_bool asked;
 
 static void ask_driver(void)
 {
-    size_t next = 0;
     int index = find_symbol("cuGetProcAddress_v2");
     __typeof__(&cuGetProcAddress_v2) get = (__typeof__(get))vs_resolve_real((unsigned)index);
     for (unsigned i = 0; get && i < VS_ENTRY_COUNT; i++) {
@@ -102,8 +98,7 @@ static void ask_driver(void)
                 entry->per_thread ? CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM : CU_GET_PROC_ADDRESS_LEGACY_STREAM,
                 &status) != CUDA_SUCCESS)
             pointer = NULL;
-        handed_out[next].entry = i;
-        atomic_store(&handed_out[next++].pointer, pointer);
+        atomic_store(&handed_out[i], pointer);
     }
     atomic_store_explicit(&asked, true, memory_order_release);
 }
@@ -113,15 +108,14 @@ static void ask_driver(void)
 static int find_handed_out(const char *name, bool per_thread, const void *function)
 {
     int found = -1;
-    for (size_t i = 0; i < VS_LIBCUDA_COUNT; i++) {
-        const struct vs_entry *entry = &vs_entries[handed_out[i].entry];
-        void *pointer = atomic_load_explicit(&handed_out[i].pointer, memory_order_relaxed);
-        if (!pointer || (pointer != function && vs_entry_points[handed_out[i].entry] != function))
+    for (unsigned i = 0; i < VS_ENTRY_COUNT; i++) {
+        const struct vs_entry *entry = &vs_entries[i];
+        void *pointer = atomic_load_explicit(&handed_out[i], memory_order_relaxed);
+        if (!pointer || (pointer != function && vs_entry_points[i] != function))
             continue;
-        if (strcmp(entry->name, name) != 0 || !vs_resolve_real(handed_out[i].entry)) /* the twin may not be exported */
+        if (strcmp(entry->name, name) != 0 || !vs_resolve_real(i)) /* the twin may not be exported */
             continue;
-        if (found < 0 ||
-            (entry->per_thread == per_thread && vs_entries[handed_out[found].entry].per_thread != per_thread))
+        if (found < 0 || (entry->per_thread == per_thread && vs_entries[found].per_thread != per_thread))
             found = (int)i;
     }
     return found;
@@ -134,5 +128,5 @@ void *vs_look_up_answer(const char *name, bool per_thread, void *function, const
     if (!atomic_load_explicit(&asked, memory_order_acquire))
         ask_driver();
     int found = find_handed_out(name, per_thread, function);
-    return found < 0 ? function : answer(handed_out[found].entry, atomic_load(&handed_out[found].pointer), caller);
+    return found < 0 ? function : answer((unsigned)found, atomic_load(&handed_out[found]), caller);
 }

@@ -73,10 +73,10 @@ static void clear_away(struct vs_move_plan *plan, struct workshop *workshop, boo
         if (piece->has_scratch && extent->backing->unmap(piece->scratch, extent->bytes) != CUDA_SUCCESS)
             extent->backing->unmap(piece->scratch, extent->bytes); /* else the memory is lost: it is tried again */
         if (piece->has_memory && !installed)
-            extent->backing->release(extent->handle);
+            vs_extent_release(extent);
     }
     for (size_t i = 0; i < plan->old_count && installed; i++)
-        plan->olds[i]->backing->release(plan->olds[i]->handle);
+        vs_extent_release(plan->olds[i]);
     if (workshop->stream)
         driver->cuStreamDestroy(workshop->stream);
     if (workshop->scratch_bytes && driver->cuMemAddressFree(workshop->scratch, workshop->scratch_bytes) != CUDA_SUCCESS)

@@ -16,8 +16,10 @@
 #include "host_memory.h"
 #include "locks.h"
 #include "log.h"
+#include "neighbours.h"
 #include "reclaim.h"
 #include "stats.h"
+#include "usage.h"
 
 /* Compute devices of the open loads: one, unless sections of the policy name more. */
 #define MOST_COMPUTES 16
@@ -77,8 +79,9 @@ static void unlink_load(struct vs_load *load)
     atomic_store(&any_load, loads != NULL);
 }
 
-/* Gives a reference back. A load that misses nothing any more ends with the last allocation that was made for it. */
-static void release(struct vs_load *load)
+/* Gives a reference back. A load that misses nothing any more ends with the last allocation that was made for it.
+ * Returns whether it has ended, which was told then. */
+static bool give_reference_back(struct vs_load *load)
 {
     pthread_mutex_lock(&vs_placement_lock);
     load->references--;
@@ -88,10 +91,19 @@ static void release(struct vs_load *load)
     }
     bool last = load->references == 0;
     pthread_mutex_unlock(&vs_placement_lock);
-    if (!last)
+    if (last) {
+        vs_load_finish(load);
+        vs_arena_tell();
+    }
+    return last;
+}
+
+static void release(struct vs_load *load)
+{
+    if (!give_reference_back(load))
         return;
-    vs_load_finish(load);
-    vs_arena_tell();
+    vs_usage_tell();
+    vs_neighbours_tell();
 }
 
 bool vs_placement_is_open(void)
@@ -99,20 +111,29 @@ bool vs_placement_is_open(void)
     return atomic_load_explicit(&any_load, memory_order_relaxed);
 }
 
+/* Takes the newest open load out of the list; NULL: there is none. */
+static struct vs_load *close_load(void)
+{
+    pthread_mutex_lock(&vs_placement_lock);
+    struct vs_load *load = loads;
+    if (load)
+        unlink_load(load);
+    pthread_mutex_unlock(&vs_placement_lock);
+    return load;
+}
+
 void vs_placement_end_loads(void)
 {
-    if (!vs_placement_is_open())
-        return;
-    for (;;) {
-        pthread_mutex_lock(&vs_placement_lock);
-        struct vs_load *load = loads;
-        if (load)
-            unlink_load(load);
-        pthread_mutex_unlock(&vs_placement_lock);
-        if (!load)
-            return;
+    struct vs_load *load;
+    while (vs_placement_is_open() && (load = close_load()))
         release(load);
-    }
+}
+
+void vs_placement_end_run(void)
+{
+    struct vs_load *load;
+    while ((load = close_load()))
+        give_reference_back(load);
 }
 
 /* --- Placing ------------------------------------------------------------------------------------------------------ */
@@ -201,7 +222,9 @@ static bool allocate_taken(const struct order *order, struct vs_taken *taken, CU
     pthread_mutex_unlock(&vs_placement_lock);
     if (result == CUDA_SUCCESS)
         vs_stats_placed(taken->home, order->bytes);
-    else if (result == CUDA_ERROR_OUT_OF_MEMORY && taken->home.kind == VS_HOME_HOST)
+    else if (!small)
+        vs_stats_refused();
+    if (result == CUDA_ERROR_OUT_OF_MEMORY && taken->home.kind == VS_HOME_HOST)
         vs_host_memory_tell_full(order->bytes);
     return result == CUDA_SUCCESS;
 }

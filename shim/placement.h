@@ -29,5 +29,7 @@ bool vs_placement_is_open(void);
 
 /* A library computes with weights: all loads end, and each tells what it placed. Lock-free when none is open. */
 void vs_placement_end_loads(void);
+/* The run ends: the same, but nothing is asked of CUDA or of other libraries, which may be gone. */
+void vs_placement_end_run(void);
 
 #endif

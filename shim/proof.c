@@ -19,10 +19,31 @@
 static _Atomic(const char *) verdicts[VS_BACKING_KINDS][MAX_DEVICES][MAX_DEVICES + 1];
 static const char good[] = "it works", nameless[] = "it did not prove itself";
 
+/* Where nothing was free: the verdict, and at which turn. A turn ends with vs_proof_ask_again; the first is 1. */
+static struct full {
+    atomic_uint turn;
+    atomic_int verdict;
+} fulls[VS_BACKING_KINDS][MAX_DEVICES][MAX_DEVICES + 1];
+static atomic_uint turn = 1;
+
+static int place_of(const struct vs_proof_subject *subject)
+{
+    return subject->home.kind == VS_HOME_HOST ? MAX_DEVICES : subject->home.device;
+}
+
 static _Atomic(const char *) *verdict_of(const struct vs_proof_subject *subject)
 {
-    bool host = subject->home.kind == VS_HOME_HOST;
-    return &verdicts[subject->backing->kind][subject->compute->ordinal][host ? MAX_DEVICES : subject->home.device];
+    return &verdicts[subject->backing->kind][subject->compute->ordinal][place_of(subject)];
+}
+
+static struct full *full_of(const struct vs_proof_subject *subject)
+{
+    return &fulls[subject->backing->kind][subject->compute->ordinal][place_of(subject)];
+}
+
+void vs_proof_ask_again(void)
+{
+    atomic_fetch_add(&turn, 1);
 }
 
 static enum vs_proof_verdict answer(const char *verdict, const char **why)
@@ -31,6 +52,12 @@ static enum vs_proof_verdict answer(const char *verdict, const char **why)
         return verdict ? VS_PROOF_GOOD : VS_PROOF_UNKNOWN;
     *why = verdict;
     return VS_PROOF_BAD;
+}
+
+static enum vs_proof_verdict answer_full(enum vs_proof_verdict verdict, const char **why)
+{
+    *why = verdict == VS_PROOF_NO_ROOM ? "the compute device is too full to try it" : "nothing is free there";
+    return verdict;
 }
 
 enum vs_proof_verdict vs_proof_known(const struct vs_proof_subject *subject, const char **why)
@@ -54,9 +81,9 @@ static void name_subject(const struct vs_proof_subject *subject, char text[64])
 static const char *remedy_of(const struct vs_proof_subject *subject, const struct vs_proof *proof)
 {
     if (proof->outcome == VS_PROOF_UNTRIED)
-        return "it is tried again at the next start; a GPU in exclusive mode lets no second process in, nvidia-smi -c "
-               "0 "
-               "ends that";
+        return strstr(proof->detail, "CUDA_ERROR_DEVICE_UNAVAILABLE")
+                   ? "a GPU in exclusive mode lets no second process in, nvidia-smi -c 0 ends that"
+                   : "it is tried again at the next start";
     switch (subject->home.kind) {
     case VS_HOME_PEER:
         return "peer-to-peer is broken on this machine, whatever the driver reports: often an IOMMU (iommu=off or pt), "
@@ -83,8 +110,14 @@ static void tell(const struct vs_proof_subject *subject, const struct vs_proof *
 
 /* --- Finding out -------------------------------------------------------------------------------------------------- */
 
-/* Where no second process can be had: in this one. Other devices are left alone then: what is broken between two would
- * take the program's own context with it. */
+/* Whether it ended before it came to the memory. */
+static bool says_nothing(const struct vs_proof *proof)
+{
+    return proof->outcome == VS_PROOF_UNTRIED || (proof->outcome == VS_PROOF_FULL && proof->step == VS_PROOF_START);
+}
+
+/* Where no second process can be had, or none has room: in this one. Other devices are left alone then: what is broken
+ * between two would take the program's own context with it. */
 static void try_here(const struct vs_proof_subject *subject, struct vs_proof *proof)
 {
     char name[64];
@@ -102,7 +135,7 @@ static void try_out(const struct vs_proof_subject *subject, struct vs_proof *pro
     vs_log(VS_LOG_INFO, "proof", "%s is tried for %s, once with this driver and these GPUs", name,
         vs_device_format(vs_devices_id(subject->compute->ordinal)).text);
     vs_proof_in_child(subject, proof);
-    if (proof->outcome == VS_PROOF_UNTRIED)
+    if (says_nothing(proof))
         try_here(subject, proof);
     vs_proof_reason(proof, reason, sizeof reason);
     vs_log(VS_LOG_DEBUG, "proof", "%s: %s", name, reason);
@@ -116,6 +149,11 @@ enum vs_proof_verdict vs_proof_find_out(const struct vs_proof_subject *subject, 
     enum vs_proof_verdict known = vs_proof_known(subject, why);
     if (known != VS_PROOF_UNKNOWN)
         return known;
+    unsigned now = atomic_load(&turn);
+    struct full *full = full_of(subject);
+    if (atomic_load(&full->turn) == now) {
+        return answer_full((enum vs_proof_verdict)atomic_load(&full->verdict), why);
+    }
     vs_proof_file_of(subject, &file);
     bool kept = vs_proof_load(&file, &proof);
     if (!kept) {
@@ -124,8 +162,10 @@ enum vs_proof_verdict vs_proof_find_out(const struct vs_proof_subject *subject, 
     }
     vs_proof_reason(&proof, reason, sizeof reason);
     if (proof.outcome == VS_PROOF_FULL) {
-        *why = "nothing is free there";
-        return VS_PROOF_NOT_NOW;
+        enum vs_proof_verdict verdict = says_nothing(&proof) ? VS_PROOF_NO_ROOM : VS_PROOF_NOT_NOW;
+        atomic_store(&full->verdict, verdict);
+        atomic_store(&full->turn, now);
+        return answer_full(verdict, why);
     }
     const char *none = NULL, *verdict = proof.outcome == VS_PROOF_WORKS ? good : strdup(reason);
     if (!verdict)

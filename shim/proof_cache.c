@@ -2,8 +2,9 @@
  *
  *     vramspan proof 1
  *     library 0.1.0
- *     driver 13000 580.65.06
+ *     driver 13000 580.65.06 2C8D1B3E
  *     kernel 6.1.0-44-amd64
+ *     iommu 23 intel_iommu=on iommu=pt
  *     backing vmm
  *     compute GPU-... 0000:01:00.0 NVIDIA GeForce RTX 4090
  *     place peer GPU-... 0000:02:00.0 NVIDIA GeForce RTX 3090
@@ -15,6 +16,7 @@
  */
 #include "proof_cache.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -26,25 +28,45 @@
 #include <unistd.h>
 
 #include "driver.h"
+#include "host_memory.h"
 #include "log.h"
 #include "proof_child.h"
 
 /* Raised when a proof does something else than before, within one version of the library, too. */
-#define EDITION 1
+#define EDITION 2
 
 static const char first_line[] = "vramspan proof", between[] = "--\n", last_line[] = "end\n";
 
 /* --- What it depends on ------------------------------------------------------------------------------------------- */
 
-/* The version of the driver's part in the kernel; the one that libcuda tells is that of CUDA. */
-static void read_module_version(char text[64])
+/* A file's first line, or "-". */
+static void read_line(const char *inside, char *text, size_t bytes)
 {
-    FILE *file = fopen("/sys/module/nvidia/version", "re");
-    if (!file || !fgets(text, 64, file))
+    char path[1024];
+    FILE *file = vs_host_file_path(inside, path, sizeof path) ? fopen(path, "re") : NULL;
+    if (!file || !fgets(text, (int)bytes, file))
         strcpy(text, "-");
     text[strcspn(text, "\n")] = '\0';
     if (file)
         fclose(file);
+}
+
+/* What decides over peer-to-peer beside the driver: how many groups the IOMMU makes, and what the kernel was told at
+ * its start about that and about PCI (pci=..., pcie_acs_override=..., intel_iommu=on, iommu.passthrough=1). */
+static void describe_iommu(char *text, size_t bytes)
+{
+    char path[1024], line[4096], *rest = line;
+    size_t groups = 0;
+    DIR *listing = vs_host_file_path("/sys/kernel/iommu_groups", path, sizeof path) ? opendir(path) : NULL;
+    for (const struct dirent *entry; listing && (entry = readdir(listing));)
+        groups += entry->d_name[0] != '.';
+    if (listing)
+        closedir(listing);
+    size_t used = (size_t)snprintf(text, bytes, "%zu", groups);
+    read_line("/proc/cmdline", line, sizeof line);
+    for (char *word; (word = strsep(&rest, " "));)
+        if ((strstr(word, "iommu") || strncmp(word, "pci", 3) == 0) && used + strlen(word) + 1 < bytes)
+            used += (size_t)snprintf(text + used, bytes - used, " %s", word);
 }
 
 static void describe(int ordinal, char text[256])
@@ -87,20 +109,24 @@ static bool find_folder(char *folder, size_t bytes)
 
 void vs_proof_file_of(const struct vs_proof_subject *subject, struct vs_proof_file *file)
 {
-    char module[64], compute[256], peer[256] = "", folder[sizeof file->path - 32];
+    char module[64], source[64], iommu[256], compute[256], peer[256] = "", folder[sizeof file->path - 32];
     enum vs_backing_place place = vs_backing_place_of(subject->home);
     struct utsname system = {.release = "-"};
     int version = 0;
     vs_driver()->cuDriverGetVersion(&version);
-    read_module_version(module);
+    /* The driver's part in the kernel, and the build of it: patched ones have the same version. The version that
+     * libcuda tells is that of CUDA. */
+    read_line("/sys/module/nvidia/version", module, sizeof module);
+    read_line("/sys/module/nvidia/srcversion", source, sizeof source);
+    describe_iommu(iommu, sizeof iommu);
     uname(&system);
     describe(subject->compute->ordinal, compute);
     if (place == VS_PLACE_PEER)
         describe(subject->home.device, peer);
     snprintf(file->key, sizeof file->key,
-        "%s %d\nlibrary %s\ndriver %d %s\nkernel %s\nbacking %s\ncompute %s\nplace %s%s%s\n", first_line, EDITION,
-        VS_VERSION, version, module, system.release, subject->backing->name, compute, vs_backing_place_name(place),
-        *peer ? " " : "", peer);
+        "%s %d\nlibrary %s\ndriver %d %s %s\nkernel %s\niommu %s\nbacking %s\ncompute %s\nplace %s%s%s\n", first_line,
+        EDITION, VS_VERSION, version, module, source, system.release, iommu, subject->backing->name, compute,
+        vs_backing_place_name(place), *peer ? " " : "", peer);
     file->path[0] = '\0';
     if (find_folder(folder, sizeof folder))
         snprintf(file->path, sizeof file->path, "%s/%016llx", folder, (unsigned long long)fnv1a(file->key));
@@ -192,7 +218,7 @@ static bool say_unkept(const struct vs_proof_file *file, int error)
 
 bool vs_proof_keep(const struct vs_proof_file *file, const struct vs_proof *proof)
 {
-    char text[2048], temporary[sizeof file->path + 16];
+    char text[2560], temporary[sizeof file->path + 16];
     if (!file->path[0])
         return say_unkept(file, 0);
     snprintf(text, sizeof text, "%s%soutcome %s\nstep %s\ndetail %s\n%s", file->key, between,

@@ -1,9 +1,9 @@
 /* proof_cache.h: what came of trying memory, kept from one process to the next.
  *
  * A file for each backing and place, in the folder `proofs` of $VRAMSPAN_CACHE, else of $XDG_CACHE_HOME/vramspan, else
- * of ~/.cache/vramspan. It holds what it depends on: this library's version, the driver's, the kernel's, and the GPUs
- * concerned with their UUIDs, names and slots. Several processes may read and write at once; what cannot be read counts
- * as nothing.
+ * of ~/.cache/vramspan. It holds what it depends on: this library's version, the driver's with its build, the
+ * kernel's, what that does about the IOMMU, and the GPUs concerned with their UUIDs, names and slots. Several processes
+ * may read and write at once; what cannot be read counts as nothing.
  */
 #ifndef VS_PROOF_CACHE_H
 #define VS_PROOF_CACHE_H
@@ -12,7 +12,7 @@
 
 struct vs_proof_file {
     char path[512]; /* empty: there is no folder to keep it in */
-    char key[1024]; /* the lines that it depends on */
+    char key[1536]; /* the lines that it depends on */
 };
 
 /* Which file it is for this subject. Asks the driver; reads no file of the cache. */

@@ -3,7 +3,7 @@
 #include "proof_child.h"
 
 #include <dlfcn.h>
-#include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +16,7 @@
 #include "proof_main.h"
 #include "proof_spawn.h"
 
-enum { PATH_BYTES = 4096 };
+enum { PATH_BYTES = 4096, MOST_SECONDS = 3600 };
 
 void vs_proof_uuid(CUdevice device, char text[VS_PROOF_UUID_BYTES])
 {
@@ -161,28 +161,33 @@ static void take(struct told *told, const char *bytes, size_t count)
 /* How long a proof may take. Tests have no time for the real one. */
 static double limit_seconds(void)
 {
+    static atomic_bool told;
     const char *text = getenv("VRAMSPAN_PROOF_SECONDS");
-    double seconds = text ? strtod(text, NULL) : 0;
-    return seconds > 0 && seconds <= 3600 ? seconds : VS_PROOF_SECONDS;
+    char *end = NULL;
+    double seconds = text && text[0] ? strtod(text, &end) : VS_PROOF_SECONDS;
+    if (seconds > 0 && seconds <= MOST_SECONDS && (!end || !*end))
+        return seconds;
+    if (!atomic_exchange(&told, true))
+        vs_log(VS_LOG_WARN, "proof", "VRAMSPAN_PROOF_SECONDS=%s is not followed: use a number of seconds up to %d",
+            text, MOST_SECONDS);
+    return VS_PROOF_SECONDS;
 }
 
-/* Listens until the child has ended. False: it takes too long. */
-static bool listen(int pipe, struct told *told, double *limit)
+/* Listens until the child has told what came of it, or has ended. False: it takes too long. A child that has told is
+ * not waited for here: to leave CUDA takes its time, and where the driver hangs there, that is nothing new. */
+static bool listen(struct vs_spawned *child, struct told *told, double *limit)
 {
     double seconds = limit_seconds(), end = now() + VS_PROOF_START_SECONDS;
     bool started = false;
     *limit = VS_PROOF_START_SECONDS;
-    for (;;) {
+    while (!told->has_outcome) {
         char bytes[256];
-        struct pollfd waited = {.fd = pipe, .events = POLLIN};
         double left = end - now();
         if (left <= 0)
             return false;
-        if (poll(&waited, 1, (int)(left * 1000) + 1) <= 0)
-            continue;
-        ssize_t got = read(pipe, bytes, sizeof bytes);
+        ssize_t got = vs_spawn_read(child, bytes, sizeof bytes, left);
         if (got == 0)
-            return true;
+            break;
         if (got > 0)
             take(told, bytes, (size_t)got);
         if (!started && told->step > VS_PROOF_START) {
@@ -191,6 +196,7 @@ static bool listen(int pipe, struct told *told, double *limit)
             end = now() + seconds;
         }
     }
+    return true;
 }
 
 static void judge(const struct told *told, bool in_time, double limit, const char *end, struct vs_proof *proof)
@@ -218,11 +224,11 @@ static void run(const struct command *command, struct vs_proof *proof)
         vs_proof_set(proof, VS_PROOF_UNTRIED, VS_PROOF_START, "no process can be started for it: %s", strerror(error));
         return;
     }
-    bool in_time = listen(child.pipe, &told, &limit);
-    bool told_to_end = vs_spawn_end(&child, !in_time, how, sizeof how);
+    bool in_time = listen(&child, &told, &limit);
+    bool says_nothing = vs_spawn_end(&child, !in_time, how, sizeof how);
     judge(&told, in_time, limit, how, proof);
     /* Whoever ends processes says nothing about memory. */
-    if (proof->outcome == VS_PROOF_DIED && told_to_end)
+    if (proof->outcome == VS_PROOF_DIED && says_nothing)
         vs_proof_set(proof, VS_PROOF_UNTRIED, told.step, "the process that tried it was ended from outside: %s", how);
 }
 

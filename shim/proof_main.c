@@ -45,30 +45,44 @@ static int ordinal_of(const char *uuid)
     return -1;
 }
 
-/* Returns why it cannot be tried, or NULL. */
-static const char *find_subject(char **argv, struct vs_proof_subject *subject)
+static bool refuse(struct vs_proof *proof, const char *why)
+{
+    vs_proof_set(proof, VS_PROOF_UNTRIED, VS_PROOF_START, "%s", why);
+    return false;
+}
+
+/* A context takes some hundred MB, which the compute device may not have beside the program's. */
+static bool refuse_context(struct vs_proof *proof, CUresult result)
+{
+    vs_proof_set(proof, result == CUDA_ERROR_OUT_OF_MEMORY ? VS_PROOF_FULL : VS_PROOF_UNTRIED, VS_PROOF_START,
+        "no context can be made in a process of its own: %s", vs_driver_error(result));
+    return false;
+}
+
+/* False where it cannot be tried; `proof` tells why. */
+static bool find_subject(char **argv, struct vs_proof_subject *subject, struct vs_proof *proof)
 {
     static const struct vs_backing *const backings[] = {&vs_backing_vmm, &vs_backing_pinned};
     const char *place = argv[VS_PROOF_ARG_PLACE];
     bool is_host = strcmp(place, vs_backing_place_name(VS_PLACE_HOST)) == 0;
     bool is_peer = strcmp(place, vs_backing_place_name(VS_PLACE_PEER)) == 0;
     if (!dlopen(argv[VS_PROOF_ARG_DRIVER], RTLD_NOW | RTLD_GLOBAL))
-        return "the driver cannot be loaded";
+        return refuse(proof, "the driver cannot be loaded");
     if (!vs_driver())
-        return "the driver does not start";
+        return refuse(proof, "the driver does not start");
     for (size_t i = 0; i < sizeof backings / sizeof *backings; i++)
         if (strcmp(backings[i]->name, argv[VS_PROOF_ARG_BACKING]) == 0)
             subject->backing = backings[i];
     int compute = ordinal_of(argv[VS_PROOF_ARG_COMPUTE]), peer = is_peer ? ordinal_of(argv[VS_PROOF_ARG_PEER]) : 0;
     if (compute < 0 || peer < 0 || !subject->backing)
-        return VS_PROOF_NO_DEVICES;
-    subject->compute = vs_compute_device(compute);
-    if (!subject->compute)
-        return "no context can be made in a process of its own";
+        return refuse(proof, VS_PROOF_NO_DEVICES);
+    CUresult result = vs_compute_get(compute, &subject->compute);
+    if (result != CUDA_SUCCESS)
+        return refuse_context(proof, result);
     subject->home = is_host   ? (struct vs_home){VS_HOME_HOST, 0}
                     : is_peer ? (struct vs_home){VS_HOME_PEER, peer}
                               : (struct vs_home){VS_HOME_LOCAL, compute};
-    return NULL;
+    return true;
 }
 
 void vs_proof_main(int argc, char **argv)
@@ -82,10 +96,7 @@ void vs_proof_main(int argc, char **argv)
         _exit(write(STDOUT_FILENO, text, sizeof text - 1) < 0);
     }
     tell_step(VS_PROOF_START);
-    const char *missing = find_subject(argv, &subject);
-    if (missing)
-        vs_proof_set(&proof, VS_PROOF_UNTRIED, VS_PROOF_START, "%s", missing);
-    else
+    if (find_subject(argv, &subject, &proof))
         vs_proof_try(&subject, tell_step, &proof);
     tell(vs_proof_outcome_word(proof.outcome), proof.detail);
     _exit(0);

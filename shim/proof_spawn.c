@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -28,8 +29,11 @@
 
 #define STACK_BYTES ((size_t)64 << 10)
 
-/* How long a killed child is waited for, in hundredths of a second. */
-#define END_TICKS 200
+/* How long a child is waited for that is about to end, and how long one that was killed; in thousandths of a second. */
+#define END_TICKS 2000
+
+/* How often the child's end is looked for while it writes nothing. */
+#define LOOK_SECONDS 0.1
 
 /* What the keeper and the child run on, in memory of its own: it stays where a child cannot be killed. */
 struct vs_keeper {
@@ -39,6 +43,7 @@ struct vs_keeper {
     _Atomic pid_t child; /* > 0: it has begun */
     atomic_int error;    /* an errno: it could not begin */
     atomic_int status;   /* its end, once the keeper has ended; -1: unknown */
+    bool ended;          /* the keeper has been waited for */
     char child_stack[STACK_BYTES] __attribute__((aligned(16)));
     char stack[STACK_BYTES] __attribute__((aligned(16)));
 };
@@ -102,16 +107,21 @@ BARE static long duplicate(int from)
     return system_call(SYS_fcntl, from, F_DUPFD, OUT_OF_THE_WAY, 0);
 }
 
-/* Handlers must not run in the program's memory. What it ignores is not to stay ignored either. */
-BARE static void reset_signals(void)
+BARE static void reset_signal(int number)
 {
     struct {
         void *handler;
         unsigned long flags, restorer, mask;
     } standard = {0}; /* the kernel's own struct sigaction */
+    system_call(SYS_rt_sigaction, number, (long)&standard, 0, sizeof standard.mask);
+}
+
+/* Handlers must not run in the program's memory. What it ignores is not to stay ignored either. */
+BARE static void reset_signals(void)
+{
     unsigned long none = 0;
     for (int number = 1; number < NSIG; number++)
-        system_call(SYS_rt_sigaction, number, (long)&standard, 0, sizeof none);
+        reset_signal(number);
     system_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&none, 0, sizeof none);
 }
 
@@ -145,6 +155,7 @@ BARE static int keep(void *data)
     int status = -1;
     long pid = -ESRCH;
     system_call(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0);
+    reset_signal(SIGCHLD); /* where the program ignores it, the kernel would keep no status (wait(2)) */
     if (system_call(SYS_getppid, 0, 0, 0, 0) == keeper->program) /* else nobody is left to end it */
         pid = start(CLONE_VM | CLONE_VFORK | SIGCHLD, keeper->child_stack + STACK_BYTES, run_child, keeper);
     close_between(0, LAST_DESCRIPTOR);
@@ -174,12 +185,26 @@ static int begin(struct vs_keeper *keeper)
 }
 
 /* Whether the keeper has ended, or is no more to be found: the program may wait for whatever it finds. */
-static bool has_ended(const struct vs_keeper *keeper, int options)
+static bool has_ended(struct vs_keeper *keeper)
 {
     pid_t found;
-    while ((found = waitpid(keeper->pid, NULL, __WALL | options)) < 0 && errno == EINTR)
-        ;
-    return found != 0;
+    while (!keeper->ended && (found = waitpid(keeper->pid, NULL, __WALL | WNOHANG)) != 0)
+        keeper->ended = found > 0 || errno != EINTR;
+    return keeper->ended;
+}
+
+static bool ends_soon(struct vs_keeper *keeper, bool kill_it)
+{
+    static const struct timespec tick = {.tv_nsec = 1000000};
+    for (int i = 0; i < END_TICKS && !has_ended(keeper); i++) {
+        pid_t pid = atomic_load(&keeper->child); /* not there at once */
+        if (kill_it && pid > 0) {
+            kill(pid, SIGKILL);
+            kill_it = false;
+        }
+        nanosleep(&tick, NULL);
+    }
+    return has_ended(keeper);
 }
 
 int vs_spawn(const char *const *argv, const char *const *environment, int pipe_descriptor, int stderr_from,
@@ -214,18 +239,27 @@ static bool is_end_from_outside(int number)
     return number == SIGTERM || number == SIGINT || number == SIGHUP || number == SIGKILL || number == SIGQUIT;
 }
 
+ssize_t vs_spawn_read(struct vs_spawned *child, char *bytes, size_t count, double seconds)
+{
+    struct pollfd waited = {.fd = child->pipe, .events = POLLIN};
+    bool ended;
+    do {
+        double part = seconds < LOOK_SECONDS ? seconds : LOOK_SECONDS;
+        ended = has_ended(child->keeper); /* before it is looked for what it has written until then */
+        if (poll(&waited, 1, ended || part <= 0 ? 0 : (int)(part * 1000) + 1) > 0) {
+            ssize_t got = read(child->pipe, bytes, count);
+            if (got >= 0)
+                return got;
+        }
+        seconds -= part;
+    } while (!ended && seconds > 0);
+    return ended ? 0 : -1;
+}
+
 bool vs_spawn_end(struct vs_spawned *child, bool kill_it, char *how, size_t how_bytes)
 {
-    static const struct timespec tick = {.tv_nsec = 10000000};
     struct vs_keeper *keeper = child->keeper;
-    pid_t pid = atomic_load(&keeper->child);
-    if (kill_it && pid > 0)
-        kill(pid, SIGKILL);
-    bool ended = has_ended(keeper, kill_it ? WNOHANG : 0);
-    for (int i = 0; !ended && i < END_TICKS; i++) {
-        nanosleep(&tick, NULL);
-        ended = has_ended(keeper, WNOHANG);
-    }
+    bool ended = (!kill_it && ends_soon(keeper, false)) || ends_soon(keeper, true);
     close(child->pipe);
     if (!ended) {
         snprintf(how, how_bytes, "it cannot be killed");
@@ -241,5 +275,5 @@ bool vs_spawn_end(struct vs_spawned *child, bool kill_it, char *how, size_t how_
         snprintf(how, how_bytes, "signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
     else
         snprintf(how, how_bytes, "status %d", WEXITSTATUS(status));
-    return !error && status != -1 && WIFSIGNALED(status) && is_end_from_outside(WTERMSIG(status));
+    return !error && (status == -1 || (WIFSIGNALED(status) && is_end_from_outside(WTERMSIG(status))));
 }

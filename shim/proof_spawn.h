@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 struct vs_keeper; /* private */
 
@@ -19,9 +20,15 @@ struct vs_spawned {
 int vs_spawn(const char *const *argv, const char *const *environment, int pipe_descriptor, int stderr_from,
     struct vs_spawned *child);
 
-/* Waits for the child's end, after killing it where that is wanted, and closes the pipe. A killed child that hangs in
- * the kernel is not waited for. `how` tells its end: "signal 11 (Segmentation fault)", "status 1". Returns whether it
- * was a signal by which people and systems end processes. */
+/* What the child writes, as far as it is there: waits until something is, or the child has ended, for so long at most.
+ * Returns the count; 0: there will be nothing more; -1: nothing came. Whoever else holds the pipe's writing end (the
+ * program may fork at any time) does not keep it waiting. */
+ssize_t vs_spawn_read(struct vs_spawned *child, char *bytes, size_t count, double seconds);
+
+/* Waits for the child's end, and closes the pipe. Where it does not end soon, or `kill_it`, it is killed; a killed
+ * child that hangs in the kernel is left behind. `how` tells its end: "signal 11 (Segmentation fault)", "status 1".
+ * Returns whether that end says nothing about what the child did: it is not known, or came by a signal by which people
+ * and systems end processes. */
 bool vs_spawn_end(struct vs_spawned *child, bool kill_it, char *how, size_t how_bytes);
 
 #endif

@@ -4,6 +4,7 @@
 #include "capture.h"
 #include "driver.h"
 #include "log.h"
+#include "proof.h"
 #include "retire.h"
 
 /* What the device's default pool has reserved; 0 where it does not tell. */
@@ -33,12 +34,15 @@ bool vs_reclaim(const struct vs_compute *compute)
     if (vs_capture_open())
         return false;
     bool settled = vs_retire_settle(compute);
-    if (vs_driver_enter(&scope, compute->context) != CUDA_SUCCESS)
-        return settled;
-    size_t trimmed = trim(compute);
-    vs_driver_leave(&scope);
+    size_t trimmed = 0;
+    if (vs_driver_enter(&scope, compute->context) == CUDA_SUCCESS) {
+        trimmed = trim(compute);
+        vs_driver_leave(&scope);
+    }
     if (trimmed)
         vs_log(
             VS_LOG_DEBUG, "memory", "%.1f MB that the device's pool kept are given back", (double)trimmed / (1 << 20));
+    if (settled || trimmed)
+        vs_proof_ask_again();
     return settled || trimmed;
 }

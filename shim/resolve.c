@@ -145,10 +145,30 @@ static int missing_function(void)
     return 500;
 }
 
+/* Programs that ask whether CUDA is there find our symbols where it is not, and understand this answer: it is that of
+ * a driver without devices, CUDA_ERROR_NO_DEVICE and cudaErrorNoDevice. */
+static int no_device(void)
+{
+    return 100;
+}
+
+static int count_no_device(int *count)
+{
+    if (count)
+        *count = 0;
+    return no_device();
+}
+
 static void *pass_to(const struct vs_entry *entry)
 {
     void *real = __atomic_load_n(entry->real, __ATOMIC_ACQUIRE);
-    return real ? real : (void *)missing_function;
+    if (real)
+        return real;
+    if (strcmp(entry->symbol, "cuInit") == 0)
+        return (void *)no_device;
+    if (strcmp(entry->symbol, "cuDeviceGetCount") == 0 || strcmp(entry->symbol, "cudaGetDeviceCount") == 0)
+        return (void *)count_no_device;
+    return (void *)missing_function;
 }
 
 /* What hides devices needs none of the other functions, and must not end where those are missing. */

@@ -4,6 +4,10 @@
  * function and decides where the slot leads from then on: to the hook while the library acts, else straight to the real
  * function, so that a program without a policy pays one indirect jump. Works before any constructor ran, since
  * PyTorch's libraries are initialised before a preloaded one (glibc initialises preloaded objects last).
+ *
+ * The symbols are there in every program, CUDA or not: weak references to them and dlsym(RTLD_DEFAULT, ...) are never
+ * NULL, which cannot be helped. Where the library behind them is not loaded, the calls by which programs ask for CUDA
+ * answer that there is no device (100), all others that the symbol is missing (500).
  */
 #ifndef VS_RESOLVE_H
 #define VS_RESOLVE_H

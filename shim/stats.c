@@ -19,7 +19,7 @@ static struct {
     atomic_size_t weights, bytes_now, bytes_most;
 } homes[MAX_DEVICES + 1];
 
-static atomic_size_t models_opened;
+static atomic_size_t models_opened, refused;
 
 static unsigned row_of(struct vs_home home)
 {
@@ -65,6 +65,11 @@ size_t vs_stats_bytes(struct vs_home home)
     return atomic_load(&homes[row_of(home)].bytes_now);
 }
 
+void vs_stats_refused(void)
+{
+    atomic_fetch_add(&refused, 1);
+}
+
 void vs_stats_model_opened(void)
 {
     atomic_fetch_add(&models_opened, 1);
@@ -108,7 +113,11 @@ void vs_stats_tell(void)
             MEGABYTES(atomic_load(&homes[row].bytes_now)));
         weights += here;
     }
-    if (weights == 0)
+    if (weights == 0 && atomic_load(&refused) > 0)
+        vs_log(VS_LOG_WARN, "end of run",
+            "a model that the policy names was opened, but none of its weights was placed: they were asked for, and "
+            "no device that may hold them had memory for them; VRAMSPAN_LOG=debug tells what was tried");
+    else if (weights == 0)
         vs_log(VS_LOG_WARN, "end of run",
             "a model that the policy names was opened, but none of its weights was placed: no allocation of a weight's "
             "size came between the opening and the first computation");

@@ -11,6 +11,9 @@
 void vs_stats_placed(struct vs_home home, size_t bytes);
 void vs_stats_freed(struct vs_home home, size_t bytes);
 
+/* A weight that was to be placed found no memory at a home. Lock-free, any thread. */
+void vs_stats_refused(void);
+
 /* How many bytes of weights are at that home now. */
 size_t vs_stats_bytes(struct vs_home home);
 

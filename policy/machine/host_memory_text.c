@@ -125,30 +125,31 @@ static bool leads_outside(struct piece path)
     return false;
 }
 
-/* A line is number:controllers:path; that of version 2 has the number 0 and no controllers. Where both versions are
- * mounted, memory is limited by that which lists it. */
-bool vs_group_path_parse(const char *text, size_t length, struct vs_group_path *path)
+/* A line is number:controllers:path; that of version 2 has the number 0 and no controllers. */
+bool vs_group_path_of(const char *text, size_t length, enum vs_group_version version, struct vs_group_path *path)
 {
     struct piece rest = {text, length}, line;
-    bool found = false;
     while (next_line(&rest, &line)) {
         const char *first = memchr(line.text, ':', line.length), *end = line.text + line.length;
         const char *second = first ? memchr(first + 1, ':', (size_t)(end - first - 1)) : NULL;
         if (!second || second + 1 == end || second[1] != '/' || memchr(second, '\0', (size_t)(end - second)))
             continue;
         bool is_first = lists((struct piece){first + 1, (size_t)(second - first - 1)}, "memory");
-        bool is_second = begins(line, "0::");
-        if (!is_first && (!is_second || found))
+        if (version == VS_GROUP_VERSION_1 ? !is_first : !begins(line, "0::"))
             continue;
-        *path = (struct vs_group_path){
-            is_first ? VS_GROUP_VERSION_1 : VS_GROUP_VERSION_2, second + 1, (size_t)(end - second - 1)};
+        *path = (struct vs_group_path){version, second + 1, (size_t)(end - second - 1)};
         if (leads_outside((struct piece){path->text, path->length}))
             path->length = 1;
-        found = true;
-        if (is_first)
-            break;
+        return true;
     }
-    return found;
+    return false;
+}
+
+/* Where both versions are mounted, memory is limited by that which lists it. */
+bool vs_group_path_parse(const char *text, size_t length, struct vs_group_path *path)
+{
+    return vs_group_path_of(text, length, VS_GROUP_VERSION_1, path) ||
+           vs_group_path_of(text, length, VS_GROUP_VERSION_2, path);
 }
 
 bool vs_group_size_parse(const char *text, size_t length, uint64_t *bytes)

@@ -33,6 +33,8 @@ struct vs_group_path {
 
 /* False where the text names none. Of a group outside of what the process can see (`/../x`), the path is "/". */
 bool vs_group_path_parse(const char *text, size_t length, struct vs_group_path *path);
+/* The same for one version; version 1 may be named and not be there to look at. */
+bool vs_group_path_of(const char *text, size_t length, enum vs_group_version version, struct vs_group_path *path);
 
 /* memory.max, memory.current and their kin: a number, or `max`, which is the unknown. False for anything else. */
 bool vs_group_size_parse(const char *text, size_t length, uint64_t *bytes);

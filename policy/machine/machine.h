@@ -6,6 +6,7 @@
  *
  *     host: 64gb                      # memory of the machine itself
  *     host-limit: 32gb                # of the program's control group; absent: none
+ *     host-charged: true              # ... to which the driver's own host memory is charged
  *     hmm: false                      # whether kernels can use pageable memory
  *     peer-access: all                # what is reported: all | none | a list of directed pairs: [[0, 1], [1, 0]]
  *     peer-kernels: work              # what kernels get where access is reported: work | garbage | fault | hang
@@ -69,6 +70,7 @@ struct vs_machine {
     bool peer_copies;          /* copy engines reach mapped memory of devices without peer access */
     bool hmm;                  /* kernels reach pageable memory */
     uint64_t host_limit_bytes; /* the control group's limit; 0: none */
+    bool host_uncharged;       /* what the driver makes does not count in the group */
     unsigned access_not_ready; /* one of so many calls of cuMemSetAccess answers "not ready"; 0: none */
 };
 

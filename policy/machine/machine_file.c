@@ -194,6 +194,13 @@ static void read_host_limit(const struct vs_schema *schema, const struct vs_yaml
     read_size(schema, value, &((struct reader *)target)->machine->host_limit_bytes);
 }
 
+static void read_host_charged(const struct vs_schema *schema, const struct vs_yaml_node *value, void *target)
+{
+    bool charged = true;
+    read_flag(schema, value, &charged);
+    ((struct reader *)target)->machine->host_uncharged = !charged;
+}
+
 static void read_hmm(const struct vs_schema *schema, const struct vs_yaml_node *value, void *target)
 {
     read_flag(schema, value, &((struct reader *)target)->machine->hmm);
@@ -236,6 +243,7 @@ static const struct vs_schema_key machine_keys[] = {
     {"devices", read_devices, "a machine needs `devices:` with at least one entry"},
     {"host", read_host, NULL},
     {"host-limit", read_host_limit, NULL},
+    {"host-charged", read_host_charged, NULL},
     {"hmm", read_hmm, NULL},
     {"peer-access", keep_peers, NULL},
     {"peer-kernels", read_peer_kernels, NULL},

@@ -28,7 +28,7 @@ ns() { # ns STATE LIVE: the same in time
     LD_PRELOAD=$library "$program" "$@"
 }
 
-lives="100 5000" least=20 most=120 more=1
+lives="100 5000" least=20 most=140 more=1
 [ "$unit" = instructions ] || lives="100 10000 100000" least=1 most=120 more=20
 LD_PRELOAD=$library "$program" weights 1 direct # what is found out in a child process, valgrind need not follow
 

@@ -74,6 +74,35 @@ Test(host_limit, a_control_groups_limit_ends_what_the_host_lends)
     cr_expect_eq(occurrences(text, "error"), 0, "%s", text);
 }
 
+/* A driver whose kernel module does not charge the group for host memory: 60 MB are left for it all the same, and come
+ * back when they are freed. */
+Test(host_limit, a_control_groups_limit_holds_where_the_drivers_memory_is_not_charged_to_it)
+{
+    void *weights[15];
+    char *machine = scratch_path("uncharged.yaml");
+    FILE *file = fopen(machine, "w");
+    cr_assert(file && fputs("host: 64gb\nhost-limit: 8gb\nhost-charged: false\n"
+                            "devices: [{memory: 12gb, capability: 8.6}]\n",
+                          file) >= 0);
+    fclose(file);
+    use_machine(machine);
+    use_host_files();
+    use_reserve("8132mb", "on: cpu");
+    for (int round = 0; round < 3; round++) {
+        open_model(model());
+        for (int i = 0; i < 15; i++) {
+            CUDA_OK(cudaMallocAsync(&weights[i], BYTES, 0));
+            cr_expect(lies_at(weights[i], BYTES, HOST), "round %d: weight %d", round, i);
+        }
+        for (int i = 15; i < COUNT; i++)
+            cr_expect_eq(place_new(BYTES), 0, "round %d: weight %d", round, i);
+        for (int i = 0; i < 15; i++)
+            CUDA_OK(cudaFreeAsync(weights[i], 0));
+        CUDA_OK(cudaDeviceSynchronize());
+    }
+    free(machine);
+}
+
 /* The same without a group's limit: what others use of the machine counts, not how much it has. */
 Test(host_limit, what_is_available_ends_what_the_host_lends)
 {

@@ -188,6 +188,34 @@ Test(host_memory, version_1_has_other_files)
     cr_expect_eq(said_count, 0, "%s", said);
 }
 
+/* Hybrid hosts list memory in version 1, of which a container may see nothing. */
+Test(host_memory, where_version_1_is_named_and_not_there_version_2_is_followed)
+{
+    write_meminfo(64 * GIB, 20 * GIB);
+    write_file("/proc/self/cgroup", "4:memory:/docker/0123\n0::/app\n");
+    write_group("/app", "8589934592\n", "max\n", "3221225472\n", "anon 1\n");
+    expect_left(8 * GIB, 5 * GIB, "/sys/fs/cgroup/app/memory.max");
+    cr_expect_eq(said_count, 0, "%s", said);
+    write_file("/proc/self/cgroup", "4:memory:/docker/0123\n0::/nowhere\n");
+    for (int i = 0; i < 3; i++)
+        expect_left(64 * GIB, 20 * GIB, "/proc/meminfo");
+    cr_expect_eq(said_count, 1, "%s", said);
+    cr_expect(strstr(said, "/sys/fs/cgroup/memory cannot be read"), "%s", said);
+}
+
+Test(host_memory, what_a_group_uses_is_not_taken_for_nothing_where_it_cannot_be_read)
+{
+    write_meminfo(64 * GIB, 20 * GIB);
+    write_file("/proc/self/cgroup", "0::/app\n");
+    write_group("/app", "8589934592\n", "max\n", NULL, NULL);
+    for (int i = 0; i < 3; i++)
+        expect_left(8 * GIB, 8 * GIB, "/sys/fs/cgroup/app/memory.max");
+    cr_expect_eq(said_count, 1, "%s", said);
+    cr_expect(strstr(said, "/app/memory.current cannot be read") && strstr(said, "cpu:16gb"), "%s", said);
+    vs_host_memory_lent(3 * GIB, VS_HOST_BYTES_UNKNOWN);
+    expect_left(8 * GIB, 5 * GIB, "/sys/fs/cgroup/app/memory.max"); /* what is known of it */
+}
+
 Test(host_memory, what_is_missing_or_odd_is_told_once_and_limits_nothing)
 {
     write_file("/proc/nothing", "");
@@ -206,13 +234,14 @@ Test(host_memory, what_is_missing_or_odd_is_told_once_and_limits_nothing)
     write_group("/app", "a lot\n", "8589934592\n", "nothing\n", "rubbish");
     for (int i = 0; i < 3; i++)
         expect_left(8 * GIB, 8 * GIB, "/sys/fs/cgroup/app/memory.high");
-    cr_expect_eq(said_count, 2, "%s", said);
+    cr_expect_eq(said_count, 3, "%s", said);
     cr_expect(strstr(said, "/app/memory.max cannot be read"), "%s", said);
+    cr_expect(strstr(said, "/app/memory.current cannot be read"), "%s", said);
 
     write_file("/proc/self/cgroup", "nonsense\n");
     for (int i = 0; i < 3; i++)
         expect_left(64 * GIB, 20 * GIB, "/proc/meminfo");
-    cr_expect_eq(said_count, 3, "%s", said);
+    cr_expect_eq(said_count, 4, "%s", said);
 }
 
 /* A number that is cut in two is another number. */

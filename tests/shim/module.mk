@@ -12,7 +12,10 @@ shim_test_DEPS := $(SHIM_GENERATED)/hooks_generated.h $(ROWS_GENERATED)/rows.h
 shim_test_LINK_DEPS := $(SIMCUDA_LIBRARIES)
 shim_test_LIBS := $(addprefix $(SIMCUDA_DIR)/,libcudart.so.13 libcublas.so.13 libcublasLt.so.13 libcuda.so.1) -lcriterion -l:libjansson.a -lm
 $(eval $(call program,shim_test,$(SHIM_TEST),$(wildcard tests/shim/*_test.c tests/shim/*_support.c) tests/shim/fixture.c tests/shim/sees.c tests/policy/model/gguf_writer.c policy/text/text.c shim/pages.c shim/spans.c shim/wanted_sizes.c \
-	shim/host_memory.c policy/machine/host_memory_text.c))
+	shim/host_memory.c shim/proof_spawn.c policy/machine/host_memory_text.c))
+
+asks_LIBS := -ldl
+$(eval $(call program,asks,$(SHIM_PROGRAMS)/asks,tests/shim/programs/asks.c))
 
 # The gate alone, without CUDA.
 gate_LIBS := -lpthread
@@ -165,7 +168,7 @@ nesting_LDFLAGS := -Wl,--disable-new-dtags,-rpath,'$$ORIGIN/nesting_runtime'
 nesting_LIBS := $(SHIM_PROGRAMS)/nesting_runtime/libcudart.so.12 $(SIMCUDA_DIR)/libcuda.so.1
 $(eval $(call program,nesting,$(SHIM_PROGRAMS)/nesting,tests/shim/programs/nesting.c))
 
-SHIM_TEST_PROGRAMS := $(SHIM_TEST) $(addprefix $(SHIM_PROGRAMS)/,gate exiting sees sees_by_look_up sees_static below \
+SHIM_TEST_PROGRAMS := $(SHIM_TEST) $(addprefix $(SHIM_PROGRAMS)/,asks gate exiting sees sees_by_look_up sees_static below \
 	libextension.so libcublas_workspace.so forking each_call finds pairs early nesting waiting libwaiting.so libpatcher.so \
 	libpatcher_marked.so libinterposer.so old_program libold_user.so libuser12.so libuser13.so nvml_only \
 	nvml/libnvidia-ml.so.1)

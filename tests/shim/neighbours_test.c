@@ -180,6 +180,20 @@ Test(opened, deeply_bound_libraries_go_past_us_and_are_named)
     cr_expect_eq(occurrences(text, "RTLD_DEEPBIND:"), 1, "%s", text);
 }
 
+Test(opened, what_could_not_be_bound_deeply_is_not_named)
+{
+    if (built_for_asan())
+        return;
+    use_policy("cpu,*");
+    setenv("VRAMSPAN_LOG", "info", 1);
+    listen();
+    cr_assert(!dlopen("/nowhere/libmissing.so", RTLD_NOW | RTLD_DEEPBIND));
+    load_one();
+    char *text = heard();
+    cr_expect(!strstr(text, "RTLD_DEEPBIND"), "%s", text);
+    free(text);
+}
+
 Test(opened, a_local_library_is_met)
 {
     const size_t sizes[] = {BYTES};

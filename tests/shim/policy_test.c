@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "fixture.h"
 
@@ -130,4 +132,34 @@ Test(process, without_a_policy_an_unknown_cuda_runs_as_ever)
     unsetenv("VRAMSPAN_POLICY");
     cr_expect_eq(run(program("old_program"), output), 0);
     cr_expect_str_eq(output, "cudaMalloc returned 0\nit counts 2\n");
+}
+
+/* CUDA may be gone by then, and other libraries with it: of what is asked of them at the end of a load nothing is. */
+Test(process, a_load_that_is_open_at_the_end_is_told_without_asking_the_driver)
+{
+    const size_t sizes[] = {MIB, MIB, MIB};
+    use_policy("cuda:0,*");
+    setenv("VRAMSPAN_LOG", "info", 1);
+    char text[8192];
+    size_t length = 0;
+    ssize_t got;
+    int ends[2];
+    cr_assert_eq(pipe(ends), 0);
+    pid_t program = fork();
+    if (program == 0) {
+        void *weights[2];
+        dup2(ends[1], STDERR_FILENO);
+        open_model(make_model(sizes, 3));
+        for (int i = 0; i < 2; i++) /* which it keeps */
+            CUDA_OK(cudaMalloc(&weights[i], MIB));
+        exit(0);
+    }
+    close(ends[1]);
+    while ((got = read(ends[0], text + length, sizeof text - 1 - length)) > 0)
+        length += (size_t)got;
+    text[length] = '\0';
+    cr_assert_eq(waitpid(program, NULL, 0), program);
+    cr_expect(strstr(text, "not placed               1"), "%s", text);
+    cr_expect(!strstr(text, "usage: "), "%s", text);
+    cr_expect(strstr(text, "end of run: cuda:0 held 2 weights"), "%s", text);
 }

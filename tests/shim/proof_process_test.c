@@ -202,6 +202,7 @@ Test(proof_process, who_ends_it_from_outside_proves_nothing_for_later, .timeout 
     cr_expect_eq(end_of(thread), HOST);
     char *text = heard();
     cr_expect(strstr(text, "it could not be tried: the process that tried it was ended from outside"), "%s", text);
+    cr_expect(!strstr(text, "exclusive mode"), "%s", text);
     snprintf(folder, sizeof folder, "%s/proofs", proof_cache());
     cr_expect_eq(files_in(folder), 1, "only that of the host is kept");
     free(text);

@@ -74,7 +74,7 @@ static void write_max(struct text *text)
 
 static void write_current(struct text *text)
 {
-    snprintf(text->bytes, sizeof text->bytes, "%zu\n", used);
+    snprintf(text->bytes, sizeof text->bytes, "%zu\n", sim.machine.host_uncharged ? 0 : used);
 }
 
 #define GROUP "/sys/fs/cgroup/simcuda"
