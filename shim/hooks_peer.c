@@ -102,7 +102,7 @@ cudaError_t vs_cudaMemPoolSetAccess(
         if (is_hidden(runtimes(&list[i])))
             return vs_no_such_device(real);
     cudaError_t result = real->cudaMemPoolSetAccess(pool, list, count);
-    for (size_t i = 0; result == cudaSuccess && i < count; i++)
+    for (size_t i = 0; list && result == cudaSuccess && i < count; i++)
         granted(pool, runtimes(&list[i]));
     return result;
 }
@@ -114,7 +114,7 @@ CUresult vs_cuMemPoolSetAccess(
         if (is_hidden(drivers(&list[i])))
             return CUDA_ERROR_INVALID_DEVICE;
     CUresult result = real->cuMemPoolSetAccess(pool, list, count);
-    for (size_t i = 0; result == CUDA_SUCCESS && i < count; i++)
+    for (size_t i = 0; list && result == CUDA_SUCCESS && i < count; i++)
         granted(pool, drivers(&list[i]));
     return result;
 }

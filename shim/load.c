@@ -46,10 +46,8 @@ static void set_missing(struct vs_load *load, struct vs_missing_size *size, size
     load->missing_count += count - size->count;
     size->count = count;
     void (*note)(size_t) = is ? vs_wanted_sizes_add : vs_wanted_sizes_remove;
-    if (was != is)
-        note(tensor);
-    if (was != is && segment != tensor)
-        note(segment);
+    for (int i = 0; i < (segment == tensor ? 1 : 2) && was != is; i++)
+        note(i == 0 ? tensor : segment);
 }
 
 static void free_sizes(struct vs_load *load, struct vs_load_part *part)

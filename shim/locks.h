@@ -24,7 +24,6 @@ extern pthread_mutex_t vs_contexts_lock; /* contexts.c: the program's own contex
 extern pthread_mutex_t vs_compute_lock;  /* compute.c: contexts of compute devices */
 extern pthread_mutex_t vs_driver_lock;   /* driver.c: the real driver's functions */
 extern pthread_mutex_t vs_noted_lock;    /* models.c: files opened before the first CUDA call; held across a fork */
-extern pthread_mutex_t vs_below_lock;    /* below.c: what was allocated below the runtime */
 /* host_ahead.c: host memory that is made ahead; held while its thread is begun, and while an ended one is joined. */
 extern pthread_mutex_t vs_host_ahead_lock;
 extern pthread_mutex_t vs_below_lock;     /* below.c: what was allocated below the runtime */
