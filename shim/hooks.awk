@@ -216,8 +216,9 @@ function source(    l, e, r, arguments) {
         }
         if (acts_at_any_depth(r)) {
             if (kind[r] == "mapping") { # what else is called on the way is not the program's
-                printf "    vs_depth++;\n    %s result = vs_%s(&%s, %s);\n    vs_depth--;\n    return result;\n}\n", \
-                    return_type[r], symbol[r], real, arguments
+                print "    bool inside = vs_gate_is_inside();\n    if (inside)\n        vs_gate_leave();"
+                printf "    vs_depth++;\n    %s result = vs_%s(&%s, %s);\n    vs_depth--;\n", return_type[r], symbol[r], real, arguments
+                print "    if (inside)\n        vs_gate_enter();\n    return result;\n}"
                 continue
             }
             printf "    return vs_%s(&%s%s%s);\n}\n", symbol[r], real, kind[r] == "look-up" ? ", __builtin_return_address(0)" : "", \

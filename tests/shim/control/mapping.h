@@ -61,5 +61,6 @@ void faults(void);
 void capture(void);
 void forked(void);
 void threads(void);
+void inside(void);
 
 #endif
