@@ -62,5 +62,6 @@ void capture(void);
 void forked(void);
 void threads(void);
 void inside(void);
+void contexts(void);
 
 #endif
