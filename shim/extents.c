@@ -271,10 +271,9 @@ CUresult vs_extents_unbind(struct vs_range *range, CUdeviceptr address, size_t b
 
 CUresult vs_extents_allow(int compute_ordinal)
 {
-    const struct vs_range_table *table = atomic_load_explicit(&vs_range_table, memory_order_acquire);
     CUresult first = CUDA_SUCCESS;
-    for (size_t i = 0; i < table->count; i++) {
-        struct vs_range *range = table->entries[i].range;
+    struct vs_range *range = vs_range_from(0);
+    for (; range; range = vs_range_from(range->base + range->bytes)) {
         size_t page = 0, end = range->bytes / VS_PAGE_BYTES;
         struct vs_extent *extent;
         while (range->compute->ordinal == compute_ordinal && (extent = claim_next(range, &page, end))) {
