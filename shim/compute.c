@@ -147,6 +147,11 @@ CUresult vs_compute_synchronize(const struct vs_compute *compute)
     return result == CUDA_SUCCESS || vs_is_end_of_device(result) ? result : CUDA_ERROR_NOT_READY;
 }
 
+bool vs_compute_is_held(int ordinal)
+{
+    return ordinal >= 0 && ordinal < MAX_DEVICES && atomic_load(&prepared_devices[ordinal]);
+}
+
 void vs_compute_reset(int ordinal)
 {
     if (ordinal < 0 || ordinal >= MAX_DEVICES)

@@ -41,7 +41,10 @@ CUresult vs_compute_synchronize(const struct vs_compute *compute);
 /* Whether an error means that no work of its device will run any more: all that was queued is over then. */
 bool vs_is_end_of_device(CUresult result);
 
-/* The program resets the device: forgets the context, which the reset destroys. */
+/* Whether there is a reference of ours to the device's primary context. */
+bool vs_compute_is_held(int ordinal);
+
+/* The program resets the device, or gives its context up: forgets the context, and our reference to it. */
 void vs_compute_reset(int ordinal);
 
 /* Whether the thread's current context is the device's primary one: what it allocates belongs there then. (A context

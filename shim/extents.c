@@ -12,7 +12,8 @@
 
 pthread_mutex_t vs_pages_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t unclaimed = PTHREAD_COND_INITIALIZER;
-static size_t extent_count, extent_bytes; /* under vs_pages_lock */
+static size_t extent_count, extent_bytes; /* under vs_pages_lock, as the next */
+static size_t bytes_of[VS_ACCESS_DEVICES];
 static _Atomic(uint64_t) last_number, fixed_number;
 static atomic_uint moves; /* under way */
 
@@ -25,6 +26,15 @@ static void set_pages(struct vs_range *range, CUdeviceptr address, size_t bytes,
         range->extents[page] = extent;
 }
 
+/* `bytes` more of the extent's; or fewer, by their negative. */
+static void count_bytes(const struct vs_extent *extent, size_t bytes)
+{
+    int ordinal = extent->range->compute->ordinal;
+    extent_bytes += bytes;
+    if (ordinal < VS_ACCESS_DEVICES)
+        bytes_of[ordinal] += bytes;
+}
+
 void vs_extents_install(struct vs_extent *extent)
 {
     vs_gate_arm(); /* before anybody is told of the first one */
@@ -32,8 +42,8 @@ void vs_extents_install(struct vs_extent *extent)
     pthread_mutex_lock(&vs_pages_lock);
     set_pages(extent->range, extent->address, extent->bytes, extent);
     vs_pages_mark(extent->range, extent->address, extent->bytes, extent->home);
+    count_bytes(extent, extent->bytes);
     extent_count++;
-    extent_bytes += extent->bytes;
     pthread_mutex_unlock(&vs_pages_lock);
 }
 
@@ -43,8 +53,8 @@ void vs_extents_uninstall(struct vs_extent *extent)
     pthread_mutex_lock(&vs_pages_lock);
     set_pages(extent->range, extent->address, extent->bytes, NULL);
     vs_pages_mark(extent->range, extent->address, extent->bytes, none);
+    count_bytes(extent, -extent->bytes);
     extent_count--;
-    extent_bytes -= extent->bytes;
     pthread_cond_broadcast(&unclaimed);
     pthread_mutex_unlock(&vs_pages_lock);
 }
@@ -85,6 +95,14 @@ void vs_extents_count(size_t *count, size_t *bytes)
     *count = extent_count;
     *bytes = extent_bytes;
     pthread_mutex_unlock(&vs_pages_lock);
+}
+
+size_t vs_extents_of(int compute_ordinal)
+{
+    pthread_mutex_lock(&vs_pages_lock);
+    size_t bytes = compute_ordinal < VS_ACCESS_DEVICES ? bytes_of[compute_ordinal] : extent_bytes;
+    pthread_mutex_unlock(&vs_pages_lock);
+    return bytes;
 }
 
 /* With vs_pages_lock held, which it leaves while it waits: what it found before may be gone. */
@@ -289,10 +307,9 @@ CUresult vs_extents_unbind(struct vs_range *range, CUdeviceptr address, size_t b
 
 CUresult vs_extents_allow(int compute_ordinal)
 {
-    const struct vs_range_table *table = atomic_load_explicit(&vs_range_table, memory_order_acquire);
     CUresult first = CUDA_SUCCESS;
-    for (size_t i = 0; i < table->count; i++) {
-        struct vs_range *range = table->entries[i].range;
+    struct vs_range *range = vs_range_from(0);
+    for (; range; range = vs_range_from(range->base + range->bytes)) {
         size_t page = 0, end = range->bytes / VS_PAGE_BYTES;
         struct vs_extent *extent;
         while (range->compute->ordinal == compute_ordinal && (extent = claim_next(range, &page, end, NULL))) {

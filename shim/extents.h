@@ -87,6 +87,9 @@ void vs_extents_fix_all(void);
  * device may not read. */
 bool vs_extents_is_fixed(const struct vs_extent *extent);
 
+/* How many bytes there are in ranges of this compute device, wherever they lie. */
+size_t vs_extents_of(int compute_ordinal);
+
 /* How many extents there are, and how many bytes they hold, of every range. */
 void vs_extents_count(size_t *count, size_t *bytes);
 

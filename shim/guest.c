@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "../policy/language/policy.h"
+#include "access.h"
 #include "activate.h"
 #include "devices.h"
 #include "driver.h"
@@ -23,6 +24,7 @@ struct slot {
 pthread_mutex_t vs_guests_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct slot *slots; /* the first one is never used */
 static uint32_t slot_count, first_free;
+static size_t guests_of[VS_ACCESS_DEVICES]; /* by compute device */
 
 /* --- Which memory becomes virtual --------------------------------------------------------------------------------- */
 
@@ -67,6 +69,20 @@ static bool make_slots(void)
     return true;
 }
 
+static void count_guests(const struct vs_compute *compute, size_t more)
+{
+    if (compute->ordinal < VS_ACCESS_DEVICES)
+        guests_of[compute->ordinal] += more;
+}
+
+size_t vs_guests_of(int compute_ordinal)
+{
+    pthread_mutex_lock(&vs_guests_lock);
+    size_t count = compute_ordinal < VS_ACCESS_DEVICES ? guests_of[compute_ordinal] : slot_count;
+    pthread_mutex_unlock(&vs_guests_lock);
+    return count;
+}
+
 CUmemGenericAllocationHandle vs_guest_add(const struct vs_compute *compute, CUmemGenericAllocationHandle real,
     size_t bytes, const CUmemAllocationProp *properties)
 {
@@ -89,6 +105,7 @@ CUmemGenericAllocationHandle vs_guest_add(const struct vs_compute *compute, CUme
             .parts = part,
             .part_count = 1};
         slot->guest = guest;
+        count_guests(compute, 1);
     }
     pthread_mutex_unlock(&vs_guests_lock);
     if (!number) {
@@ -115,6 +132,7 @@ void vs_guest_drop_if_unused(struct vs_guest *guest)
     uint32_t index = (uint32_t)(guest->number & INDEX_MASK);
     slots[index] = (struct slot){.generation = slots[index].generation + 1, .next_free = first_free};
     first_free = index;
+    count_guests(guest->compute, (size_t)-1);
     free(guest->parts);
     free(guest);
 }

@@ -60,6 +60,9 @@ CUmemGenericAllocationHandle vs_guest_add(const struct vs_compute *compute, CUme
 CUresult vs_guest_release(CUmemGenericAllocationHandle number);
 CUresult vs_guest_properties(CUmemGenericAllocationHandle number, CUmemAllocationProp *properties);
 
+/* How many virtual handles of memory of this device there are, mapped or not. Any thread. */
+size_t vs_guests_of(int compute_ordinal);
+
 /* --- With vs_guests_lock held --------------------------------------------------------------------------------------
  */
 

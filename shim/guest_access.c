@@ -10,14 +10,10 @@
 
 bool vs_guest_touches(CUdeviceptr address, size_t bytes)
 {
-    const struct vs_range_table *table = atomic_load_explicit(&vs_range_table, memory_order_acquire);
-    for (size_t i = 0; i < table->count; i++) {
-        const struct vs_range_entry *entry = &table->entries[i];
-        if (entry->range->kind == VS_RANGE_GUEST && entry->base < address + bytes &&
-            address < entry->base + entry->bytes)
-            return true;
-    }
-    return false;
+    const struct vs_range *range = vs_range_from(address);
+    while (range && range->base < address + bytes && range->kind != VS_RANGE_GUEST)
+        range = vs_range_from(range->base + range->bytes);
+    return range && range->base < address + bytes;
 }
 
 /* --- Access ------------------------------------------------------------------------------------------------------- */

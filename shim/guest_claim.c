@@ -32,18 +32,15 @@ static bool claim_in(struct vs_guest_claim *claim, size_t *room, struct vs_range
 
 bool vs_guest_claim(CUdeviceptr address, size_t bytes, struct vs_guest_claim *claim)
 {
-    const struct vs_range_table *table = atomic_load_explicit(&vs_range_table, memory_order_acquire);
     CUdeviceptr end = address + bytes;
     size_t room = 0;
     *claim = (struct vs_guest_claim){0};
-    for (size_t i = 0; i < table->count; i++) {
-        const struct vs_range_entry *entry = &table->entries[i];
-        CUdeviceptr entry_end = entry->base + entry->bytes;
-        if (entry->range->kind != VS_RANGE_GUEST || entry->base >= end || address >= entry_end)
-            continue;
-        CUdeviceptr from = address > entry->base ? address : entry->base, to = end < entry_end ? end : entry_end;
-        if (!claim_in(
-                claim, &room, entry->range, vs_page_of(entry->range, from), vs_page_of(entry->range, to - 1) + 1)) {
+    struct vs_range *range = vs_range_from(address);
+    for (CUdeviceptr range_end; range && range->base < end; range = vs_range_from(range_end)) {
+        range_end = range->base + range->bytes;
+        CUdeviceptr from = address > range->base ? address : range->base, to = end < range_end ? end : range_end;
+        if (range->kind == VS_RANGE_GUEST &&
+            !claim_in(claim, &room, range, vs_page_of(range, from), vs_page_of(range, to - 1) + 1)) {
             vs_guest_unclaim(claim);
             return false;
         }

@@ -65,7 +65,7 @@ function implemented(row, real, arguments,    below, address) {
 
 # When an entry's slot leads to its function, once the library acts (resolve.h).
 function when(row) {
-    if (kind[row] ~ /^(context|peer)$/)
+    if (kind[row] ~ /^(context|peer|primary)$/)
         return "VS_WHEN_EITHER"
     return kind[row] == "ordinal" || kind[row] == "seen" ? "VS_WHEN_HIDING" : "VS_WHEN_ACTING"
 }
@@ -73,7 +73,7 @@ function when(row) {
 # Whether an entry acts within other hooks, too: what the program's own libraries look up or count there. The library's own
 # work never comes by an entry (driver.h).
 function acts_at_any_depth(row) {
-    return kind[row] ~ /^(look-up|start|mapping)$/ || (library[row] == "libcuda" && kind[row] ~ /^(ordinal|seen)$/)
+    return kind[row] ~ /^(look-up|start|mapping|primary)$/ || (library[row] == "libcuda" && kind[row] ~ /^(ordinal|seen)$/)
 }
 
 # Of a driver's symbol: what cuGetProcAddress knows it by.
@@ -213,9 +213,10 @@ function source(    l, e, r, arguments) {
             continue
         }
         if (acts_at_any_depth(r)) {
-            if (kind[r] == "mapping") { # what else is called on the way is not the program's
-                printf "    vs_depth++;\n    %s result = vs_%s(&%s, %s);\n    vs_depth--;\n    return result;\n}\n", \
-                    return_type[r], symbol[r], real, arguments
+            if (kind[r] ~ /^(mapping|primary)$/) { # what else is called on the way is not the program's
+                print "    bool inside = vs_gate_is_inside();\n    if (inside)\n        vs_gate_leave();"
+                printf "    vs_depth++;\n    %s result = vs_%s(&%s, %s);\n    vs_depth--;\n", return_type[r], symbol[r], real, arguments
+                print "    if (inside)\n        vs_gate_enter();\n    return result;\n}"
                 continue
             }
             printf "    return vs_%s(&%s%s%s);\n}\n", symbol[r], real, kind[r] == "look-up" ? ", __builtin_return_address(0)" : "", \

@@ -225,11 +225,12 @@ cudaError_t vs_cudaMemcpyPeer(
     CUdeviceptr to = (CUdeviceptr)dst, from = (CUdeviceptr)src;
     if (hidden(dst_device, src_device))
         return vs_no_such_device(real);
-    if (vs_peer_copy_wanted(to, dst_device, from, src_device))
+    const struct vs_box box = vs_box_flat(to, from, bytes);
+    if (!ours(dst, src) || vs_peer_copy_is_as_asked(&box))
+        return real->cudaMemcpyPeer(dst, dst_device, src, src_device, bytes);
+    if (vs_peer_copy_wanted(&box, dst_device, src_device))
         return vs_own_error(real, (cudaError_t)vs_peer_copy(to, dst_device, from, src_device, bytes, NULL));
-    if (ours(dst, src))
-        return vs_cudaMemcpy(real, dst, src, bytes, cudaMemcpyDefault);
-    return real->cudaMemcpyPeer(dst, dst_device, src, src_device, bytes);
+    return vs_cudaMemcpy(real, dst, src, bytes, cudaMemcpyDefault);
 }
 
 cudaError_t vs_cudaMemcpyPeerAsync(const struct vs_cudart *real, void *dst, int dst_device, const void *src,
@@ -238,11 +239,12 @@ cudaError_t vs_cudaMemcpyPeerAsync(const struct vs_cudart *real, void *dst, int 
     CUdeviceptr to = (CUdeviceptr)dst, from = (CUdeviceptr)src;
     if (hidden(dst_device, src_device))
         return vs_no_such_device(real);
-    if (vs_peer_copy_wanted(to, dst_device, from, src_device) && !vs_peer_copy_captured(stream))
+    const struct vs_box box = vs_box_flat(to, from, bytes);
+    if (!ours(dst, src) || vs_peer_copy_is_as_asked(&box))
+        return real->cudaMemcpyPeerAsync(dst, dst_device, src, src_device, bytes, stream);
+    if (vs_peer_copy_wanted(&box, dst_device, src_device) && !vs_peer_copy_captured(stream))
         return vs_own_error(real, (cudaError_t)vs_peer_copy(to, dst_device, from, src_device, bytes, stream));
-    if (ours(dst, src))
-        return vs_cudaMemcpyAsync(real, dst, src, bytes, cudaMemcpyDefault, stream);
-    return real->cudaMemcpyPeerAsync(dst, dst_device, src, src_device, bytes, stream);
+    return vs_cudaMemcpyAsync(real, dst, src, bytes, cudaMemcpyDefault, stream);
 }
 
 static struct cudaMemcpy3DParms without_devices(const struct cudaMemcpy3DPeerParms *peer)
@@ -259,18 +261,54 @@ static struct cudaMemcpy3DParms without_devices(const struct cudaMemcpy3DPeerPar
     };
 }
 
-cudaError_t vs_cudaMemcpy3DPeer(const struct vs_cudart *real, const struct cudaMemcpy3DPeerParms *parameters)
+/* What the call is about. Beside an array, whose elements the extent counts in, all rows of the other side. */
+static struct vs_box peer_box_of(const struct cudaMemcpy3DPeerParms *peer)
+{
+    struct cudaMemcpy3DParms plain = without_devices(peer);
+    bool has_array = plain.srcArray || plain.dstArray;
+    size_t pitch = plain.srcArray ? plain.dstPtr.pitch : plain.srcPtr.pitch;
+    plain.srcArray = plain.dstArray = NULL;
+    plain.extent.width = has_array ? pitch : plain.extent.width;
+    return box_of(&plain);
+}
+
+/* Whether the real call with its devices is right. Else a copy by way of the host, or the ordinary one. */
+static bool is_peers(const struct cudaMemcpy3DPeerParms *parameters)
 {
     if (!parameters || !ours(parameters->dstPtr.ptr, parameters->srcPtr.ptr))
+        return true;
+    const struct vs_box box = peer_box_of(parameters);
+    return vs_peer_copy_is_as_asked(&box);
+}
+
+static bool goes_through_host(const struct cudaMemcpy3DPeerParms *parameters, cudaStream_t stream, CUresult *result)
+{
+    const struct vs_box box = peer_box_of(parameters);
+    if (parameters->srcArray || parameters->dstArray ||
+        !vs_peer_copy_wanted(&box, parameters->dstDevice, parameters->srcDevice) || vs_peer_copy_captured(stream))
+        return false;
+    *result = vs_peer_copy_rows(&box, stream);
+    return true;
+}
+
+cudaError_t vs_cudaMemcpy3DPeer(const struct vs_cudart *real, const struct cudaMemcpy3DPeerParms *parameters)
+{
+    CUresult between;
+    if (is_peers(parameters))
         return real->cudaMemcpy3DPeer(parameters);
+    if (goes_through_host(parameters, NULL, &between))
+        return vs_own_error(real, (cudaError_t)between);
     const struct cudaMemcpy3DParms changed = without_devices(parameters);
     return vs_cudaMemcpy3D(real, &changed);
 }
 
 cudaError_t vs_cudaMemcpy3DPeer_ptds(const struct vs_cudart *real, const struct cudaMemcpy3DPeerParms *parameters)
 {
-    if (!parameters || !ours(parameters->dstPtr.ptr, parameters->srcPtr.ptr))
+    CUresult between;
+    if (is_peers(parameters))
         return real->cudaMemcpy3DPeer_ptds(parameters);
+    if (goes_through_host(parameters, cudaStreamPerThread, &between))
+        return vs_own_error(real, (cudaError_t)between);
     const struct cudaMemcpy3DParms changed = without_devices(parameters);
     return vs_cudaMemcpy3D_ptds(real, &changed);
 }
@@ -278,8 +316,11 @@ cudaError_t vs_cudaMemcpy3DPeer_ptds(const struct vs_cudart *real, const struct 
 cudaError_t vs_cudaMemcpy3DPeerAsync(
     const struct vs_cudart *real, const struct cudaMemcpy3DPeerParms *parameters, cudaStream_t stream)
 {
-    if (!parameters || !ours(parameters->dstPtr.ptr, parameters->srcPtr.ptr))
+    CUresult between;
+    if (is_peers(parameters))
         return real->cudaMemcpy3DPeerAsync(parameters, stream);
+    if (goes_through_host(parameters, stream, &between))
+        return vs_own_error(real, (cudaError_t)between);
     const struct cudaMemcpy3DParms changed = without_devices(parameters);
     return vs_cudaMemcpy3DAsync(real, &changed, stream);
 }
@@ -287,8 +328,11 @@ cudaError_t vs_cudaMemcpy3DPeerAsync(
 cudaError_t vs_cudaMemcpy3DPeerAsync_ptsz(
     const struct vs_cudart *real, const struct cudaMemcpy3DPeerParms *parameters, cudaStream_t stream)
 {
-    if (!parameters || !ours(parameters->dstPtr.ptr, parameters->srcPtr.ptr))
+    CUresult between;
+    if (is_peers(parameters))
         return real->cudaMemcpy3DPeerAsync_ptsz(parameters, stream);
+    if (goes_through_host(parameters, own(stream), &between))
+        return vs_own_error(real, (cudaError_t)between);
     const struct cudaMemcpy3DParms changed = without_devices(parameters);
     return vs_cudaMemcpy3DAsync_ptsz(real, &changed, stream);
 }

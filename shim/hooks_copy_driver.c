@@ -192,21 +192,28 @@ CUresult vs_cuMemcpyAsync_ptsz(
 /* --- Between contexts --------------------------------------------------------------------------------------------- */
 
 /* Whether a copy between two contexts must go through the host (peer_copy.h), and the devices that they belong to. */
-static bool goes_through_host(
-    CUdeviceptr dst, CUcontext dst_context, CUdeviceptr src, CUcontext src_context, int *dst_device, int *src_device)
+static bool goes_through_host(CUdeviceptr dst, CUcontext dst_context, CUdeviceptr src, CUcontext src_context,
+    size_t bytes, int *dst_device, int *src_device)
 {
+    const struct vs_box box = vs_box_flat(dst, src, bytes);
     *dst_device = vs_device_of(dst_context);
     *src_device = vs_device_of(src_context);
-    return vs_peer_copy_wanted(dst, *dst_device, src, *src_device);
+    return vs_peer_copy_wanted(&box, *dst_device, *src_device);
+}
+
+static bool is_as_asked(CUdeviceptr dst, CUdeviceptr src, size_t bytes)
+{
+    const struct vs_box box = vs_box_flat(dst, src, bytes);
+    return (!ours(dst) && !ours(src)) || vs_peer_copy_is_as_asked(&box);
 }
 
 CUresult vs_cuMemcpyPeer(const struct vs_libcuda *real, CUdeviceptr dst, CUcontext dst_context, CUdeviceptr src,
     CUcontext src_context, size_t bytes)
 {
     int dst_device, src_device;
-    if (!ours(dst) && !ours(src))
+    if (is_as_asked(dst, src, bytes))
         return real->cuMemcpyPeer(dst, dst_context, src, src_context, bytes);
-    if (goes_through_host(dst, dst_context, src, src_context, &dst_device, &src_device))
+    if (goes_through_host(dst, dst_context, src, src_context, bytes, &dst_device, &src_device))
         return vs_peer_copy(dst, dst_device, src, src_device, bytes, NULL);
     return copy_flat(real, dst, src, bytes, issue_sync, NULL);
 }
@@ -215,9 +222,9 @@ CUresult vs_cuMemcpyPeer_ptds(const struct vs_libcuda *real, CUdeviceptr dst, CU
     CUcontext src_context, size_t bytes)
 {
     int dst_device, src_device;
-    if (!ours(dst) && !ours(src))
+    if (is_as_asked(dst, src, bytes))
         return real->cuMemcpyPeer_ptds(dst, dst_context, src, src_context, bytes);
-    if (goes_through_host(dst, dst_context, src, src_context, &dst_device, &src_device))
+    if (goes_through_host(dst, dst_context, src, src_context, bytes, &dst_device, &src_device))
         return vs_peer_copy(dst, dst_device, src, src_device, bytes, CU_STREAM_PER_THREAD);
     return copy_flat(real, dst, src, bytes, issue_sync_ptds, CU_STREAM_PER_THREAD);
 }
@@ -226,10 +233,10 @@ CUresult vs_cuMemcpyPeerAsync(const struct vs_libcuda *real, CUdeviceptr dst, CU
     CUcontext src_context, size_t bytes, CUstream stream)
 {
     int dst_device, src_device;
-    if (!ours(dst) && !ours(src))
+    if (is_as_asked(dst, src, bytes))
         return real->cuMemcpyPeerAsync(dst, dst_context, src, src_context, bytes, stream);
     if (!vs_peer_copy_captured(stream) &&
-        goes_through_host(dst, dst_context, src, src_context, &dst_device, &src_device))
+        goes_through_host(dst, dst_context, src, src_context, bytes, &dst_device, &src_device))
         return vs_peer_copy(dst, dst_device, src, src_device, bytes, stream);
     return copy_flat(real, dst, src, bytes, issue_async, stream);
 }
@@ -238,9 +245,9 @@ CUresult vs_cuMemcpyPeerAsync_ptsz(const struct vs_libcuda *real, CUdeviceptr ds
     CUdeviceptr src, CUcontext src_context, size_t bytes, CUstream stream)
 {
     int dst_device, src_device;
-    if (!ours(dst) && !ours(src))
+    if (is_as_asked(dst, src, bytes))
         return real->cuMemcpyPeerAsync_ptsz(dst, dst_context, src, src_context, bytes, stream);
-    if (goes_through_host(dst, dst_context, src, src_context, &dst_device, &src_device))
+    if (goes_through_host(dst, dst_context, src, src_context, bytes, &dst_device, &src_device))
         return vs_peer_copy(dst, dst_device, src, src_device, bytes, own(stream));
     return copy_flat(real, dst, src, bytes, issue_async_ptsz, own(stream));
 }

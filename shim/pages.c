@@ -8,33 +8,86 @@
 
 #include "locks.h"
 
-static const struct vs_range_table no_ranges;
-const struct vs_range_table *_Atomic vs_range_table = &no_ranges;
+static const struct vs_range_hull no_hull;
+const struct vs_range_hull *_Atomic vs_range_hull = &no_hull;
+/* A table without ranges has an entry of this one all the same. */
+static struct vs_range empty_range;
+static struct {
+    struct vs_range_table table;
+    struct vs_range_entry entry;
+} no_ranges = {.entry = {.range = &empty_range}};
+struct vs_range_table *_Atomic vs_range_table = &no_ranges.table;
 pthread_mutex_t vs_ranges_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct vs_range_table *spare; /* under vs_ranges_lock; NULL: none yet */
 
-/* With vs_ranges_lock held. The table with one range more, or without one. The old one stays for those who read it:
- * changes are few, and so are tables. */
+/* With vs_ranges_lock held. Of a table that is replaced by a larger one, the memory stays for those who read it: all of
+ * them are no more than the largest. */
+static struct vs_range_table *table_for(size_t count)
+{
+    if (!spare || spare->room < count) {
+        size_t room = 16;
+        while (room < count)
+            room *= 2;
+        struct vs_range_table *larger = calloc(1, sizeof *larger + room * sizeof *larger->entries);
+        if (!larger)
+            return NULL;
+        larger->room = room;
+        for (size_t i = 0; i < room; i++)
+            larger->entries[i].range = &empty_range;
+        spare = larger;
+    }
+    return spare;
+}
+
+/* With vs_ranges_lock held. Who reads only knows a range when its hull covers it. */
+static bool widen(const struct vs_range *range)
+{
+    const struct vs_range_hull *old = atomic_load(&vs_range_hull);
+    CUdeviceptr base = old->bytes > 0 && old->base < range->base ? old->base : range->base;
+    CUdeviceptr last = range->base + (range->bytes - 1), old_last = old->base + (old->bytes - 1);
+    last = old->bytes > 0 && old_last > last ? old_last : last;
+    if (old->bytes > 0 && base == old->base && last == old_last)
+        return true;
+    struct vs_range_hull *hull = malloc(sizeof *hull);
+    if (!hull)
+        return false;
+    *hull = (struct vs_range_hull){base, last - base + 1};
+    atomic_store_explicit(&vs_range_hull, hull, memory_order_release);
+    return true;
+}
+
+static void put(struct vs_range_table *table, size_t at, struct vs_range *range)
+{
+    atomic_store_explicit(&table->entries[at].base, range->base, memory_order_relaxed);
+    atomic_store_explicit(&table->entries[at].range, range, memory_order_relaxed);
+}
+
+/* With vs_ranges_lock held. The table with one range more, or without one. */
 static bool publish(struct vs_range *added, const struct vs_range *removed)
 {
-    const struct vs_range_table *old = atomic_load(&vs_range_table);
-    struct vs_range_table *table = malloc(sizeof *table + (old->count + 1) * sizeof *table->entries);
-    if (!table)
+    struct vs_range_table *old = atomic_load(&vs_range_table), *table = table_for(old->count + 1);
+    size_t count = 0;
+    if (!table || (added && !widen(added)))
         return false;
-    table->count = 0;
+    atomic_fetch_add_explicit(&table->generation, 1, memory_order_relaxed);
+    atomic_thread_fence(memory_order_release);
     for (size_t i = 0; i < old->count; i++) {
-        if (added && added->base < old->entries[i].base) {
-            table->entries[table->count++] = (struct vs_range_entry){added->base, added->bytes, added};
+        struct vs_range *range = old->entries[i].range;
+        if (added && added->base < range->base) {
+            put(table, count++, added);
             added = NULL;
         }
-        if (old->entries[i].range != removed)
-            table->entries[table->count++] = old->entries[i];
+        if (range != removed)
+            put(table, count++, range);
     }
     if (added)
-        table->entries[table->count++] = (struct vs_range_entry){added->base, added->bytes, added};
-    const struct vs_range_entry *last = table->entries + (table->count ? table->count - 1 : 0);
-    table->base = table->count ? table->entries[0].base : 0;
-    table->bytes = table->count ? last->base + last->bytes - table->base : 0;
+        put(table, count++, added);
+    if (count == 0)
+        put(table, 0, &empty_range);
+    atomic_store_explicit(&table->count, count, memory_order_relaxed);
+    atomic_fetch_add_explicit(&table->generation, 1, memory_order_release);
     atomic_store_explicit(&vs_range_table, table, memory_order_release);
+    spare = old == &no_ranges.table ? NULL : old;
     return true;
 }
 
@@ -118,14 +171,30 @@ void vs_pages_mark(struct vs_range *range, CUdeviceptr address, size_t bytes, st
         atomic_store_explicit(&range->homes[page], code, memory_order_release);
 }
 
+struct vs_range *vs_range_from(CUdeviceptr address)
+{
+    const struct vs_range_table *table;
+    struct vs_range *range;
+    uint64_t generation;
+    do {
+        table = atomic_load_explicit(&vs_range_table, memory_order_acquire);
+        generation = atomic_load_explicit(&table->generation, memory_order_acquire);
+        const struct vs_range_entry *end = table->entries + atomic_load_explicit(&table->count, memory_order_relaxed);
+        const struct vs_range_entry *entry = vs_range_entry_of(table, (size_t)(end - table->entries), address);
+        range = atomic_load_explicit(&entry->range, memory_order_relaxed);
+        if (entry < end && range->base <= address && address - range->base >= range->bytes)
+            entry++;
+        range = entry < end ? atomic_load_explicit(&entry->range, memory_order_relaxed) : NULL;
+        atomic_thread_fence(memory_order_acquire);
+    } while (generation % 2 || generation != atomic_load_explicit(&table->generation, memory_order_relaxed));
+    return range;
+}
+
 /* Foreign memory up to the next range. */
 static size_t foreign_run(CUdeviceptr address, size_t bytes)
 {
-    const struct vs_range_table *table = atomic_load_explicit(&vs_range_table, memory_order_acquire);
-    for (size_t i = 0; i < table->count; i++)
-        if (table->entries[i].base > address)
-            return table->entries[i].base - address < bytes ? table->entries[i].base - address : bytes;
-    return bytes;
+    const struct vs_range *range = vs_range_from(address);
+    return range && range->base > address && range->base - address < bytes ? range->base - address : bytes;
 }
 
 size_t vs_pages_run(CUdeviceptr address, size_t bytes, struct vs_home *home)

@@ -2,8 +2,9 @@
  *
  * A range of ours is made once and stays: an address, once ours, is ours for as long as the process runs. One that the
  * program reserved goes when the program frees it; its record stays, for those who have just found it. Reading takes no
- * lock: the ranges stand in a table that never changes, and a new one takes its place when a range comes or goes;
- * within a range the page's record is an index away. What a reader is told of a page's home may be out of date at once,
+ * lock: the ranges stand in a table, and another one takes its place when a range comes or goes. The one that was
+ * replaced is written anew at the next change; who still reads it sees that by its generation, and reads the other.
+ * Within a range the page's record is an index away. What a reader is told of a page's home may be out of date at once,
  * unless nobody can move it meanwhile (gate.h).
  *
  * Here is only what is known. Whoever assigns addresses: address_space.h; whoever puts memory behind them: extents.h.
@@ -51,41 +52,70 @@ struct vs_range {
 /* --- Is it ours? Lock-free; async-signal-safe ----------------------------------------------------------------------
  */
 
-struct vs_range_entry {
+/* From the first range's begin to the last one's end, of all that there ever were: it only grows. */
+struct vs_range_hull {
     CUdeviceptr base;
     size_t bytes;
-    struct vs_range *range;
+};
+extern const struct vs_range_hull *_Atomic vs_range_hull;
+
+struct vs_range_entry {
+    _Atomic(CUdeviceptr) base;
+    struct vs_range *_Atomic range; /* never freed: may be read while the table is written anew */
 };
 
 struct vs_range_table {
-    CUdeviceptr base; /* from the first range's begin ... */
-    size_t bytes;     /* ... to the last one's end */
-    size_t count;
-    struct vs_range_entry entries[]; /* by address */
+    _Atomic(uint64_t) generation; /* odd while it is written */
+    size_t room;                  /* never changed */
+    _Atomic(size_t) count;
+    struct vs_range_entry entries[]; /* by address; without any, the first says nothing */
 };
 
-extern const struct vs_range_table *_Atomic vs_range_table;
+extern struct vs_range_table *_Atomic vs_range_table;
 
 /* Whether `address` may lie in a range: false is certain. */
 static inline bool vs_pages_may_own(CUdeviceptr address)
 {
-    const struct vs_range_table *table = atomic_load_explicit(&vs_range_table, memory_order_acquire);
-    return address - table->base < table->bytes;
+    const struct vs_range_hull *hull = atomic_load_explicit(&vs_range_hull, memory_order_acquire);
+    return address - hull->base < hull->bytes;
+}
+
+/* The last of the table's entries that begins at or before `address`, or the first. */
+static inline const struct vs_range_entry *vs_range_entry_of(
+    const struct vs_range_table *table, size_t count, CUdeviceptr address)
+{
+    const struct vs_range_entry *entry = table->entries; /* one of `count` from here on */
+    for (size_t half; count > 1; count -= half) {
+        half = count / 2;
+        entry += address >= atomic_load_explicit(&entry[half].base, memory_order_relaxed) ? half : 0;
+    }
+    return entry;
 }
 
 /* The range that `address` lies in, or NULL. */
 static inline struct vs_range *vs_range_of(CUdeviceptr address)
 {
-    const struct vs_range_table *table = atomic_load_explicit(&vs_range_table, memory_order_acquire);
-    if (address - table->base >= table->bytes)
+    struct vs_range *range;
+    const struct vs_range_table *table;
+    uint64_t generation;
+    if (!vs_pages_may_own(address))
         return NULL;
-    const struct vs_range_entry *entry = table->entries; /* the range is one of `count` from here on */
-    for (size_t count = table->count, half; count > 1; count -= half) {
-        half = count / 2;
-        entry += address >= entry[half].base ? half : 0;
-    }
-    return address - entry->base < entry->bytes ? entry->range : NULL;
+    do {
+        table = atomic_load_explicit(&vs_range_table, memory_order_acquire);
+        generation = atomic_load_explicit(&table->generation, memory_order_acquire) & ~(uint64_t)1;
+        size_t count = atomic_load_explicit(&table->count, memory_order_relaxed);
+        const struct vs_range_entry *entry = vs_range_entry_of(table, count, address);
+        range = atomic_load_explicit(&entry->range, memory_order_relaxed);
+        if (address - range->base >= range->bytes)
+            range = NULL;
+        atomic_thread_fence(memory_order_acquire);
+    } while (__builtin_expect(generation != atomic_load_explicit(&table->generation, memory_order_relaxed), 0));
+    return range;
 }
+
+/* The first range that ends behind `address`, or NULL: to go through all of them, as `range->base + range->bytes` goes
+ * on. Ranges come and go meanwhile. */
+struct vs_range *vs_range_from(CUdeviceptr address);
 
 static inline size_t vs_page_of(const struct vs_range *range, CUdeviceptr address)
 {

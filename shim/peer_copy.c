@@ -4,19 +4,44 @@
 #include <stdlib.h>
 
 #include "access.h"
-#include "arena.h"
 #include "compute.h"
 #include "driver.h"
 #include "pages.h"
 
 #define PIECE_BYTES ((size_t)4 << 20)
 
-bool vs_peer_copy_wanted(CUdeviceptr dst, int dst_device, CUdeviceptr src, int src_device)
+/* How many bytes a side spans. */
+static size_t span(const struct vs_box *box, const struct vs_side *side)
 {
-    struct vs_allocation ours;
-    if (dst_device == src_device && dst_device >= 0)
-        return false;
-    return vs_arena_find(dst, &ours) || vs_arena_find(src, &ours);
+    if (box->width == 0 || box->height == 0 || box->depth == 0)
+        return 0;
+    return (box->depth - 1) * side->slice + (box->height - 1) * side->pitch + box->width;
+}
+
+enum content { FOREIGN, AT_HOME, AWAY }; /* a weight is as if it were away: it is mapped for one device */
+
+static enum content content_of(const struct vs_box *box, const struct vs_side *side)
+{
+    enum content found = FOREIGN;
+    for (CUdeviceptr at = side->address, end = at + span(box, side); at < end && found != AWAY;) {
+        const struct vs_range *range = vs_range_of(at);
+        struct vs_home home;
+        at += vs_pages_run(at, end - at, &home);
+        if (home.kind == VS_HOME_NONE)
+            continue;
+        found = range && range->kind == VS_RANGE_GUEST && home.kind == VS_HOME_LOCAL ? AT_HOME : AWAY;
+    }
+    return found;
+}
+
+bool vs_peer_copy_is_as_asked(const struct vs_box *box)
+{
+    return content_of(box, &box->dst) != AWAY && content_of(box, &box->src) != AWAY;
+}
+
+bool vs_peer_copy_wanted(const struct vs_box *box, int dst_device, int src_device)
+{
+    return (dst_device != src_device || dst_device < 0) && !vs_peer_copy_is_as_asked(box);
 }
 
 bool vs_peer_copy_captured(CUstream stream)
@@ -133,7 +158,7 @@ static const struct vs_compute *device_of_address(CUdeviceptr address)
     return vs_compute_device(ordinal);
 }
 
-static CUresult copy_box(const struct vs_box *box, CUstream stream)
+CUresult vs_peer_copy_rows(const struct vs_box *box, CUstream stream)
 {
     const struct vs_compute *to = device_of_address(box->dst.address), *from = device_of_address(box->src.address);
     struct vs_driver_scope scope;
@@ -172,6 +197,6 @@ bool vs_peer_copy_box(const struct vs_box *box, CUstream stream, CUresult *resul
         return false;
     if (vs_peer_copy_captured(stream))
         return false;
-    *result = copy_box(box, stream);
+    *result = vs_peer_copy_rows(box, stream);
     return true;
 }

@@ -1,5 +1,7 @@
 /* pages_test.c: what is known of addresses. The records themselves, not by way of CUDA: this test has its own copy. */
 #include <criterion/criterion.h>
+#include <malloc.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "../../shim/pages.h"
@@ -117,4 +119,59 @@ Test(pages, runs_cover_a_range_without_gap_or_overlap)
             done += run;
         }
     }
+}
+
+static size_t heap_bytes(void)
+{
+    struct mallinfo2 info = mallinfo2();
+    return info.uordblks + info.hblkhd;
+}
+
+/* Ranges come and go while others stay: what is kept of them does not grow with the number of those that stay. */
+Test(pages, what_comes_and_goes_leaves_nothing_behind)
+{
+    enum { STAY = 500, CYCLES = 2000 };
+    for (size_t i = 0; i < STAY; i++)
+        cr_assert(vs_pages_add((1000 + 4 * i) * PAGE, 2 * PAGE, VS_RANGE_GUEST, NULL));
+    size_t before = heap_bytes();
+    for (size_t i = 0; i < CYCLES; i++) {
+        CUdeviceptr base = (1002 + 4 * (i % STAY)) * PAGE;
+        struct vs_range *range = vs_pages_add(base, PAGE, VS_RANGE_GUEST, NULL);
+        cr_assert(range && vs_range_of(base) == range && vs_range_from(base - 1) == vs_range_of(base - 1));
+        cr_assert(vs_pages_remove(range));
+        cr_assert_null(vs_range_of(base));
+        cr_assert_eq(vs_range_from(base), vs_range_of(base + 2 * PAGE));
+    }
+    cr_expect_lt(heap_bytes() - before, 200 << 10, "%zu bytes more", heap_bytes() - before);
+}
+
+static _Atomic(bool) is_over;
+
+static void *come_and_go(void *base)
+{
+    for (size_t i = 0; !is_over; i++) {
+        struct vs_range *range =
+            vs_pages_add((CUdeviceptr)base + i % 50 * 4 * PAGE, (1 + i % 3) * PAGE, VS_RANGE_GUEST, NULL);
+        vs_pages_remove(range);
+    }
+    return NULL;
+}
+
+/* A range that stays is found at every moment, whatever comes and goes before and behind it; what was never one, never.
+ */
+Test(pages, a_range_is_found_while_others_come_and_go)
+{
+    struct vs_range *stays = vs_pages_add(5000 * PAGE, PAGE, VS_RANGE_ARENA, NULL);
+    pthread_t threads[2];
+    pthread_create(&threads[0], NULL, come_and_go, (void *)(1000 * PAGE));
+    pthread_create(&threads[1], NULL, come_and_go, (void *)(9000 * PAGE));
+    for (size_t i = 0; i < 2000000; i++) {
+        cr_assert_eq(vs_range_of(5000 * PAGE + i % PAGE), stays);
+        cr_assert_null(vs_range_of(5001 * PAGE + i % PAGE));
+        if (i % 16 == 0)
+            cr_assert_eq(vs_range_from(4999 * PAGE), stays);
+    }
+    is_over = true;
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
 }

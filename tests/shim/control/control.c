@@ -52,11 +52,9 @@ static struct vs_move piece_at(struct vs_range *range, size_t page, int location
 
 EXPORT size_t vs_control_send_guests(int location, size_t *refused)
 {
-    const struct vs_range_table *table = atomic_load(&vs_range_table);
     size_t sent = 0;
     *refused = 0;
-    for (size_t i = 0; i < table->count; i++) {
-        struct vs_range *range = table->entries[i].range;
+    for (struct vs_range *range = vs_range_from(0); range; range = vs_range_from(range->base + range->bytes)) {
         size_t end = range->kind == VS_RANGE_GUEST ? range->bytes / VS_PAGE_BYTES : 0;
         for (size_t page = 0, next; page < end; page = next) {
             struct vs_move move = piece_at(range, page, location);

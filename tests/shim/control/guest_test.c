@@ -116,6 +116,16 @@ Test(guest, threads_map_and_unmap_while_all_is_sent_around)
         expect_same("2x24gb", orders[i], "threads", "round");
 }
 
+Test(guest, who_makes_room_within_a_library_does_not_hold_up_a_move)
+{
+    expect_same_everywhere("inside");
+}
+
+Test(guest, a_context_goes_with_the_programs_last_reference)
+{
+    expect_same_everywhere("contexts");
+}
+
 Test(guest, without_a_policy_handles_are_the_drivers)
 {
     static char output[65536];

@@ -196,7 +196,7 @@ static const struct {
     void (*run)(void);
 } steps[] = {{"life", life}, {"misuse", misuse}, {"references", references}, {"aliases", aliases},
     {"neighbours", neighbours}, {"exports", exports}, {"two-devices", two_devices}, {"full", full}, {"faults", faults},
-    {"capture", capture}, {"fork", forked}, {"threads", threads}};
+    {"capture", capture}, {"fork", forked}, {"threads", threads}, {"inside", inside}, {"contexts", contexts}};
 
 static size_t used_everywhere(void)
 {

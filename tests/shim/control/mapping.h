@@ -61,5 +61,7 @@ void faults(void);
 void capture(void);
 void forked(void);
 void threads(void);
+void inside(void);
+void contexts(void);
 
 #endif

@@ -31,8 +31,11 @@ SHIM_TEST_PROGRAMS += $(SHIM_PROGRAMS)/rehoming $(CONTROL) $(BUILD)/tests/move_t
 
 # Maps memory itself; run with and without the library.
 mapping_CFLAGS := -isystem $(CUDA_INCLUDE)
-mapping_LINK_DEPS := $(SIMCUDA_LIBRARIES)
-mapping_LIBS := $(SIMCUDA_DIR)/libcuda.so.1 -ldl -lpthread
+calling_blas_LDFLAGS := -Wl,-soname,libcublas.so.13,--default-symver
+$(eval $(call shared_library,calling_blas,$(SHIM_PROGRAMS)/calling/libcublas.so.13,tests/shim/control/calling_blas.c))
+mapping_LINK_DEPS := $(SIMCUDA_LIBRARIES) $(SHIM_PROGRAMS)/calling/libcublas.so.13
+mapping_LDFLAGS := -Wl,--disable-new-dtags,-rpath,'$$ORIGIN/calling'
+mapping_LIBS := $(SHIM_PROGRAMS)/calling/libcublas.so.13 $(SIMCUDA_DIR)/libcuda.so.1 -ldl -lpthread
 $(eval $(call program,mapping,$(SHIM_PROGRAMS)/mapping,$(wildcard tests/shim/control/mapping*.c)))
 SHIM_TEST_PROGRAMS += $(SHIM_PROGRAMS)/mapping
 
