@@ -30,9 +30,9 @@ leftover() {
         if (event ~ /^(free|release|unmap)$/) left-- } } END { print left + 0 }' "$trace"
 }
 
-# What gives back may fail: then something is left. The proof stands where that is its own tools.
-gives_back='cuMemUnmap cuMemHostUnregister'
-gives_tools_back='cuMemRelease cuMemFree_v2 cuMemFreeHost cuModuleUnload cuStreamDestroy_v2'
+# What gives back may fail: then something is left. The proof stands where that is its own tools, or is tried again.
+gives_back='cuMemHostUnregister'
+gives_tools_back='cuMemUnmap cuMemRelease cuMemFree_v2 cuMemFreeHost cuModuleUnload cuStreamDestroy_v2'
 calls='cuDevicePrimaryCtxRetain cuStreamCreate cuModuleLoadData cuModuleGetFunction cuMemAlloc_v2 cuMemHostAlloc
     cuLaunchKernel cuMemcpyAsync cuMemsetD32Async cuStreamSynchronize cuMemCreate cuMemMap
     cuMemSetAccess cuMemHostRegister_v2 cuMemHostGetDevicePointer_v2 cuMemGetAllocationGranularity'
