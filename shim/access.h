@@ -19,6 +19,14 @@ enum { VS_ACCESS_DEVICES = 64, VS_ACCESS_MAX = VS_ACCESS_DEVICES + 1 };
  * (CUDA Driver API, API synchronization behavior: host to host). Returns how many. Lock-free. */
 size_t vs_access_list(const struct vs_compute *compute, struct vs_home home, CUmemAccessDesc list[VS_ACCESS_MAX]);
 
+/* The same for memory that the program maps itself: the devices that it gave access to read or to write (bit N for
+ * ordinal N), and the CPU as above. */
+size_t vs_access_list_asked(const struct vs_compute *compute, struct vs_home home, uint64_t readable, uint64_t writable,
+    CUmemAccessDesc list[VS_ACCESS_MAX]);
+
+/* Gives access to what is mapped at these addresses. Inside vs_driver_enter. */
+CUresult vs_access_give(CUdeviceptr address, size_t bytes, const CUmemAccessDesc *list, size_t count);
+
 /* The devices that enabled peer access to this one: bit N for ordinal N. Lock-free. */
 uint64_t vs_access_peers(int ordinal);
 

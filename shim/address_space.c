@@ -4,11 +4,13 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "../policy/language/policy.h"
 #include "activate.h"
+#include "devices.h"
 #include "driver.h"
 #include "locks.h"
 #include "log.h"
@@ -85,8 +87,18 @@ static CUresult reserve(
         *range = vs_pages_add(base, bytes, kind, compute);
         return *range ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
     }
-    vs_log(VS_LOG_WARN, "arena", "no addresses can be reserved: %s", vs_driver_error(result));
     return result;
+}
+
+/* What follows from that is the same at every weight. */
+static void tell_refusal(const struct vs_compute *compute, CUresult result)
+{
+    static atomic_bool told;
+    vs_log(atomic_exchange(&told, true) ? VS_LOG_DEBUG : VS_LOG_WARN, "arena",
+        "no addresses can be reserved for the weights of %s (%s): they are not placed; raise the limit of the "
+        "process's "
+        "address space (ulimit -v), if there is one",
+        vs_device_format(vs_devices_id(compute->ordinal)).text, vs_driver_error(result));
 }
 
 CUresult vs_addresses_range(const struct vs_compute *compute, enum vs_range_kind kind, struct vs_range **range)
@@ -103,6 +115,8 @@ CUresult vs_addresses_range(const struct vs_compute *compute, enum vs_range_kind
         result = reserve(compute, kind, wished, range);
     __atomic_store_n(known, *range, __ATOMIC_RELEASE);
     pthread_mutex_unlock(&vs_addresses_lock);
+    if (result != CUDA_SUCCESS)
+        tell_refusal(compute, result);
     return result;
 }
 

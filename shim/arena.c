@@ -1,8 +1,5 @@
-/* arena.c: see arena.h. Spans in a list: some for each home, and one for each large allocation.
- *
- * Getting memory and giving it back takes long, and is done without the lock: whoever does it has claimed the span, and
- * others who want something of that span wait.
- */
+/* arena.c: see arena.h. Spans in a list: some for each home, and one for each large allocation. Who gives a span memory
+ * has claimed it (span_claims.h). */
 #include "arena.h"
 
 #include <pthread.h>
@@ -12,15 +9,13 @@
 #include "address_space.h"
 #include "driver.h"
 #include "extents.h"
+#include "failed_devices.h"
 #include "locks.h"
 #include "log.h"
+#include "span_claims.h"
 #include "stats.h"
 
 #define MOST_SPAN_BYTES ((size_t)8 << 30) /* of addresses that are kept together */
-
-pthread_mutex_t vs_arena_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t unclaimed = PTHREAD_COND_INITIALIZER;
-static struct vs_span *spans;
 
 static size_t whole_pages(size_t bytes)
 {
@@ -37,57 +32,7 @@ static size_t most(size_t a, size_t b)
     return a > b ? a : b;
 }
 
-/* --- Claims, with vs_arena_lock held ------------------------------------------------------------------------------ */
-
-/* The lock is left meanwhile. Nobody takes anything of a claimed span, but blocks beside this one may be freed, and
- * united with it. */
-static void settle_block(struct vs_span *span, struct vs_block *block)
-{
-    size_t begin = whole_pages(block->offset), end = (block->offset + block->extent) / VS_PAGE_BYTES * VS_PAGE_BYTES;
-    block->unsettled = false;
-    if (begin >= end)
-        return;
-    pthread_mutex_unlock(&vs_arena_lock);
-    CUresult result = vs_extents_unbind(span->range, span->address + begin, end - begin);
-    if (result != CUDA_SUCCESS)
-        vs_log(VS_LOG_WARN, "arena", "memory cannot be unmapped (%s): its addresses are not used again",
-            vs_driver_error(result));
-    pthread_mutex_lock(&vs_arena_lock);
-    if (result == CUDA_SUCCESS)
-        return;
-    block = span->blocks;
-    while (block->offset + block->extent <= begin)
-        block = block->next;
-    vs_block_lose(block);
-}
-
-/* Takes a span that holds nothing out of the list, and gives its addresses back. */
-static void remove_span(struct vs_span *span)
-{
-    struct vs_range *range = span->range;
-    CUdeviceptr address = span->address;
-    size_t bytes = span->bytes;
-    struct vs_span **link = &spans;
-    while (*link != span)
-        link = &(*link)->next;
-    *link = span->next;
-    vs_span_free(span);
-    pthread_mutex_unlock(&vs_arena_lock);
-    vs_addresses_return(range, address, bytes);
-    pthread_mutex_lock(&vs_arena_lock);
-}
-
-/* Ends a claim. Memory behind free blocks goes back first, and a span that holds nothing goes with it. */
-static void unclaim(struct vs_span *span)
-{
-    struct vs_block *block;
-    while ((block = vs_span_unsettled(span)))
-        settle_block(span, block);
-    span->claimed = false;
-    if (vs_span_is_empty(span))
-        remove_span(span);
-    pthread_cond_broadcast(&unclaimed);
-}
+/* --- Taking, with vs_arena_lock held ------------------------------------------------------------------------------ */
 
 /* A span of this sort and home in which there is room, and the block that was taken there; claimed. Waits for those
  * that have it: with two spans where one would do, both would be half empty. */
@@ -95,13 +40,13 @@ static struct vs_block *take(
     const struct vs_arena_request *request, enum vs_span_sort sort, const struct vs_backing *backing)
 {
     struct vs_block *block = NULL;
-    struct vs_span *span = spans;
+    struct vs_span *span = vs_span_list;
     while (span && !block) {
         bool fits = span->sort == sort && span->backing == backing && span->compute == request->compute &&
                     vs_home_equal(span->home, request->home);
         if (fits && span->claimed && sort != VS_SPAN_OWN) {
-            pthread_cond_wait(&unclaimed, &vs_arena_lock);
-            span = spans;
+            vs_span_await_claims();
+            span = vs_span_list;
             continue;
         }
         if (fits && !span->claimed)
@@ -222,12 +167,12 @@ static CUresult take_or_create(const struct vs_arena_request *request, enum vs_s
     if (result != CUDA_SUCCESS)
         return result;
     pthread_mutex_lock(&vs_arena_lock);
-    span->next = spans;
-    spans = span;
+    span->next = vs_span_list;
+    vs_span_list = span;
     span->claimed = true;
     *block = vs_span_take(span, request->bytes, NULL);
     if (!*block)
-        unclaim(span);
+        vs_span_unclaim(span);
     pthread_mutex_unlock(&vs_arena_lock);
     return *block ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
@@ -245,7 +190,7 @@ static CUresult allocate_from(
     *address = vs_block_address(block);
     if (result != CUDA_SUCCESS)
         vs_block_release(block);
-    unclaim(span);
+    vs_span_unclaim(span);
     pthread_mutex_unlock(&vs_arena_lock);
     return result;
 }
@@ -260,7 +205,7 @@ CUresult vs_arena_allocate(const struct vs_arena_request *request, CUdeviceptr *
         if (result == CUDA_ERROR_OUT_OF_MEMORY &&
             vs_backing_runs_short(backing, request->compute, request->home, request->bytes))
             continue;
-        if (result == CUDA_SUCCESS || result == CUDA_ERROR_OUT_OF_MEMORY)
+        if (result == CUDA_SUCCESS || vs_failure_of(result) != VS_FAILURE_LASTING)
             return result;
         vs_backing_refuse(backing, request->home, vs_driver_error(result));
     }
@@ -321,7 +266,7 @@ void vs_arena_release(struct vs_retirement *retirement)
         if (span->claimed)
             continue; /* who has claimed it sees to the rest */
         span->claimed = true;
-        unclaim(span);
+        vs_span_unclaim(span);
     }
     pthread_mutex_unlock(&vs_arena_lock);
 }
@@ -331,14 +276,14 @@ void vs_arena_release(struct vs_retirement *retirement)
 /* With vs_arena_lock held. */
 static struct vs_span *claim_span_of(int compute_ordinal)
 {
-    struct vs_span *span = spans;
+    struct vs_span *span = vs_span_list;
     while (span && (span->compute->ordinal != compute_ordinal || span->claimed)) {
         if (span->compute->ordinal != compute_ordinal) {
             span = span->next;
             continue;
         }
-        pthread_cond_wait(&unclaimed, &vs_arena_lock);
-        span = spans;
+        vs_span_await_claims();
+        span = vs_span_list;
     }
     if (span)
         span->claimed = true;
@@ -374,7 +319,7 @@ void vs_arena_drop(int compute_ordinal)
         }
         idle = true;
         free_blocks(span);
-        unclaim(span);
+        vs_span_unclaim(span);
     }
     pthread_mutex_unlock(&vs_arena_lock);
 }
@@ -387,7 +332,7 @@ void vs_arena_tell(void)
     if (!vs_log_enabled(VS_LOG_DEBUG))
         return;
     pthread_mutex_lock(&vs_arena_lock);
-    for (const struct vs_span *span = spans; span; span = span->next)
+    for (const struct vs_span *span = vs_span_list; span; span = span->next)
         for (const struct vs_block *block = span->blocks; block; block = block->next)
             used += block->state == VS_BLOCK_LIVE ? block->asked_bytes : 0;
     pthread_mutex_unlock(&vs_arena_lock);

@@ -54,7 +54,7 @@ const struct vs_backing *vs_backing_for(const struct vs_compute *compute, struct
 const struct vs_backing *vs_backing_proved(
     const struct vs_compute *compute, struct vs_home home, const char **why, bool *full);
 
-/* The backing is not asked for that home again: it refused for another reason than a lack of memory. Drivers promise
+/* The backing is not asked for that home again: it refused for a reason that lasts (failed_devices.h). Drivers promise
  * what they do not hold (HOST_NUMA in a container without SYS_NICE). `why` lives as long as the process. */
 void vs_backing_refuse(const struct vs_backing *backing, struct vs_home home, const char *why);
 

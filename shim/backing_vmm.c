@@ -51,13 +51,7 @@ static CUresult create_physical(
 static CUresult allow(const struct vs_compute *compute, struct vs_home home, CUdeviceptr address, size_t bytes)
 {
     CUmemAccessDesc access[VS_ACCESS_MAX];
-    size_t count = vs_access_list(compute, home, access);
-    CUresult result = vs_driver()->cuMemSetAccess(address, bytes, access, count);
-    if (result == CUDA_ERROR_NOT_READY) { /* seen now and then in normal use (comfy-aimdo 100, ComfyUI 12943) */
-        vs_driver()->cuCtxSynchronize();
-        result = vs_driver()->cuMemSetAccess(address, bytes, access, count);
-    }
-    return result;
+    return vs_access_give(address, bytes, access, vs_access_list(compute, home, access));
 }
 
 static CUresult unmap(CUdeviceptr address, size_t bytes)

@@ -78,8 +78,7 @@ CUresult vs_compute_get(int ordinal, const struct vs_compute **found)
     return CUDA_SUCCESS;
 }
 
-/* Whether anybody uses the device by its primary context. */
-static bool has_primary(int ordinal)
+bool vs_compute_has_primary(int ordinal)
 {
     const struct vs_driver *driver = vs_driver();
     CUdevice device;
@@ -93,7 +92,7 @@ const struct vs_compute *vs_compute_with_stream(int ordinal, CUstream stream)
 {
     if (ordinal < 0 || ordinal >= MAX_DEVICES)
         return NULL;
-    if (!atomic_load_explicit(&prepared_devices[ordinal], memory_order_acquire) && !has_primary(ordinal))
+    if (!atomic_load_explicit(&prepared_devices[ordinal], memory_order_acquire) && !vs_compute_has_primary(ordinal))
         return NULL;
     const struct vs_compute *compute = vs_compute_device(ordinal);
     return compute && vs_compute_has_stream(compute, stream) ? compute : NULL;

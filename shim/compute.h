@@ -25,6 +25,9 @@ CUresult vs_compute_get(int ordinal, const struct vs_compute **compute);
  * none, no stream is its. */
 const struct vs_compute *vs_compute_with_stream(int ordinal, CUstream stream);
 
+/* Whether the device has a primary context that is in use. Makes none. */
+bool vs_compute_has_primary(int ordinal);
+
 /* The ordinal of the compute device that this is the primary context of; -1 if it is none of them. */
 int vs_compute_of(CUcontext context);
 

@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include "locks.h"
+#include "log.h"
 
 pthread_mutex_t vs_contexts_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
@@ -15,14 +16,22 @@ static bool forgot;
 
 void vs_contexts_made(CUcontext context, int device)
 {
+    bool first = false;
     pthread_mutex_lock(&vs_contexts_lock);
     if (made_count < VS_CONTEXTS_MAX) {
         made[made_count].context = context;
         made[made_count++].device = device;
     } else {
+        first = !forgot;
         forgot = true;
     }
     pthread_mutex_unlock(&vs_contexts_lock);
+    if (first)
+        vs_log(VS_LOG_WARN, "move",
+            "the program has made more than %d contexts at once, whose work cannot all be waited for: pages of their "
+            "devices stay where they are until the process ends; use devices' primary contexts, or destroy those that "
+            "are not used",
+            VS_CONTEXTS_MAX);
 }
 
 void vs_contexts_destroyed(CUcontext context)

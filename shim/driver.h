@@ -64,6 +64,7 @@
     X(cuMemHostUnregister)                                                                                             \
     X(cuMemGetInfo)                                                                                                    \
     X(cuDeviceGetDefaultMemPool)                                                                                       \
+    X(cuDeviceGetMemPool)                                                                                              \
     X(cuMemPoolGetAttribute)                                                                                           \
     X(cuMemPoolTrimTo)                                                                                                 \
     X(cuMemcpy)                                                                                                        \

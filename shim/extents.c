@@ -14,6 +14,7 @@ pthread_mutex_t vs_pages_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t unclaimed = PTHREAD_COND_INITIALIZER;
 static size_t extent_count, extent_bytes; /* under vs_pages_lock */
 static _Atomic(uint64_t) last_number, fixed_number;
+static atomic_uint moves; /* under way */
 
 /* --- The table ---------------------------------------------------------------------------------------------------- */
 
@@ -48,15 +49,17 @@ void vs_extents_uninstall(struct vs_extent *extent)
     pthread_mutex_unlock(&vs_pages_lock);
 }
 
-void vs_extents_replace(struct vs_extent *extent, struct vs_extent *const pieces[], size_t count)
+void vs_extents_replace(
+    struct vs_extent *const olds[], size_t old_count, struct vs_extent *const pieces[], size_t count)
 {
     pthread_mutex_lock(&vs_pages_lock);
     for (size_t i = 0; i < count; i++) {
-        pieces[i]->number = extent->number;
-        set_pages(extent->range, pieces[i]->address, pieces[i]->bytes, pieces[i]);
-        vs_pages_mark(extent->range, pieces[i]->address, pieces[i]->bytes, pieces[i]->home);
+        pieces[i]->number = olds[0]->number;
+        set_pages(pieces[i]->range, pieces[i]->address, pieces[i]->bytes, pieces[i]);
+        vs_pages_mark(pieces[i]->range, pieces[i]->address, pieces[i]->bytes, pieces[i]->home);
     }
-    extent_count += count - 1;
+    extent_count += count;
+    extent_count -= old_count;
     pthread_cond_broadcast(&unclaimed);
     pthread_mutex_unlock(&vs_pages_lock);
 }
@@ -70,6 +73,9 @@ void vs_extents_fix_all(void)
 
 bool vs_extents_is_fixed(const struct vs_extent *extent)
 {
+    const struct vs_guest_mapping *mapping = extent->mapping;
+    if (mapping && (mapping->stays || !(mapping->readable >> extent->range->compute->ordinal & 1)))
+        return true;
     return extent->number <= atomic_load(&fixed_number);
 }
 
@@ -108,14 +114,35 @@ void vs_extents_unclaim(struct vs_extent *extent)
     pthread_mutex_unlock(&vs_pages_lock);
 }
 
-/* Claims the first extent that begins within pages [*page, end), and goes on behind it. NULL: there is none. */
-static struct vs_extent *claim_next(struct vs_range *range, size_t *page, size_t end)
+void vs_extents_begin_move(void)
+{
+    atomic_fetch_add(&moves, 1);
+}
+
+void vs_extents_end_move(void)
+{
+    atomic_fetch_sub(&moves, 1);
+}
+
+bool vs_extents_are_moving(void)
+{
+    return atomic_load(&moves) > 0;
+}
+
+/* Claims the first extent that begins within pages [*page, end), and goes on behind it. NULL: there is none. Where
+ * `moving` is given, extents that are claimed while pages move are passed over, and it becomes true. */
+static struct vs_extent *claim_next(struct vs_range *range, size_t *page, size_t end, bool *moving)
 {
     struct vs_extent *extent = NULL;
     pthread_mutex_lock(&vs_pages_lock);
     while (!extent && *page < end) {
         struct vs_extent *here = range->extents[*page];
         bool begins = here && vs_page_of(range, here->address) == *page;
+        if (begins && moving && here->claimed && vs_extents_are_moving()) {
+            *moving = true;
+            *page += here->bytes / VS_PAGE_BYTES;
+            continue;
+        }
         if (begins)
             extent = claim_locked(range, *page);
         if (!begins)
@@ -127,7 +154,7 @@ static struct vs_extent *claim_next(struct vs_range *range, size_t *page, size_t
     return extent;
 }
 
-/* --- Binding ------------------------------------------------------------------------------------------------------ */
+/* --- One extent's memory ------------------------------------------------------------------------------------------ */
 
 CUresult vs_extents_create_physical(const struct vs_backing *backing, const struct vs_compute *compute,
     struct vs_home home, size_t bytes, CUmemGenericAllocationHandle *handle)
@@ -137,27 +164,58 @@ CUresult vs_extents_create_physical(const struct vs_backing *backing, const stru
     return backing->create_physical(compute, home, bytes, handle);
 }
 
-void vs_extents_release_physical(const struct vs_extent *extent)
+void vs_extents_release_physical(
+    const struct vs_backing *backing, struct vs_home home, size_t bytes, CUmemGenericAllocationHandle handle)
 {
-    if (extent->home.kind == VS_HOME_HOST)
-        vs_host_ahead_release(extent->backing, extent->bytes, extent->handle);
+    if (home.kind == VS_HOME_HOST)
+        vs_host_ahead_release(backing, bytes, handle);
     else
-        extent->backing->release(extent->handle);
+        backing->release(handle);
 }
+
+void vs_extent_release(const struct vs_extent *extent)
+{
+    vs_extents_release_physical(extent->backing, extent->home, extent->bytes, extent->handle);
+}
+
+CUresult vs_extent_create(struct vs_extent *extent)
+{
+    if (extent->mapping && extent->home.kind == VS_HOME_LOCAL)
+        return vs_driver()->cuMemCreate(&extent->handle, extent->bytes, extent->mapping->properties, 0);
+    return vs_extents_create_physical(
+        extent->backing, extent->range->compute, extent->home, extent->bytes, &extent->handle);
+}
+
+CUresult vs_extent_map(const struct vs_extent *extent)
+{
+    const struct vs_compute *compute = extent->range->compute;
+    const struct vs_guest_mapping *mapping = extent->mapping;
+    if (!mapping)
+        return extent->backing->map(compute, extent->home, extent->address, extent->bytes, extent->handle);
+    CUmemAccessDesc access[VS_ACCESS_MAX];
+    size_t count = vs_access_list_asked(compute, extent->home, mapping->readable, mapping->writable, access);
+    CUresult result = vs_driver()->cuMemMap(extent->address, extent->bytes, 0, extent->handle, 0);
+    if (result != CUDA_SUCCESS)
+        return result;
+    result = vs_access_give(extent->address, extent->bytes, access, count);
+    if (result != CUDA_SUCCESS)
+        vs_driver()->cuMemUnmap(extent->address, extent->bytes);
+    return result;
+}
+
+/* --- Binding ------------------------------------------------------------------------------------------------------ */
 
 static CUresult create_and_map(struct vs_extent *extent)
 {
-    const struct vs_compute *compute = extent->range->compute;
-    const struct vs_backing *backing = extent->backing;
     struct vs_driver_scope scope;
-    CUresult result = vs_driver_enter(&scope, compute->context);
+    CUresult result = vs_driver_enter(&scope, extent->range->compute->context);
     if (result != CUDA_SUCCESS)
         return result;
-    result = vs_extents_create_physical(backing, compute, extent->home, extent->bytes, &extent->handle);
+    result = vs_extent_create(extent);
     if (result == CUDA_SUCCESS) {
-        result = backing->map(compute, extent->home, extent->address, extent->bytes, extent->handle);
+        result = vs_extent_map(extent);
         if (result != CUDA_SUCCESS)
-            vs_extents_release_physical(extent);
+            vs_extent_release(extent);
     }
     vs_driver_leave(&scope);
     return result;
@@ -169,7 +227,7 @@ static CUresult destroy(struct vs_extent *extent)
     struct vs_driver_scope scope;
     bool entered = vs_driver_enter(&scope, extent->range->compute->context) == CUDA_SUCCESS;
     CUresult result = extent->backing->unmap(extent->address, extent->bytes);
-    vs_extents_release_physical(extent);
+    vs_extent_release(extent);
     if (entered)
         vs_driver_leave(&scope);
     return result;
@@ -179,6 +237,8 @@ static CUresult allow(const struct vs_extent *extent)
 {
     struct vs_driver_scope scope;
     const struct vs_compute *compute = extent->range->compute;
+    if (extent->mapping) /* the program says itself who may use it (cuMemSetAccess) */
+        return CUDA_SUCCESS;
     CUresult result = vs_driver_enter(&scope, compute->context);
     if (result != CUDA_SUCCESS)
         return result;
@@ -208,12 +268,12 @@ CUresult vs_extents_bind(
     return CUDA_SUCCESS;
 }
 
-CUresult vs_extents_unbind(struct vs_range *range, CUdeviceptr address, size_t bytes)
+CUresult vs_extents_unbind(struct vs_range *range, CUdeviceptr address, size_t bytes, bool *moving)
 {
     size_t page = vs_page_of(range, address), end = page + bytes / VS_PAGE_BYTES;
     CUresult first = CUDA_SUCCESS;
     struct vs_extent *extent;
-    while ((extent = claim_next(range, &page, end))) {
+    while ((extent = claim_next(range, &page, end, moving))) {
         if (extent->address + extent->bytes > address + bytes) {
             vs_extents_unclaim(extent);
             break;
@@ -235,7 +295,7 @@ CUresult vs_extents_allow(int compute_ordinal)
         struct vs_range *range = table->entries[i].range;
         size_t page = 0, end = range->bytes / VS_PAGE_BYTES;
         struct vs_extent *extent;
-        while (range->compute->ordinal == compute_ordinal && (extent = claim_next(range, &page, end))) {
+        while (range->compute->ordinal == compute_ordinal && (extent = claim_next(range, &page, end, NULL))) {
             CUresult result = allow(extent);
             if (first == CUDA_SUCCESS)
                 first = result;

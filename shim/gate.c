@@ -5,9 +5,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "deadline.h"
 #include "locks.h"
 
 enum { CLOSED = 1, NO_MEMBARRIER = 2 }; /* vs_gate_bars */
@@ -17,8 +17,7 @@ uint32_t vs_gate_bars;
 bool vs_gate_in_use;
 
 pthread_mutex_t vs_gate_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t opened = PTHREAD_COND_INITIALIZER;
-static pthread_cond_t left; /* counts by the monotonic clock: made in prepare() */
+static pthread_cond_t opened, left; /* count by the monotonic clock: made in prepare() */
 
 /* With vs_gate_lock held. Records are never freed: a thread takes over that of one that ended. */
 static struct vs_gate_thread *threads;
@@ -42,11 +41,8 @@ static void end_of_thread(void *record)
 
 static void prepare(void)
 {
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&left, &attributes);
-    pthread_condattr_destroy(&attributes);
+    vs_deadline_condition(&opened);
+    vs_deadline_condition(&left);
     if (syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0)
         __atomic_fetch_or(&vs_gate_bars, NO_MEMBARRIER, __ATOMIC_SEQ_CST);
     unwatched_exists = pthread_key_create(&key, end_of_thread) != 0;
@@ -132,24 +128,6 @@ void vs_gate_tell(void)
     pthread_mutex_unlock(&vs_gate_lock);
 }
 
-static struct timespec after(uint64_t limit_ns)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)(limit_ns / 1000000000u);
-    until.tv_nsec += (long)(limit_ns % 1000000000u);
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
-    return until;
-}
-
-static bool is_past(const struct timespec *until)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec > until->tv_sec || (now.tv_sec == until->tv_sec && now.tv_nsec >= until->tv_nsec);
-}
-
 /* With vs_gate_lock held. */
 static bool anybody_is_inside(void)
 {
@@ -168,18 +146,34 @@ static void open_gate(struct vs_gate_thread *self)
     pthread_cond_broadcast(&opened);
 }
 
+/* With vs_gate_lock held. Who came from inside must not go back there while another mover has closed the gate. */
+static void await_other_mover(const struct vs_gate_thread *self, uint64_t limit_ns)
+{
+    const struct timespec until = vs_deadline_after(limit_ns);
+    while (closed && self->was_inside)
+        pthread_cond_wait(&opened, &vs_gate_lock);
+    while (closed && !vs_deadline_is_past(&until))
+        pthread_cond_timedwait(&opened, &vs_gate_lock, &until);
+}
+
+bool vs_gate_can_close(void)
+{
+    pthread_mutex_lock(&vs_gate_lock);
+    bool can = !unwatched_exists;
+    pthread_mutex_unlock(&vs_gate_lock);
+    return can;
+}
+
 bool vs_gate_close(uint64_t limit_ns)
 {
-    const struct timespec until = after(limit_ns);
     pthread_once(&once, prepare);
     pthread_mutex_lock(&vs_gate_lock);
     struct vs_gate_thread *self = own_record();
     self->was_inside = __atomic_load_n(&self->inside, __ATOMIC_RELAXED);
     __atomic_store_n(&self->inside, 0, __ATOMIC_RELEASE);
     pthread_cond_broadcast(&left); /* another mover may be waiting for this thread */
-    while (closed)
-        pthread_cond_wait(&opened, &vs_gate_lock);
-    if (unwatched_exists) {
+    await_other_mover(self, limit_ns);
+    if (closed || unwatched_exists) {
         __atomic_store_n(&self->inside, self->was_inside, __ATOMIC_RELAXED);
         pthread_mutex_unlock(&vs_gate_lock);
         return false;
@@ -190,10 +184,11 @@ bool vs_gate_close(uint64_t limit_ns)
     /* After this every thread either sees the gate closed, or is seen inside. */
     if (!(__atomic_load_n(&vs_gate_bars, __ATOMIC_RELAXED) & NO_MEMBARRIER))
         syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+    const struct timespec until = vs_deadline_after(limit_ns);
     pthread_mutex_lock(&vs_gate_lock);
     bool alone;
     /* Each must be seen outside once: who is seen inside later is on its way to the bars, and stands there. */
-    while (!(alone = !anybody_is_inside()) && !is_past(&until))
+    while (!(alone = !anybody_is_inside()) && !vs_deadline_is_past(&until))
         pthread_cond_timedwait(&left, &vs_gate_lock, &until);
     if (!alone)
         open_gate(self);

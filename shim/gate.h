@@ -68,13 +68,16 @@ static inline bool vs_gate_is_inside(void)
     return vs_gate_self && __atomic_load_n(&vs_gate_self->inside, __ATOMIC_RELAXED);
 }
 
-/* Closes the gate and waits until no other thread is inside, at most `limit_ns`. True: the caller is the only mover
- * until vs_gate_open. False: the gate is open as before, since a call did not return (it may itself wait for a thread
- * that stands here), or since a thread could not be given a record.
+/* Closes the gate and waits until no other thread is inside, at most `limit_ns`; before that for another mover, as long
+ * again at most. True: the caller is the only mover until vs_gate_open. False: the gate is as before, since a call did
+ * not return (it may itself wait for a thread that stands here) or another mover has it still, or since a thread could
+ * not be given a record.
  *
- * The caller may be inside itself. While it waits for another mover it counts as outside: what it had looked up about
- * pages before may be stale afterwards. Holds no lock when it returns. */
+ * The caller may be inside itself. While it waits for another mover it counts as outside, and waits without a limit:
+ * what it had looked up about pages before may be stale afterwards. Holds no lock when it returns. */
 bool vs_gate_close(uint64_t limit_ns);
+/* False: a thread could not be given a record, and the gate does not close any more in this process. */
+bool vs_gate_can_close(void);
 void vs_gate_open(void);
 
 /* In a forked child, where neither the threads nor the devices of the parent exist. */

@@ -73,7 +73,7 @@ function when(row) {
 # Whether an entry acts within other hooks, too: what the program's own libraries look up or count there. The library's own
 # work never comes by an entry (driver.h).
 function acts_at_any_depth(row) {
-    return kind[row] ~ /^(look-up|start)$/ || (library[row] == "libcuda" && kind[row] ~ /^(ordinal|seen)$/)
+    return kind[row] ~ /^(look-up|start|mapping)$/ || (library[row] == "libcuda" && kind[row] ~ /^(ordinal|seen)$/)
 }
 
 # Of a driver's symbol: what cuGetProcAddress knows it by.
@@ -213,6 +213,11 @@ function source(    l, e, r, arguments) {
             continue
         }
         if (acts_at_any_depth(r)) {
+            if (kind[r] == "mapping") { # what else is called on the way is not the program's
+                printf "    vs_depth++;\n    %s result = vs_%s(&%s, %s);\n    vs_depth--;\n    return result;\n}\n", \
+                    return_type[r], symbol[r], real, arguments
+                continue
+            }
             printf "    return vs_%s(&%s%s%s);\n}\n", symbol[r], real, kind[r] == "look-up" ? ", __builtin_return_address(0)" : "", \
                 arguments == "" ? "" : ", " arguments
             continue

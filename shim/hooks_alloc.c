@@ -8,9 +8,17 @@
 #include "hook.h"
 #include "memory_table.h"
 #include "models.h"
+#include "pages.h"
 #include "placement.h"
 #include "retire.h"
 #include "stats.h"
+#include "wanted_sizes.h"
+
+/* Whether an allocation can be of any concern: usually it is an activation, and this is all that it costs. */
+static inline bool concerns_us(size_t bytes)
+{
+    return vs_wanted_sizes_may_hold(bytes) || vs_models_are_noted() || vs_retire_is_pending();
+}
 
 /* `stream`: of a stream-ordered allocation; NULL else. */
 static bool place(size_t bytes, enum vs_request request, CUstream stream, CUdeviceptr *address)
@@ -45,8 +53,7 @@ static bool place_runtime(
     return true;
 }
 
-/* False when it is not ours: the real function shall free it, or refuse it. */
-static bool free_in_order(CUdeviceptr address, CUstream stream)
+static bool retire_in_order(CUdeviceptr address, CUstream stream)
 {
     struct vs_allocation allocation;
     if (!vs_retire_in_order(address, stream, &allocation))
@@ -56,11 +63,17 @@ static bool free_in_order(CUdeviceptr address, CUstream stream)
     return true;
 }
 
+/* False when it is not ours: the real function shall free it, or refuse it. */
+static inline bool free_in_order(CUdeviceptr address, CUstream stream)
+{
+    return vs_pages_may_own(address) && retire_in_order(address, stream);
+}
+
 /* cudaFree waits for the work that may use the memory (CUDA Runtime API, cudaFree). */
 static bool free_after_all(CUdeviceptr address, CUresult *result)
 {
     struct vs_allocation allocation;
-    if (!vs_retire_after_all(address, &allocation, result))
+    if (!vs_pages_may_own(address) || !vs_retire_after_all(address, &allocation, result))
         return false;
     vs_stats_freed(allocation.home, allocation.bytes);
     vs_retire_collect();
@@ -77,21 +90,21 @@ static CUstream per_thread(CUstream stream)
 
 cudaError_t vs_cudaMalloc(const struct vs_cudart *real, void **pointer, size_t bytes)
 {
-    if (place_runtime(real, bytes, VS_REQUEST_SEGMENT, NULL, pointer))
+    if (concerns_us(bytes) && place_runtime(real, bytes, VS_REQUEST_SEGMENT, NULL, pointer))
         return cudaSuccess;
     return (cudaError_t)vs_memory_table_tell((CUresult)real->cudaMalloc(pointer, bytes), bytes);
 }
 
 cudaError_t vs_cudaMallocAsync(const struct vs_cudart *real, void **pointer, size_t bytes, cudaStream_t stream)
 {
-    if (place_runtime(real, bytes, VS_REQUEST_TENSOR, stream, pointer))
+    if (concerns_us(bytes) && place_runtime(real, bytes, VS_REQUEST_TENSOR, stream, pointer))
         return cudaSuccess;
     return (cudaError_t)vs_memory_table_tell((CUresult)real->cudaMallocAsync(pointer, bytes, stream), bytes);
 }
 
 cudaError_t vs_cudaMallocAsync_ptsz(const struct vs_cudart *real, void **pointer, size_t bytes, cudaStream_t stream)
 {
-    if (place_runtime(real, bytes, VS_REQUEST_TENSOR, per_thread(stream), pointer))
+    if (concerns_us(bytes) && place_runtime(real, bytes, VS_REQUEST_TENSOR, per_thread(stream), pointer))
         return cudaSuccess;
     return (cudaError_t)vs_memory_table_tell((CUresult)real->cudaMallocAsync_ptsz(pointer, bytes, stream), bytes);
 }
@@ -122,21 +135,21 @@ cudaError_t vs_cudaFreeAsync_ptsz(const struct vs_cudart *real, void *pointer, c
 
 CUresult vs_cuMemAlloc_v2(const struct vs_libcuda *real, CUdeviceptr *address, size_t bytes)
 {
-    if (address && place(bytes, VS_REQUEST_SEGMENT, NULL, address))
+    if (address && concerns_us(bytes) && place(bytes, VS_REQUEST_SEGMENT, NULL, address))
         return CUDA_SUCCESS;
     return vs_memory_table_tell(real->cuMemAlloc_v2(address, bytes), bytes);
 }
 
 CUresult vs_cuMemAllocAsync(const struct vs_libcuda *real, CUdeviceptr *address, size_t bytes, CUstream stream)
 {
-    if (address && place(bytes, VS_REQUEST_TENSOR, stream, address))
+    if (address && concerns_us(bytes) && place(bytes, VS_REQUEST_TENSOR, stream, address))
         return CUDA_SUCCESS;
     return vs_memory_table_tell(real->cuMemAllocAsync(address, bytes, stream), bytes);
 }
 
 CUresult vs_cuMemAllocAsync_ptsz(const struct vs_libcuda *real, CUdeviceptr *address, size_t bytes, CUstream stream)
 {
-    if (address && place(bytes, VS_REQUEST_TENSOR, per_thread(stream), address))
+    if (address && concerns_us(bytes) && place(bytes, VS_REQUEST_TENSOR, per_thread(stream), address))
         return CUDA_SUCCESS;
     return vs_memory_table_tell(real->cuMemAllocAsync_ptsz(address, bytes, stream), bytes);
 }

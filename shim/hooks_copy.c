@@ -55,10 +55,19 @@ ISSUE(sync_ptds, cudaMemcpy_ptds, cudaMemcpy2D_ptds, )
 ISSUE(async, cudaMemcpyAsync, cudaMemcpy2DAsync, , call->stream)
 ISSUE(async_ptsz, cudaMemcpyAsync_ptsz, cudaMemcpy2DAsync_ptsz, , call->stream)
 
-/* The same four forms of a hook: the real call, or its pieces by `form`. */
+/* The default stream of a call for each thread's own. */
+static cudaStream_t own(cudaStream_t stream)
+{
+    return stream ? stream : cudaStreamPerThread;
+}
+
+/* The same four forms of a hook: the real call, its pieces by `form`, or by way of the host. */
 #define SPLIT_OR(box, form, at, original)                                                                              \
     do {                                                                                                               \
         const struct call call = {real, at};                                                                           \
+        CUresult between;                                                                                              \
+        if ((unsigned)kind <= cudaMemcpyDefault && vs_peer_copy_box(&(box), at, &between))                             \
+            return vs_own_error(real, (cudaError_t)between);                                                           \
         if (is_mixed(&(box), kind))                                                                                    \
             return (cudaError_t)vs_split(&(box), issue_##form, &call);                                                 \
         return original;                                                                                               \
@@ -77,7 +86,7 @@ cudaError_t vs_cudaMemcpy_ptds(
     const struct vs_cudart *real, void *dst, const void *src, size_t bytes, enum cudaMemcpyKind kind)
 {
     const struct vs_box box = vs_box_flat((CUdeviceptr)dst, (CUdeviceptr)src, bytes);
-    SPLIT_OR(box, sync_ptds, NULL, real->cudaMemcpy_ptds(dst, src, bytes, true_kind(dst, src, kind)));
+    SPLIT_OR(box, sync_ptds, cudaStreamPerThread, real->cudaMemcpy_ptds(dst, src, bytes, true_kind(dst, src, kind)));
 }
 
 cudaError_t vs_cudaMemcpyAsync(const struct vs_cudart *real, void *dst, const void *src, size_t bytes,
@@ -91,7 +100,8 @@ cudaError_t vs_cudaMemcpyAsync_ptsz(const struct vs_cudart *real, void *dst, con
     enum cudaMemcpyKind kind, cudaStream_t stream)
 {
     const struct vs_box box = vs_box_flat((CUdeviceptr)dst, (CUdeviceptr)src, bytes);
-    SPLIT_OR(box, async_ptsz, stream, real->cudaMemcpyAsync_ptsz(dst, src, bytes, true_kind(dst, src, kind), stream));
+    SPLIT_OR(
+        box, async_ptsz, own(stream), real->cudaMemcpyAsync_ptsz(dst, src, bytes, true_kind(dst, src, kind), stream));
 }
 
 /* --- Rows --------------------------------------------------------------------------------------------------------- */
@@ -114,7 +124,7 @@ cudaError_t vs_cudaMemcpy2D_ptds(const struct vs_cudart *real, void *dst, size_t
     size_t src_pitch, size_t width, size_t height, enum cudaMemcpyKind kind)
 {
     const struct vs_box box = rows_of(dst, dst_pitch, src, src_pitch, width, height);
-    SPLIT_OR(box, sync_ptds, NULL,
+    SPLIT_OR(box, sync_ptds, cudaStreamPerThread,
         real->cudaMemcpy2D_ptds(dst, dst_pitch, src, src_pitch, width, height, true_kind(dst, src, kind)));
 }
 
@@ -130,7 +140,7 @@ cudaError_t vs_cudaMemcpy2DAsync_ptsz(const struct vs_cudart *real, void *dst, s
     size_t src_pitch, size_t width, size_t height, enum cudaMemcpyKind kind, cudaStream_t stream)
 {
     const struct vs_box box = rows_of(dst, dst_pitch, src, src_pitch, width, height);
-    SPLIT_OR(box, async_ptsz, stream,
+    SPLIT_OR(box, async_ptsz, own(stream),
         real->cudaMemcpy2DAsync_ptsz(dst, dst_pitch, src, src_pitch, width, height, true_kind(dst, src, kind), stream));
 }
 
@@ -177,7 +187,7 @@ cudaError_t vs_cudaMemcpy3D_ptds(const struct vs_cudart *real, const struct cuda
     const struct cudaMemcpy3DParms changed = true_parameters(parameters);
     const struct vs_box box = box_of(parameters);
     const enum cudaMemcpyKind kind = parameters->kind;
-    SPLIT_OR(box, sync_ptds, NULL, real->cudaMemcpy3D_ptds(&changed));
+    SPLIT_OR(box, sync_ptds, cudaStreamPerThread, real->cudaMemcpy3D_ptds(&changed));
 }
 
 cudaError_t vs_cudaMemcpy3DAsync(
@@ -199,7 +209,7 @@ cudaError_t vs_cudaMemcpy3DAsync_ptsz(
     const struct cudaMemcpy3DParms changed = true_parameters(parameters);
     const struct vs_box box = box_of(parameters);
     const enum cudaMemcpyKind kind = parameters->kind;
-    SPLIT_OR(box, async_ptsz, stream, real->cudaMemcpy3DAsync_ptsz(&changed, stream));
+    SPLIT_OR(box, async_ptsz, own(stream), real->cudaMemcpy3DAsync_ptsz(&changed, stream));
 }
 
 /* Peer copies name the devices that the program believes in. Where both are the same, the copy is an ordinary one. */

@@ -52,11 +52,20 @@ ISSUE(async_ptsz, cuMemcpyAsync_ptsz, cuMemcpy2DAsync_v2_ptsz, , call->stream)
 
 /* --- Bytes in a row ----------------------------------------------------------------------------------------------- */
 
+/* The default stream of a call for each thread's own. */
+static CUstream own(CUstream stream)
+{
+    return stream ? stream : CU_STREAM_PER_THREAD;
+}
+
 static CUresult copy_flat(const struct vs_libcuda *real, CUdeviceptr dst, CUdeviceptr src, size_t bytes,
     int (*issue)(const void *call, const struct vs_box *piece), CUstream stream)
 {
     const struct call call = {real, stream};
     const struct vs_box box = vs_box_flat(dst, src, bytes);
+    CUresult between;
+    if (vs_peer_copy_box(&box, stream, &between))
+        return between;
     return (CUresult)(vs_box_is_mixed(&box) ? vs_split(&box, issue, &call) : issue(&call, &box));
 }
 
@@ -70,7 +79,7 @@ CUresult vs_cuMemcpyHtoD_v2(const struct vs_libcuda *real, CUdeviceptr dst, cons
 CUresult vs_cuMemcpyHtoD_v2_ptds(const struct vs_libcuda *real, CUdeviceptr dst, const void *src, size_t bytes)
 {
     if (ours(dst))
-        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_sync_ptds, NULL);
+        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_sync_ptds, CU_STREAM_PER_THREAD);
     return real->cuMemcpyHtoD_v2_ptds(dst, src, bytes);
 }
 
@@ -86,7 +95,7 @@ CUresult vs_cuMemcpyHtoDAsync_v2_ptsz(
     const struct vs_libcuda *real, CUdeviceptr dst, const void *src, size_t bytes, CUstream stream)
 {
     if (ours(dst))
-        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_async_ptsz, stream);
+        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_async_ptsz, own(stream));
     return real->cuMemcpyHtoDAsync_v2_ptsz(dst, src, bytes, stream);
 }
 
@@ -100,7 +109,7 @@ CUresult vs_cuMemcpyDtoH_v2(const struct vs_libcuda *real, void *dst, CUdevicept
 CUresult vs_cuMemcpyDtoH_v2_ptds(const struct vs_libcuda *real, void *dst, CUdeviceptr src, size_t bytes)
 {
     if (ours(src))
-        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_sync_ptds, NULL);
+        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_sync_ptds, CU_STREAM_PER_THREAD);
     return real->cuMemcpyDtoH_v2_ptds(dst, src, bytes);
 }
 
@@ -116,7 +125,7 @@ CUresult vs_cuMemcpyDtoHAsync_v2_ptsz(
     const struct vs_libcuda *real, void *dst, CUdeviceptr src, size_t bytes, CUstream stream)
 {
     if (ours(src))
-        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_async_ptsz, stream);
+        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_async_ptsz, own(stream));
     return real->cuMemcpyDtoHAsync_v2_ptsz(dst, src, bytes, stream);
 }
 
@@ -130,7 +139,7 @@ CUresult vs_cuMemcpyDtoD_v2(const struct vs_libcuda *real, CUdeviceptr dst, CUde
 CUresult vs_cuMemcpyDtoD_v2_ptds(const struct vs_libcuda *real, CUdeviceptr dst, CUdeviceptr src, size_t bytes)
 {
     if (ours(dst) || ours(src))
-        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_sync_ptds, NULL);
+        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_sync_ptds, CU_STREAM_PER_THREAD);
     return real->cuMemcpyDtoD_v2_ptds(dst, src, bytes);
 }
 
@@ -146,7 +155,7 @@ CUresult vs_cuMemcpyDtoDAsync_v2_ptsz(
     const struct vs_libcuda *real, CUdeviceptr dst, CUdeviceptr src, size_t bytes, CUstream stream)
 {
     if (ours(dst) || ours(src))
-        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_async_ptsz, stream);
+        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_async_ptsz, own(stream));
     return real->cuMemcpyDtoDAsync_v2_ptsz(dst, src, bytes, stream);
 }
 
@@ -160,7 +169,7 @@ CUresult vs_cuMemcpy(const struct vs_libcuda *real, CUdeviceptr dst, CUdeviceptr
 CUresult vs_cuMemcpy_ptds(const struct vs_libcuda *real, CUdeviceptr dst, CUdeviceptr src, size_t bytes)
 {
     if (ours(dst) || ours(src))
-        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_sync_ptds, NULL);
+        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_sync_ptds, CU_STREAM_PER_THREAD);
     return real->cuMemcpy_ptds(dst, src, bytes);
 }
 
@@ -176,7 +185,7 @@ CUresult vs_cuMemcpyAsync_ptsz(
     const struct vs_libcuda *real, CUdeviceptr dst, CUdeviceptr src, size_t bytes, CUstream stream)
 {
     if (ours(dst) || ours(src))
-        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_async_ptsz, stream);
+        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_async_ptsz, own(stream));
     return real->cuMemcpyAsync_ptsz(dst, src, bytes, stream);
 }
 
@@ -210,7 +219,7 @@ CUresult vs_cuMemcpyPeer_ptds(const struct vs_libcuda *real, CUdeviceptr dst, CU
         return real->cuMemcpyPeer_ptds(dst, dst_context, src, src_context, bytes);
     if (goes_through_host(dst, dst_context, src, src_context, &dst_device, &src_device))
         return vs_peer_copy(dst, dst_device, src, src_device, bytes, CU_STREAM_PER_THREAD);
-    return copy_flat(real, dst, src, bytes, issue_sync_ptds, NULL);
+    return copy_flat(real, dst, src, bytes, issue_sync_ptds, CU_STREAM_PER_THREAD);
 }
 
 CUresult vs_cuMemcpyPeerAsync(const struct vs_libcuda *real, CUdeviceptr dst, CUcontext dst_context, CUdeviceptr src,
@@ -232,8 +241,8 @@ CUresult vs_cuMemcpyPeerAsync_ptsz(const struct vs_libcuda *real, CUdeviceptr ds
     if (!ours(dst) && !ours(src))
         return real->cuMemcpyPeerAsync_ptsz(dst, dst_context, src, src_context, bytes, stream);
     if (goes_through_host(dst, dst_context, src, src_context, &dst_device, &src_device))
-        return vs_peer_copy(dst, dst_device, src, src_device, bytes, stream ? stream : CU_STREAM_PER_THREAD);
-    return copy_flat(real, dst, src, bytes, issue_async_ptsz, stream);
+        return vs_peer_copy(dst, dst_device, src, src_device, bytes, own(stream));
+    return copy_flat(real, dst, src, bytes, issue_async_ptsz, own(stream));
 }
 
 /* --- Rows and boxes ----------------------------------------------------------------------------------------------- */
@@ -319,6 +328,9 @@ static struct vs_box box_of_3d(const CUDA_MEMCPY3D *copy)
         const __typeof__(*copy) changed = types(copy);                                                                 \
         const struct vs_box box = box_of(&changed);                                                                    \
         const struct call call = {real, at};                                                                           \
+        CUresult between;                                                                                              \
+        if (vs_peer_copy_box(&box, at, &between))                                                                      \
+            return between;                                                                                            \
         if (vs_box_may_be_ours(&box) && vs_box_is_mixed(&box))                                                         \
             return (CUresult)vs_split(&box, issue_##form, &call);                                                      \
         copy = &changed;                                                                                               \
@@ -332,7 +344,7 @@ CUresult vs_cuMemcpy2D_v2(const struct vs_libcuda *real, const CUDA_MEMCPY2D *co
 
 CUresult vs_cuMemcpy2D_v2_ptds(const struct vs_libcuda *real, const CUDA_MEMCPY2D *copy)
 {
-    SPLIT_OR(true_types, box_of, sync_ptds, NULL, cuMemcpy2D_v2_ptds(copy));
+    SPLIT_OR(true_types, box_of, sync_ptds, CU_STREAM_PER_THREAD, cuMemcpy2D_v2_ptds(copy));
 }
 
 CUresult vs_cuMemcpy2DAsync_v2(const struct vs_libcuda *real, const CUDA_MEMCPY2D *copy, CUstream stream)
@@ -342,7 +354,7 @@ CUresult vs_cuMemcpy2DAsync_v2(const struct vs_libcuda *real, const CUDA_MEMCPY2
 
 CUresult vs_cuMemcpy2DAsync_v2_ptsz(const struct vs_libcuda *real, const CUDA_MEMCPY2D *copy, CUstream stream)
 {
-    SPLIT_OR(true_types, box_of, async_ptsz, stream, cuMemcpy2DAsync_v2_ptsz(copy, stream));
+    SPLIT_OR(true_types, box_of, async_ptsz, own(stream), cuMemcpy2DAsync_v2_ptsz(copy, stream));
 }
 
 CUresult vs_cuMemcpy2DUnaligned_v2(const struct vs_libcuda *real, const CUDA_MEMCPY2D *copy)
@@ -352,7 +364,7 @@ CUresult vs_cuMemcpy2DUnaligned_v2(const struct vs_libcuda *real, const CUDA_MEM
 
 CUresult vs_cuMemcpy2DUnaligned_v2_ptds(const struct vs_libcuda *real, const CUDA_MEMCPY2D *copy)
 {
-    SPLIT_OR(true_types, box_of, sync_ptds, NULL, cuMemcpy2DUnaligned_v2_ptds(copy));
+    SPLIT_OR(true_types, box_of, sync_ptds, CU_STREAM_PER_THREAD, cuMemcpy2DUnaligned_v2_ptds(copy));
 }
 
 CUresult vs_cuMemcpy3D_v2(const struct vs_libcuda *real, const CUDA_MEMCPY3D *copy)
@@ -362,7 +374,7 @@ CUresult vs_cuMemcpy3D_v2(const struct vs_libcuda *real, const CUDA_MEMCPY3D *co
 
 CUresult vs_cuMemcpy3D_v2_ptds(const struct vs_libcuda *real, const CUDA_MEMCPY3D *copy)
 {
-    SPLIT_OR(true_types_3d, box_of_3d, sync_ptds, NULL, cuMemcpy3D_v2_ptds(copy));
+    SPLIT_OR(true_types_3d, box_of_3d, sync_ptds, CU_STREAM_PER_THREAD, cuMemcpy3D_v2_ptds(copy));
 }
 
 CUresult vs_cuMemcpy3DAsync_v2(const struct vs_libcuda *real, const CUDA_MEMCPY3D *copy, CUstream stream)
@@ -372,5 +384,5 @@ CUresult vs_cuMemcpy3DAsync_v2(const struct vs_libcuda *real, const CUDA_MEMCPY3
 
 CUresult vs_cuMemcpy3DAsync_v2_ptsz(const struct vs_libcuda *real, const CUDA_MEMCPY3D *copy, CUstream stream)
 {
-    SPLIT_OR(true_types_3d, box_of_3d, async_ptsz, stream, cuMemcpy3DAsync_v2_ptsz(copy, stream));
+    SPLIT_OR(true_types_3d, box_of_3d, async_ptsz, own(stream), cuMemcpy3DAsync_v2_ptsz(copy, stream));
 }

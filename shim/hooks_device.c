@@ -1,9 +1,11 @@
 /* hooks_device.c: what the program asks about pointers and devices. Wherever its bytes live, an allocation of ours is
- * device memory of the compute device, as the program asked for it. */
+ * device memory of the compute device, as the program asked for it, and so is what it has mapped itself (guest.h); of
+ * that the driver tells the truth while it is at home. */
 #include "arena.h"
 #include "below.h"
 #include "compute.h"
 #include "driver.h"
+#include "guest_map.h"
 #include "hook.h"
 #include "host_ahead.h"
 #include "log.h"
@@ -13,12 +15,17 @@ cudaError_t vs_cudaPointerGetAttributes(
     const struct vs_cudart *real, struct cudaPointerAttributes *attributes, const void *pointer)
 {
     struct vs_allocation allocation;
+    struct vs_guest_held held = vs_guest_hold((CUdeviceptr)pointer);
+    const struct vs_compute *compute = held.extent && !held.at_home ? held.extent->range->compute : NULL;
     cudaError_t result = real->cudaPointerGetAttributes(attributes, pointer);
-    if (result != cudaSuccess || !vs_arena_find((CUdeviceptr)pointer, &allocation))
+    vs_guest_let_go(held);
+    if (vs_arena_find((CUdeviceptr)pointer, &allocation))
+        compute = allocation.compute;
+    if (result != cudaSuccess || !compute)
         return result;
     /* Field by field: CUDA 12's structure is shorter than the one that this file is compiled with. */
     attributes->type = cudaMemoryTypeDevice;
-    attributes->device = allocation.compute->ordinal;
+    attributes->device = compute->ordinal;
     attributes->devicePointer = (void *)pointer;
     attributes->hostPointer = NULL;
     return cudaSuccess;
@@ -60,6 +67,36 @@ static bool answer_attribute(const struct vs_allocation *allocation, CUpointer_a
     }
 }
 
+/* The same of what the program has mapped itself and does not lie at home. */
+static bool answer_mapped(const struct vs_extent *extent, CUpointer_attribute attribute, void *data, CUresult *result)
+{
+    const struct vs_guest_mapping *mapping = extent->mapping;
+    *result = CUDA_SUCCESS;
+    switch (attribute) {
+    case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
+        *(unsigned *)data = CU_MEMORYTYPE_DEVICE;
+        return true;
+    case CU_POINTER_ATTRIBUTE_HOST_POINTER:
+        *(void **)data = NULL;
+        *result = CUDA_ERROR_INVALID_VALUE;
+        return true;
+    case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL:
+        *(int *)data = extent->range->compute->ordinal;
+        return true;
+    case CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES:
+        *(unsigned long long *)data = mapping->properties->requestedHandleTypes;
+        return true;
+    case CU_POINTER_ATTRIBUTE_MAPPING_BASE_ADDR:
+        *(CUdeviceptr *)data = mapping->address;
+        return true;
+    case CU_POINTER_ATTRIBUTE_MAPPING_SIZE:
+        *(size_t *)data = mapping->bytes;
+        return true;
+    default:
+        return false;
+    }
+}
+
 CUresult vs_cuPointerGetAttribute(
     const struct vs_libcuda *real, void *data, CUpointer_attribute attribute, CUdeviceptr address)
 {
@@ -67,35 +104,49 @@ CUresult vs_cuPointerGetAttribute(
     CUresult result;
     if (data && vs_arena_find(address, &allocation) && answer_attribute(&allocation, attribute, address, data, &result))
         return result;
-    return real->cuPointerGetAttribute(data, attribute, address);
+    struct vs_guest_held held = vs_guest_hold(address);
+    if (!data || !held.extent || held.at_home || !answer_mapped(held.extent, attribute, data, &result))
+        result = real->cuPointerGetAttribute(data, attribute, address);
+    vs_guest_let_go(held);
+    return result;
 }
 
 CUresult vs_cuPointerGetAttributes(
     const struct vs_libcuda *real, unsigned count, CUpointer_attribute *attributes, void **data, CUdeviceptr address)
 {
     struct vs_allocation allocation;
+    struct vs_guest_held held = vs_guest_hold(address);
     CUresult result = real->cuPointerGetAttributes(count, attributes, data, address);
-    if (result != CUDA_SUCCESS || !vs_arena_find(address, &allocation))
-        return result;
-    for (unsigned i = 0; i < count; i++) {
+    bool ours = vs_arena_find(address, &allocation);
+    for (unsigned i = 0; i < count && result == CUDA_SUCCESS; i++) {
         CUresult ignored; /* this form answers NULL where the single form fails */
-        if (data[i])
+        if (data[i] && ours)
             answer_attribute(&allocation, attributes[i], address, data[i], &ignored);
+        else if (data[i] && held.extent && !held.at_home)
+            answer_mapped(held.extent, attributes[i], data[i], &ignored);
     }
-    return CUDA_SUCCESS;
+    vs_guest_let_go(held);
+    return result;
 }
 
 CUresult vs_cuMemGetAddressRange_v2(
     const struct vs_libcuda *real, CUdeviceptr *base, size_t *bytes, CUdeviceptr address)
 {
     struct vs_allocation allocation;
-    if (!vs_arena_find(address, &allocation))
-        return real->cuMemGetAddressRange_v2(base, bytes, address);
-    if (base)
+    struct vs_guest_held held = vs_guest_hold(address);
+    CUresult result = CUDA_SUCCESS;
+    if (held.extent && !held.at_home) {
+        allocation.base = held.extent->mapping->address;
+        allocation.bytes = held.extent->mapping->bytes;
+    } else if (!vs_arena_find(address, &allocation)) {
+        result = real->cuMemGetAddressRange_v2(&allocation.base, &allocation.bytes, address);
+    }
+    vs_guest_let_go(held);
+    if (base && result == CUDA_SUCCESS)
         *base = allocation.base;
-    if (bytes)
+    if (bytes && result == CUDA_SUCCESS)
         *bytes = allocation.bytes;
-    return CUDA_SUCCESS;
+    return result;
 }
 
 cudaError_t vs_cudaIpcGetMemHandle(const struct vs_cudart *real, cudaIpcMemHandle_t *handle, void *pointer)

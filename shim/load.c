@@ -17,6 +17,7 @@
 #include "host_ahead.h"
 #include "log.h"
 #include "stats.h"
+#include "wanted_sizes.h"
 
 /* PyTorch's native allocator gives a request of 10 MiB or more a segment of its own, rounded up to 2 MiB; smaller ones
  * share segments (c10/cuda/CUDACachingAllocator.cpp, get_allocation_size). */
@@ -35,12 +36,29 @@ struct vs_missing_size {
 
 /* --- Begin and end ------------------------------------------------------------------------------------------------ */
 
-static void free_sizes(struct vs_load_part *part)
+static size_t segment_for(size_t tensor_bytes);
+
+/* So many tensors of that size are missing from here on. */
+static void set_missing(struct vs_load *load, struct vs_missing_size *size, size_t count)
+{
+    size_t tensor = size->tensor_bytes, segment = segment_for(tensor);
+    bool was = size->count > 0, is = count > 0;
+    load->missing_count += count - size->count;
+    size->count = count;
+    void (*note)(size_t) = is ? vs_wanted_sizes_add : vs_wanted_sizes_remove;
+    if (was != is)
+        note(tensor);
+    if (was != is && segment != tensor)
+        note(segment);
+}
+
+static void free_sizes(struct vs_load *load, struct vs_load_part *part)
 {
     struct vs_missing_size *size = part->missing;
     HASH_CLEAR(hh, part->missing); /* the table; its elements are still chained */
     while (size) {
         struct vs_missing_size *next = size->hh.next;
+        set_missing(load, size, 0);
         free(size);
         size = next;
     }
@@ -50,7 +68,7 @@ void vs_load_free(struct vs_load *load)
 {
     for (size_t i = 0; i < load->part_count; i++) {
         struct vs_load_part *part = &load->parts[i];
-        free_sizes(part);
+        free_sizes(load, part);
         free(part->queue);
         free(part->tensors);
         vs_plan_free(&part->plan);
@@ -84,8 +102,7 @@ static bool count_missing(struct vs_load *load, struct vs_load_part *part)
         struct vs_missing_size *size = size_of(part, part->tensors[i].bytes);
         if (!size)
             return false;
-        size->count++;
-        load->missing_count++;
+        set_missing(load, size, size->count + 1);
     }
     return true;
 }
@@ -178,8 +195,7 @@ static void fill_queue(struct vs_load *load, struct vs_load_part *part, const st
     for (struct vs_missing_size *size = part->missing; size; size = size->hh.next) {
         size->next = begin;
         begin += size->count;
-        load->missing_count -= size->count;
-        size->count = 0;
+        set_missing(load, size, 0);
     }
     part->tensor_count = 0;
     part->total_bytes = plan->total_bytes;
@@ -193,8 +209,8 @@ static void fill_queue(struct vs_load *load, struct vs_load_part *part, const st
         HASH_FIND(hh, part->missing, &bytes, sizeof bytes, size);
         if (!size)
             continue; /* without bytes */
-        part->queue[size->next + size->count++] = (uint32_t)k;
-        load->missing_count++;
+        part->queue[size->next + size->count] = (uint32_t)k;
+        set_missing(load, size, size->count + 1);
     }
 }
 
@@ -309,12 +325,10 @@ static struct vs_missing_size *find_missing(struct vs_load_part *part, size_t by
 }
 
 /* A plan names such a device only where nobody else may have its share. */
-static bool is_full(const struct vs_load_part *part, struct vs_device_id id)
+static bool has_failed_for_now(const struct vs_load_part *part, struct vs_device_id id)
 {
-    for (size_t i = 0; i < part->failed_count; i++)
-        if (part->failed[i].full && vs_device_equal(part->failed[i].id, id))
-            return true;
-    return false;
+    const struct vs_failed_device *failed = vs_failed_find(&part->failed, id);
+    return failed && failed->failure != VS_FAILURE_LASTING;
 }
 
 enum vs_take vs_load_take(struct vs_load *load, size_t bytes, enum vs_request request, const struct vs_compute *compute,
@@ -333,13 +347,12 @@ enum vs_take vs_load_take(struct vs_load *load, size_t bytes, enum vs_request re
         taken->tensor = part->plan.execution[taken->turn];
         taken->device = part->plan.devices[part->plan.places[taken->tensor].device].id;
         taken->expected_bytes = subtract_wanted(part, taken->tensor, bytes);
-        if (is_full(part, taken->device)) {
+        if (has_failed_for_now(part, taken->device)) {
             taken->device = part->wish.wish.compute;
             taken->expected_bytes = bytes;
         }
         taken->home = vs_real_home(taken->device, compute);
-        size->count--;
-        load->missing_count--;
+        set_missing(load, size, size->count - 1);
         return VS_TAKE_DONE;
     }
     return VS_TAKE_NONE;
@@ -352,19 +365,10 @@ void vs_load_placed(const struct vs_taken *taken)
     account->placed_bytes += taken->part->tensors[taken->tensor].bytes;
 }
 
-static bool has_failed(const struct vs_load_part *part, struct vs_device_id id)
+void vs_load_exclude(struct vs_load_part *part, struct vs_failed_device device)
 {
-    for (size_t i = 0; i < part->failed_count; i++)
-        if (vs_device_equal(part->failed[i].id, id))
-            return true;
-    return false;
-}
-
-void vs_load_exclude(struct vs_load_part *part, struct vs_device_id id, const char *why, bool full)
-{
-    if (has_failed(part, id))
+    if (!vs_failed_add(&part->failed, device))
         return; /* of two threads that found it out, the second one */
-    part->failed[part->failed_count++] = (struct vs_failed_device){id, why, full};
     part->planned = false;
     part->edition++;
 }
@@ -378,7 +382,8 @@ bool vs_load_donor(
     for (size_t i = 0; i < count; i++) {
         bool planned = i < part->plan.device_count;
         *device = planned ? part->plan.devices[i].id : policy->donors[i - part->plan.device_count].device;
-        if (vs_real_home(*device, compute).kind != VS_HOME_LOCAL && !has_failed(part, *device) && turn-- == 0)
+        if (vs_real_home(*device, compute).kind != VS_HOME_LOCAL && !vs_failed_find(&part->failed, *device) &&
+            turn-- == 0)
             return true;
     }
     return false;
@@ -390,8 +395,7 @@ bool vs_load_failed(const struct vs_taken *taken, CUresult result)
     if (taken->home.kind == VS_HOME_LOCAL)
         return false;
     part->queue[--taken->size->next] = taken->turn;
-    taken->size->count++;
-    taken->load->missing_count++;
-    vs_load_exclude(part, taken->device, vs_driver_error(result), result == CUDA_ERROR_OUT_OF_MEMORY);
+    set_missing(taken->load, taken->size, taken->size->count + 1);
+    vs_load_exclude(part, (struct vs_failed_device){taken->device, vs_driver_error(result), vs_failure_of(result)});
     return true;
 }

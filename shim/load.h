@@ -15,17 +15,12 @@
 
 #include "../policy/language/named_parts.h"
 #include "../policy/plan/summary.h"
+#include "failed_devices.h"
 #include "models.h"
 #include "real_machine.h"
 
 /* The tensors of one size that are missing: a stretch of the part's queue. */
 struct vs_missing_size;
-
-struct vs_failed_device {
-    struct vs_device_id id;
-    const char *why; /* lives as long as the process */
-    bool full;       /* it was out of memory; else it cannot be used at all */
-};
 
 /* What is still missing at a device, as bytes of memory, by the sorts of blocks that they will be (spans.h). */
 struct vs_wanted {
@@ -46,8 +41,7 @@ struct vs_load_part {
     unsigned edition; /* of the plan: raised when a device fails */
     struct vs_plan plan;
     struct vs_wanted wanted[VS_PLAN_DEVICES_MAX]; /* by the plan's devices */
-    struct vs_failed_device failed[VS_PLAN_DEVICES_MAX];
-    size_t failed_count;
+    struct vs_failed_devices failed;
     /* What the first plan wanted, and what was placed. */
     struct vs_summary_device account[VS_PLAN_DEVICES_MAX + VS_DONORS_MAX];
     size_t account_count;
@@ -114,13 +108,12 @@ bool vs_load_donor(
  */
 bool vs_load_failed(const struct vs_taken *taken, CUresult result);
 
-/* The device cannot have its share, for a reason that lives as long as the process: the part is to be planned again
- * without it. `full`: it lacks memory at the moment. */
-void vs_load_exclude(struct vs_load_part *part, struct vs_device_id id, const char *why, bool full);
+/* The device cannot have its share: the part is to be planned again without it. */
+void vs_load_exclude(struct vs_load_part *part, struct vs_failed_device device);
 
-/* Plans the part for the devices that have not failed. Where that cannot be had because some are full, what is left of
- * their shares goes to the compute device. False where it cannot be done: the library has given up (vs_give_up), or
- * memory is lacking. */
+/* Plans the part for the devices that have not failed. Where that cannot be had because some are full, or fail for the
+ * moment, what is left of their shares goes to the compute device. False where it cannot be done: the library has given
+ * up (vs_give_up), or memory is lacking. */
 bool vs_load_plan(struct vs_load *load, struct vs_load_part *part, const struct vs_compute *compute);
 /* For load_plan.c: a plan is there. The first one decides which tensors are missing, and in which order. */
 void vs_load_install(struct vs_load *load, struct vs_load_part *part, struct vs_plan *plan);

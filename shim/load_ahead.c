@@ -29,14 +29,6 @@ static void add_shared(struct vs_load_ahead *ahead, size_t bytes)
     add(ahead, vs_span_extent_of(VS_SPAN_WHOLE, bytes % VS_SHARED_BYTES), 1);
 }
 
-static bool has_failed(const struct vs_load_part *part, struct vs_device_id id)
-{
-    for (size_t i = 0; i < part->failed_count; i++)
-        if (vs_device_equal(part->failed[i].id, id))
-            return true;
-    return false;
-}
-
 void vs_load_ahead_list(const struct vs_load_part *part, struct vs_load_ahead *ahead)
 {
     const struct vs_plan *plan = &part->plan;
@@ -44,7 +36,7 @@ void vs_load_ahead_list(const struct vs_load_part *part, struct vs_load_ahead *a
     ahead->size_count = 0;
     while (host < plan->device_count && plan->devices[host].id.family != VS_DEVICE_CPU)
         host++;
-    if (host == plan->device_count || has_failed(part, plan->devices[host].id))
+    if (host == plan->device_count || vs_failed_find(&part->failed, plan->devices[host].id))
         return;
     add_shared(ahead, part->wanted[host].whole_bytes);
     add_shared(ahead, part->wanted[host].packed_bytes);

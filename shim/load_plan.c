@@ -110,28 +110,28 @@ static void tell_plan(const struct vs_load *load, const struct vs_load_part *par
 /* Of what may change while the plan is made. */
 struct snapshot {
     unsigned edition;
-    struct vs_failed_device failed[VS_PLAN_DEVICES_MAX];
-    size_t failed_count;
+    struct vs_failed_devices failed;
 };
 
 static void take_snapshot(const struct vs_load_part *part, struct snapshot *snapshot)
 {
     pthread_mutex_lock(&vs_placement_lock);
     snapshot->edition = part->edition;
-    snapshot->failed_count = part->failed_count;
-    memcpy(snapshot->failed, part->failed, part->failed_count * sizeof *part->failed);
+    snapshot->failed = part->failed;
     pthread_mutex_unlock(&vs_placement_lock);
 }
 
-/* `with_full`: those that are full keep their shares. */
+/* `with_all`: those that are full, or fail for the moment, keep their shares. */
 static int make_plan(const struct vs_load_part *part, const struct snapshot *snapshot, const struct vs_policy *policy,
-    const struct vs_compute *compute, bool with_full, struct vs_plan *plan, struct vs_diags *diags)
+    const struct vs_compute *compute, bool with_all, struct vs_plan *plan, struct vs_diags *diags)
 {
     struct vs_real_machine machine;
     vs_real_machine_describe(compute, &machine);
-    for (size_t i = 0; i < snapshot->failed_count; i++)
-        if (!with_full || !snapshot->failed[i].full)
-            vs_real_machine_exclude(&machine, snapshot->failed[i].id, snapshot->failed[i].why);
+    for (size_t i = 0; i < snapshot->failed.count; i++) {
+        const struct vs_failed_device *failed = &snapshot->failed.list[i];
+        if (!with_all || failed->failure == VS_FAILURE_LASTING)
+            vs_real_machine_exclude(&machine, failed->id, failed->why, failed->failure == VS_FAILURE_LASTING);
+    }
     const struct vs_plan_machine given = {machine.devices, machine.count};
     int result = vs_plan(part->tensors, part->named.tensors->count, &part->wish.wish, &given, plan, diags);
     if (result == 0)
@@ -139,16 +139,22 @@ static int make_plan(const struct vs_load_part *part, const struct snapshot *sna
     return result;
 }
 
-static void tell_full(const struct vs_load_part *part, const struct snapshot *snapshot)
+static void tell_failed_for_now(const struct vs_load_part *part, const struct snapshot *snapshot)
 {
     struct vs_text names = {0}, text = {0};
-    for (size_t i = 0; i < snapshot->failed_count; i++)
-        if (snapshot->failed[i].full)
-            vs_text_printf(&names, "%s`%s`", names.length ? ", " : "", vs_device_format(snapshot->failed[i].id).text);
+    for (size_t i = 0; i < snapshot->failed.count; i++) {
+        const struct vs_failed_device *failed = &snapshot->failed.list[i];
+        const struct vs_device_name name = vs_device_format(failed->id);
+        const char *comma = names.length ? ", " : "";
+        if (failed->failure == VS_FAILURE_FULL)
+            vs_text_printf(&names, "%s`%s` is full", comma, name.text);
+        if (failed->failure == VS_FAILURE_NOW)
+            vs_text_printf(&names, "%s`%s` fails at the moment (%s)", comma, name.text, failed->why);
+    }
     vs_text_printf(&text,
-        "%s, line %zu: %s is full, and nobody else may have its share: what is left of that stays on `%s`; ask for "
-        "less, or let another device lend",
-        part->named.section->file, part->named.section->line, names.data ? names.data : "a device",
+        "%s, line %zu: %s, and nobody else may have its share: what is left of that stays on `%s`; ask for less, or "
+        "let another device lend",
+        part->named.section->file, part->named.section->line, names.data ? names.data : "a device is full",
         vs_device_format(part->wish.wish.compute).text);
     if (text.data && !was_told(text.data))
         vs_log(VS_LOG_WARN, "placement", "%s", text.data);
@@ -156,27 +162,17 @@ static void tell_full(const struct vs_load_part *part, const struct snapshot *sn
     vs_text_free(&text);
 }
 
-/* A device that is full for the moment is no reason to end a program whose compute device has room. */
-static int make_plan_with_full(const struct vs_load_part *part, const struct snapshot *snapshot,
+/* A device that is full, or fails, at the moment is no reason to end a program whose compute device has room. */
+static int make_plan_with_all(const struct vs_load_part *part, const struct snapshot *snapshot,
     const struct vs_policy *policy, const struct vs_compute *compute, struct vs_plan *plan)
 {
     struct vs_diags diags = {0};
-    bool any_full = false;
-    for (size_t i = 0; i < snapshot->failed_count; i++)
-        any_full |= snapshot->failed[i].full;
-    int result = any_full ? make_plan(part, snapshot, policy, compute, true, plan, &diags) : -1;
+    bool any = vs_failed_any_for_now(&snapshot->failed);
+    int result = any ? make_plan(part, snapshot, policy, compute, true, plan, &diags) : -1;
     if (result == 0)
-        tell_full(part, snapshot);
+        tell_failed_for_now(part, snapshot);
     vs_diags_free(&diags);
     return result;
-}
-
-static bool has_failed(const struct snapshot *snapshot, struct vs_device_id id)
-{
-    for (size_t i = 0; i < snapshot->failed_count; i++)
-        if (vs_device_equal(snapshot->failed[i].id, id))
-            return true;
-    return false;
 }
 
 /* Each device that the plan gives bytes to proves that it can have them, before the first allocation there; one that
@@ -190,11 +186,11 @@ static bool prove(
         struct vs_home home = vs_real_home(id, compute);
         const char *why;
         bool full = false;
-        if (plan->devices[d].placed_bytes == 0 || has_failed(snapshot, id) ||
+        if (plan->devices[d].placed_bytes == 0 || vs_failed_find(&snapshot->failed, id) ||
             vs_backing_proved(compute, home, &why, &full) || home.kind == VS_HOME_LOCAL)
             continue;
         pthread_mutex_lock(&vs_placement_lock);
-        vs_load_exclude(part, id, why, full);
+        vs_load_exclude(part, (struct vs_failed_device){id, why, full ? VS_FAILURE_FULL : VS_FAILURE_LASTING});
         pthread_mutex_unlock(&vs_placement_lock);
         return false;
     }
@@ -212,7 +208,7 @@ bool vs_load_plan(struct vs_load *load, struct vs_load_part *part, const struct 
     take_snapshot(part, &snapshot);
     int result = make_plan(part, &snapshot, policy, compute, false, &plan, &diags);
     if (result != 0)
-        result = make_plan_with_full(part, &snapshot, policy, compute, &plan);
+        result = make_plan_with_all(part, &snapshot, policy, compute, &plan);
     if (result != 0 || !diags.error_count)
         say(&diags);
     vs_diags_free(&diags);

@@ -64,12 +64,13 @@ static void render(struct vs_text *text, CUdevice device, size_t asked_bytes)
     add_row(text, (struct vs_home){VS_HOME_HOST, 0}, 0);
 }
 
-CUresult vs_memory_table_tell(CUresult result, size_t bytes)
+CUresult vs_memory_table_tell_lack(size_t bytes)
 {
+    const CUresult result = CUDA_ERROR_OUT_OF_MEMORY;
     static atomic_bool told;
     CUcontext context;
     struct vs_text text = {0};
-    if (result != CUDA_ERROR_OUT_OF_MEMORY || vs_capture_open() || !vs_driver())
+    if (vs_capture_open() || !vs_driver())
         return result;
     if (vs_driver()->cuCtxGetCurrent(&context) != CUDA_SUCCESS || vs_compute_of(context) < 0)
         return result;

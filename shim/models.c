@@ -124,9 +124,14 @@ void vs_models_opened(const char *path, int folder, int fd)
     errno = saved_errno;
 }
 
+bool vs_models_are_noted(void)
+{
+    return __atomic_load_n(&noted_count, __ATOMIC_ACQUIRE) > 0;
+}
+
 void vs_models_catch_up(void)
 {
-    if (__atomic_load_n(&noted_count, __ATOMIC_ACQUIRE) == 0)
+    if (!vs_models_are_noted())
         return;
     pthread_mutex_lock(&vs_noted_lock);
     unsigned count = noted_count;

@@ -22,6 +22,8 @@ void vs_models_opened(const char *path, int folder, int fd);
 
 /* The first CUDA call has come: acts on what was opened before. Cheap when there is nothing. */
 void vs_models_catch_up(void);
+/* Whether there is anything to catch up with. Lock-free. */
+bool vs_models_are_noted(void);
 
 /* Around a fork: what is noted is whole in the child, and its lock free. */
 void vs_models_before_fork(void);

@@ -63,8 +63,12 @@ static bool add_piece(
         free(extent);
         return false;
     }
-    *extent = (struct vs_extent){
-        .range = old->range, .address = address, .bytes = end - address, .home = home, .claimed = true};
+    *extent = (struct vs_extent){.range = old->range,
+        .address = address,
+        .bytes = end - address,
+        .home = home,
+        .mapping = old->mapping,
+        .claimed = true};
     plan->extents[plan->piece_count] = extent;
     plan->pieces[plan->piece_count++] = (struct vs_move_piece){.extent = extent};
     plan->bytes += extent->bytes;
@@ -80,38 +84,91 @@ static void drop_pieces(struct vs_move_plan *plan, size_t first)
     }
 }
 
-/* Takes over the claim of `old`, unless nothing of it moves. */
-static CUresult add_target(struct vs_move_plan *plan, const struct vs_move *sorted, size_t count, struct vs_extent *old)
+static bool add_old(struct vs_move_plan *plan, struct vs_extent *old)
 {
+    struct vs_extent **grown = realloc(plan->olds, (plan->old_count + 1) * sizeof(struct vs_extent *));
+    if (!grown) {
+        vs_extents_unclaim(old);
+        return false;
+    }
+    plan->olds = grown;
+    plan->olds[plan->old_count++] = old;
+    return true;
+}
+
+static bool add_target(struct vs_move_plan *plan, size_t first_old, size_t first)
+{
+    struct vs_move_target *grown = realloc(plan->targets, (plan->target_count + 1) * sizeof *grown);
+    if (!grown)
+        return false;
+    plan->targets = grown;
+    plan->targets[plan->target_count++] = (struct vs_move_target){.first_old = first_old,
+        .old_count = plan->old_count - first_old,
+        .first = first,
+        .piece_count = plan->piece_count - first};
+    return true;
+}
+
+/* The last of the old extents, in pieces. It is let go where nothing of it moves. */
+static bool plan_pieces(struct vs_move_plan *plan, const struct vs_move *sorted, size_t count)
+{
+    struct vs_extent *old = plan->olds[plan->old_count - 1];
     CUdeviceptr end = old->address + old->bytes, until;
     size_t first = plan->piece_count;
-    struct vs_move_target *grown = realloc(plan->targets, (plan->target_count + 1) * sizeof *grown);
-    if (grown)
-        plan->targets = grown;
-    bool planned = grown;
-    for (CUdeviceptr at = old->address; at < end && planned; at = until) {
+    for (CUdeviceptr at = old->address; at < end; at = until) {
         struct vs_home home = wanted(sorted, count, old, at, &until);
         until = until < end ? until : end;
         struct vs_extent *last = plan->piece_count > first ? plan->pieces[plan->piece_count - 1].extent : NULL;
         if (last && vs_home_equal(last->home, home)) {
             last->bytes += until - at;
             plan->bytes += until - at;
-        } else {
-            planned = add_piece(plan, old, at, until, home);
+        } else if (!add_piece(plan, old, at, until, home)) {
+            return false;
         }
-    }
-    if (!planned) {
-        vs_extents_unclaim(old);
-        return CUDA_ERROR_OUT_OF_MEMORY;
     }
     if (plan->piece_count == first + 1 && vs_home_equal(plan->pieces[first].extent->home, old->home)) {
         drop_pieces(plan, first);
+        plan->old_count--;
         vs_extents_unclaim(old);
-        return CUDA_SUCCESS;
+        return true;
     }
-    plan->targets[plan->target_count++] =
-        (struct vs_move_target){.old = old, .first = first, .piece_count = plan->piece_count - first};
-    return CUDA_SUCCESS;
+    return add_target(plan, plan->old_count - 1, first);
+}
+
+/* Whether this extent begins a mapping of the program's that is several, and that shall be at one home altogether. */
+static bool comes_together(
+    const struct vs_move *sorted, size_t count, const struct vs_extent *extent, struct vs_home *home)
+{
+    const struct vs_guest_mapping *mapping = extent->mapping;
+    if (!mapping || extent->address != mapping->address || extent->bytes == mapping->bytes)
+        return false;
+    CUdeviceptr end = mapping->address + mapping->bytes, until = mapping->address;
+    *home = (struct vs_home){VS_HOME_NONE, 0};
+    for (size_t i = 0; i < count && until < end; i++) {
+        if (sorted[i].address + sorted[i].bytes <= until)
+            continue;
+        if (sorted[i].address > until || (home->kind != VS_HOME_NONE && !vs_home_equal(*home, sorted[i].home)))
+            return false;
+        *home = sorted[i].home;
+        until = sorted[i].address + sorted[i].bytes;
+    }
+    return until >= end;
+}
+
+/* The last of the old extents and the rest of its mapping, as one piece. */
+static bool plan_together(struct vs_move_plan *plan, struct vs_home home)
+{
+    struct vs_extent *old = plan->olds[plan->old_count - 1];
+    const struct vs_guest_mapping *mapping = old->mapping;
+    CUdeviceptr end = mapping->address + mapping->bytes;
+    size_t first_old = plan->old_count - 1, first = plan->piece_count;
+    for (CUdeviceptr at = old->address + old->bytes; at < end;) {
+        struct vs_extent *next = vs_extents_claim(old->range, vs_page_of(old->range, at));
+        if (!next || !add_old(plan, next))
+            return false;
+        at = next->address + next->bytes;
+    }
+    return add_piece(plan, old, mapping->address, end, home) && add_target(plan, first_old, first);
 }
 
 static CUresult claim(struct vs_move_plan *plan, const struct vs_move *sorted, size_t count)
@@ -125,13 +182,16 @@ static CUresult claim(struct vs_move_plan *plan, const struct vs_move *sorted, s
                 continue;
             }
             struct vs_range *range = vs_range_of(at);
-            struct vs_extent *extent = vs_extents_claim(range, vs_page_of(range, at));
+            struct vs_extent *extent = range ? vs_extents_claim(range, vs_page_of(range, at)) : NULL;
+            struct vs_home home;
             if (!extent)
                 return CUDA_ERROR_INVALID_VALUE;
-            claimed_to = extent->address + extent->bytes;
-            CUresult result = add_target(plan, sorted, count, extent);
-            if (result != CUDA_SUCCESS)
-                return result;
+            if (!add_old(plan, extent))
+                return CUDA_ERROR_OUT_OF_MEMORY;
+            bool together = comes_together(sorted, count, extent, &home);
+            claimed_to = together ? extent->mapping->address + extent->mapping->bytes : extent->address + extent->bytes;
+            if (!(together ? plan_together(plan, home) : plan_pieces(plan, sorted, count)))
+                return CUDA_ERROR_OUT_OF_MEMORY;
         }
     }
     return CUDA_SUCCESS;
@@ -158,11 +218,11 @@ CUresult vs_move_plan_make(struct vs_move_plan *plan, const struct vs_move *move
 
 void vs_move_plan_end(struct vs_move_plan *plan, bool installed)
 {
-    for (size_t i = 0; i < plan->target_count; i++) {
+    for (size_t i = 0; i < plan->old_count; i++) {
         if (installed)
-            free(plan->targets[i].old);
+            free(plan->olds[i]);
         else
-            vs_extents_unclaim(plan->targets[i].old);
+            vs_extents_unclaim(plan->olds[i]);
     }
     for (size_t i = 0; i < plan->piece_count; i++) {
         if (installed)
@@ -170,6 +230,7 @@ void vs_move_plan_end(struct vs_move_plan *plan, bool installed)
         else
             free(plan->pieces[i].extent);
     }
+    free(plan->olds);
     free(plan->targets);
     free(plan->pieces);
     free(plan->extents);

@@ -14,14 +14,18 @@ struct vs_move_piece {
     bool has_memory, has_scratch, in_place;
 };
 
+/* An extent that moves, as a whole or in pieces; or all those of one mapping of the program's that was moved in part
+ * and goes to one home now: they become one piece again. */
 struct vs_move_target {
-    struct vs_extent *old;     /* claimed */
-    size_t first, piece_count; /* among the plan's pieces */
-    bool taken_away;           /* the old mapping */
+    size_t first_old, old_count; /* among the plan's old extents */
+    size_t first, piece_count;   /* among its pieces */
+    size_t taken_away;           /* how many of the old mappings are */
 };
 
 struct vs_move_plan {
     const struct vs_compute *compute;
+    struct vs_extent **olds; /* claimed, in the order of addresses */
+    size_t old_count;
     struct vs_move_target *targets;
     size_t target_count;
     struct vs_move_piece *pieces;

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "locks.h"
 
@@ -11,49 +12,102 @@ static const struct vs_range_table no_ranges;
 const struct vs_range_table *_Atomic vs_range_table = &no_ranges;
 pthread_mutex_t vs_ranges_lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* The table with one range more. The old one stays for those who read it: ranges are few, and so are tables. */
-static bool publish(struct vs_range *range)
+/* With vs_ranges_lock held. The table with one range more, or without one. The old one stays for those who read it:
+ * changes are few, and so are tables. */
+static bool publish(struct vs_range *added, const struct vs_range *removed)
 {
-    pthread_mutex_lock(&vs_ranges_lock);
     const struct vs_range_table *old = atomic_load(&vs_range_table);
     struct vs_range_table *table = malloc(sizeof *table + (old->count + 1) * sizeof *table->entries);
-    if (table) {
-        size_t at = 0;
-        while (at < old->count && old->entries[at].base < range->base)
-            at++;
-        memcpy(table->entries, old->entries, at * sizeof *table->entries);
-        table->entries[at] = (struct vs_range_entry){range->base, range->bytes, range};
-        memcpy(table->entries + at + 1, old->entries + at, (old->count - at) * sizeof *table->entries);
-        table->count = old->count + 1;
-        const struct vs_range_entry *last = &table->entries[table->count - 1];
-        table->base = table->entries[0].base;
-        table->bytes = last->base + last->bytes - table->base;
-        atomic_store_explicit(&vs_range_table, table, memory_order_release);
+    if (!table)
+        return false;
+    table->count = 0;
+    for (size_t i = 0; i < old->count; i++) {
+        if (added && added->base < old->entries[i].base) {
+            table->entries[table->count++] = (struct vs_range_entry){added->base, added->bytes, added};
+            added = NULL;
+        }
+        if (old->entries[i].range != removed)
+            table->entries[table->count++] = old->entries[i];
     }
-    pthread_mutex_unlock(&vs_ranges_lock);
-    return table != NULL;
+    if (added)
+        table->entries[table->count++] = (struct vs_range_entry){added->base, added->bytes, added};
+    const struct vs_range_entry *last = table->entries + (table->count ? table->count - 1 : 0);
+    table->base = table->count ? table->entries[0].base : 0;
+    table->bytes = table->count ? last->base + last->bytes - table->base : 0;
+    atomic_store_explicit(&vs_range_table, table, memory_order_release);
+    return true;
+}
+
+/* What a range knows of each page, in one piece. Large and mostly never touched: the system gives these zeros for
+ * nothing, and takes them back when the range goes, while the addresses stay for those who still read them. */
+static size_t records_bytes(const struct vs_range *range)
+{
+    return range->bytes / VS_PAGE_BYTES *
+           (sizeof *range->owners + sizeof *range->extents + sizeof *range->homes + sizeof *range->taken);
+}
+
+static bool make_records(struct vs_range *range)
+{
+    size_t pages = range->bytes / VS_PAGE_BYTES;
+    char *records =
+        mmap(NULL, records_bytes(range), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (records == MAP_FAILED)
+        return false;
+    range->owners = (void **)records;
+    range->extents = (struct vs_extent **)(range->owners + pages);
+    range->homes = (vs_page_home *)(range->extents + pages);
+    range->taken = (unsigned char *)(range->homes + pages);
+    return true;
+}
+
+static struct vs_range *gone; /* under vs_ranges_lock */
+
+/* With vs_ranges_lock held. One of the same addresses and kind that is gone: a program that reserves and frees again is
+ * mostly given the same. */
+static struct vs_range *find_gone(
+    CUdeviceptr base, size_t bytes, enum vs_range_kind kind, const struct vs_compute *compute)
+{
+    struct vs_range **place = &gone;
+    while (*place && ((*place)->base != base || (*place)->bytes != bytes || (*place)->kind != kind ||
+                         (*place)->compute != compute))
+        place = &(*place)->next_gone;
+    struct vs_range *found = *place;
+    if (found)
+        *place = found->next_gone;
+    return found;
 }
 
 struct vs_range *vs_pages_add(CUdeviceptr base, size_t bytes, enum vs_range_kind kind, const struct vs_compute *compute)
 {
-    size_t pages = bytes / VS_PAGE_BYTES;
-    struct vs_range *range = calloc(1, sizeof *range);
-    if (!range)
-        return NULL;
-    *range = (struct vs_range){.base = base, .bytes = bytes, .compute = compute, .kind = kind};
-    /* Large and mostly never touched: the system gives these zeros for nothing. */
-    range->homes = calloc(pages, sizeof *range->homes);
-    range->extents = calloc(pages, sizeof *range->extents);
-    range->taken = calloc(pages, sizeof *range->taken);
-    range->owners = calloc(pages, sizeof *range->owners);
-    if (range->homes && range->extents && range->taken && range->owners && publish(range))
-        return range;
-    free(range->homes);
-    free(range->extents);
-    free(range->taken);
-    free(range->owners);
-    free(range);
-    return NULL;
+    pthread_mutex_lock(&vs_ranges_lock);
+    struct vs_range *range = find_gone(base, bytes, kind, compute);
+    if (!range && (range = calloc(1, sizeof *range))) {
+        *range = (struct vs_range){.base = base, .bytes = bytes, .compute = compute, .kind = kind};
+        if (!make_records(range)) {
+            free(range);
+            range = NULL;
+        }
+    }
+    if (range && !publish(range, NULL)) {
+        range->next_gone = gone;
+        gone = range;
+        range = NULL;
+    }
+    pthread_mutex_unlock(&vs_ranges_lock);
+    return range;
+}
+
+bool vs_pages_remove(struct vs_range *range)
+{
+    pthread_mutex_lock(&vs_ranges_lock);
+    bool removed = publish(NULL, range);
+    if (removed) {
+        madvise(range->owners, records_bytes(range), MADV_DONTNEED);
+        range->next_gone = gone;
+        gone = range;
+    }
+    pthread_mutex_unlock(&vs_ranges_lock);
+    return removed;
 }
 
 void vs_pages_mark(struct vs_range *range, CUdeviceptr address, size_t bytes, struct vs_home home)

@@ -1,9 +1,10 @@
 /* pages.h: ranges of addresses whose memory is the library's to choose, and where the bytes of each page of them are.
  *
- * A range is made once and stays: an address, once ours, is ours for as long as the process runs. Reading takes no
- * lock: the ranges stand in a table that never changes, and a new one takes its place when a range is added; within a
- * range the page's record is an index away. What a reader is told of a page's home may be out of date at once, unless
- * nobody can move it meanwhile (gate.h).
+ * A range of ours is made once and stays: an address, once ours, is ours for as long as the process runs. One that the
+ * program reserved goes when the program frees it; its record stays, for those who have just found it. Reading takes no
+ * lock: the ranges stand in a table that never changes, and a new one takes its place when a range comes or goes;
+ * within a range the page's record is an index away. What a reader is told of a page's home may be out of date at once,
+ * unless nobody can move it meanwhile (gate.h).
  *
  * Here is only what is known. Whoever assigns addresses: address_space.h; whoever puts memory behind them: extents.h.
  */
@@ -44,6 +45,7 @@ struct vs_range {
     struct vs_extent **extents; /* by page: extents.c's, under vs_pages_lock */
     unsigned char *taken;       /* by page: address_space.c's, under vs_addresses_lock */
     void **owners;              /* by page: arena.c's, under vs_arena_lock */
+    struct vs_range *next_gone; /* pages.c's, under vs_ranges_lock */
 };
 
 /* --- Is it ours? Lock-free; async-signal-safe ----------------------------------------------------------------------
@@ -107,6 +109,10 @@ size_t vs_pages_run(CUdeviceptr address, size_t bytes, struct vs_home *home);
  * waits for no device. */
 struct vs_range *vs_pages_add(
     CUdeviceptr base, size_t bytes, enum vs_range_kind kind, const struct vs_compute *compute);
+
+/* The range is known no longer: nothing lies behind its pages, and nobody changes them. False without memory: it is
+ * known as before. Any thread. */
+bool vs_pages_remove(struct vs_range *range);
 
 /* What lies behind these whole pages of the range has changed. By whoever changed it. */
 void vs_pages_mark(struct vs_range *range, CUdeviceptr address, size_t bytes, struct vs_home home);

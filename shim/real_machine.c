@@ -64,14 +64,15 @@ void vs_real_machine_describe(const struct vs_compute *compute, struct vs_real_m
     add(machine, compute, cpu, host_bytes());
 }
 
-void vs_real_machine_exclude(struct vs_real_machine *machine, struct vs_device_id id, const char *why)
+void vs_real_machine_exclude(struct vs_real_machine *machine, struct vs_device_id id, const char *why, bool lasting)
 {
     const char *none = NULL;
-    atomic_compare_exchange_strong(first_reason(id), &none, why);
+    if (lasting && !atomic_compare_exchange_strong(first_reason(id), &none, why))
+        why = none;
     for (size_t i = 0; i < machine->count; i++) {
         if (!vs_device_equal(machine->devices[i].id, id))
             continue;
         machine->devices[i].unmappable = true;
-        machine->devices[i].why = atomic_load(first_reason(id));
+        machine->devices[i].why = why;
     }
 }

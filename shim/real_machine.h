@@ -21,7 +21,8 @@ struct vs_real_machine {
  * context. Any thread. */
 void vs_real_machine_describe(const struct vs_compute *compute, struct vs_real_machine *machine);
 
-/* A device is not to be planned with: it has just failed. `why` lives as long as the process. */
-void vs_real_machine_exclude(struct vs_real_machine *machine, struct vs_device_id id, const char *why);
+/* A device is not to be planned with: it has just failed. `why` lives as long as the process. Of a failure that lasts,
+ * the first reason is told from then on. */
+void vs_real_machine_exclude(struct vs_real_machine *machine, struct vs_device_id id, const char *why, bool lasting);
 
 #endif

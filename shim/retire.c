@@ -10,19 +10,89 @@
 #include "driver.h"
 #include "locks.h"
 
+/* What waits for one stream, in the order of the frees: where the first one is not done, no other one is. What waits
+ * for all work of a device has a queue for each device; what has a stream that the driver tells nothing of, one of its
+ * own. */
+struct queue {
+    struct queue *next;
+    struct vs_retirement *first, *last;
+};
+
 pthread_mutex_t vs_retired_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct vs_retirement *retired_list;
-static atomic_bool any_retired; /* so that the usual case, none, needs no lock */
+static pthread_cond_t collected = PTHREAD_COND_INITIALIZER;
+static struct queue *queues;
+static bool collecting;         /* somebody does, who alone takes anything out of the queues */
+static atomic_bool any_retired; /* or what was is being released; so that the usual case, none, needs no lock */
+static atomic_size_t released_count;
 
 /* Where there is no memory to remember by: it is lost to us, but to nobody else. */
 static struct vs_retirement forgotten;
 
+/* --- The queues, with vs_retired_lock held ------------------------------------------------------------------------ */
+
+static bool belongs(const struct queue *queue, const struct vs_retirement *retirement)
+{
+    const struct vs_retirement *first = queue->first;
+    if (!first || !first->event != !retirement->event)
+        return false;
+    return first->event ? vs_stream_order_equal(&first->order, &retirement->order)
+                        : first->compute == retirement->compute;
+}
+
+/* Without memory for a queue it is lost to us, as above. */
+static void append(struct vs_retirement *retirement)
+{
+    struct queue *queue = queues;
+    while (queue && !belongs(queue, retirement))
+        queue = queue->next;
+    if (!queue) {
+        queue = calloc(1, sizeof *queue);
+        if (!queue)
+            return;
+        queue->next = queues;
+        queues = queue;
+    }
+    retirement->next = NULL;
+    if (queue->last)
+        queue->last->next = retirement;
+    else
+        queue->first = retirement;
+    queue->last = retirement;
+    atomic_store(&any_retired, true);
+}
+
+/* Takes all from the first one to this one. */
+static struct vs_retirement *take_until(struct queue *queue, struct vs_retirement *last)
+{
+    struct vs_retirement *first = queue->first;
+    queue->first = last->next;
+    if (!queue->first)
+        queue->last = NULL;
+    last->next = NULL;
+    return first;
+}
+
+/* Moves those of this device to the list `taken`. */
+static void take_of(struct queue *queue, int compute_ordinal, struct vs_retirement **taken)
+{
+    struct vs_retirement *rest = queue->first, *next;
+    queue->first = queue->last = NULL;
+    for (; rest; rest = next) {
+        bool of_device = rest->compute->ordinal == compute_ordinal;
+        struct vs_retirement **link = of_device ? taken : queue->last ? &queue->last->next : &queue->first;
+        next = rest->next;
+        rest->next = of_device ? *taken : NULL;
+        *link = rest;
+        queue->last = of_device ? queue->last : rest;
+    }
+}
+
+/* --- Retiring ----------------------------------------------------------------------------------------------------- */
+
 static void keep(struct vs_retirement *retirement)
 {
     pthread_mutex_lock(&vs_retired_lock);
-    retirement->next = retired_list;
-    retired_list = retirement;
-    atomic_store(&any_retired, true);
+    append(retirement);
     pthread_mutex_unlock(&vs_retired_lock);
 }
 
@@ -32,6 +102,7 @@ static void release(struct vs_retirement *retirement)
     if (retirement->event)
         vs_driver()->cuEventDestroy(retirement->event);
     free(retirement);
+    atomic_fetch_add(&released_count, 1);
 }
 
 /* Retires the allocation; NULL where it is none of ours. */
@@ -117,34 +188,57 @@ bool vs_retire_in_order(CUdeviceptr base, CUstream stream, struct vs_allocation 
     return true;
 }
 
-/* Takes all that wait out of the list; of one device, if `compute_ordinal` is not negative. */
-static struct vs_retirement *take_list(int compute_ordinal)
+/* --- Giving back -------------------------------------------------------------------------------------------------- */
+
+/* False: somebody else does it, and is not waited for. */
+static bool begin_collecting(bool wait)
 {
-    struct vs_retirement *taken = NULL;
     pthread_mutex_lock(&vs_retired_lock);
-    for (struct vs_retirement **link = &retired_list; *link;) {
-        struct vs_retirement *retirement = *link;
-        if (compute_ordinal >= 0 && retirement->compute->ordinal != compute_ordinal) {
-            link = &retirement->next;
-            continue;
-        }
-        *link = retirement->next;
-        retirement->next = taken;
-        taken = retirement;
-    }
-    atomic_store(&any_retired, retired_list != NULL);
+    while (collecting && wait)
+        pthread_cond_wait(&collected, &vs_retired_lock);
+    bool begun = !collecting;
+    collecting = true;
     pthread_mutex_unlock(&vs_retired_lock);
-    return taken;
+    return begun;
 }
 
-void vs_retire_drop(int compute_ordinal)
+static void end_collecting(void)
 {
-    struct vs_retirement *list = take_list(compute_ordinal);
+    pthread_mutex_lock(&vs_retired_lock);
+    for (struct queue **link = &queues; *link;) {
+        struct queue *queue = *link;
+        if (queue->first) {
+            link = &queue->next;
+            continue;
+        }
+        *link = queue->next;
+        free(queue);
+    }
+    atomic_store(&any_retired, queues != NULL);
+    collecting = false;
+    pthread_cond_broadcast(&collected);
+    pthread_mutex_unlock(&vs_retired_lock);
+}
+
+static void release_all(struct vs_retirement *list)
+{
     while (list) {
         struct vs_retirement *next = list->next;
         release(list);
         list = next;
     }
+}
+
+void vs_retire_drop(int compute_ordinal)
+{
+    struct vs_retirement *taken = NULL;
+    begin_collecting(true);
+    pthread_mutex_lock(&vs_retired_lock);
+    for (struct queue *queue = queues; queue; queue = queue->next)
+        take_of(queue, compute_ordinal, &taken);
+    pthread_mutex_unlock(&vs_retired_lock);
+    release_all(taken);
+    end_collecting();
 }
 
 static bool is_done(const struct vs_retirement *retirement)
@@ -156,30 +250,57 @@ static bool is_done(const struct vs_retirement *retirement)
     return result == CUDA_SUCCESS || vs_is_end_of_device(result);
 }
 
-void vs_retire_collect(void)
+static void collect_queue(struct queue *queue)
 {
-    if (vs_capture_open() || !atomic_load_explicit(&any_retired, memory_order_relaxed))
-        return;
+    for (;;) {
+        pthread_mutex_lock(&vs_retired_lock);
+        struct vs_retirement *first = queue->first, *last = queue->last;
+        pthread_mutex_unlock(&vs_retired_lock);
+        if (!first || !is_done(first))
+            return;
+        if (first->event) /* else what was there of the device has been waited for, too */
+            last = first;
+        pthread_mutex_lock(&vs_retired_lock);
+        struct vs_retirement *done = take_until(queue, last);
+        pthread_mutex_unlock(&vs_retired_lock);
+        release_all(done);
+    }
+}
+
+/* By who has begun to collect: no queue goes meanwhile, and those that come stand before the first one. */
+static void collect(void)
+{
     CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
     vs_driver()->cuThreadExchangeStreamCaptureMode(&mode);
-    struct vs_retirement *list = take_list(-1);
-    while (list) {
-        struct vs_retirement *next = list->next;
-        if (is_done(list))
-            release(list);
-        else
-            keep(list);
-        list = next;
-    }
+    pthread_mutex_lock(&vs_retired_lock);
+    struct queue *queue = queues;
+    pthread_mutex_unlock(&vs_retired_lock);
+    for (; queue; queue = queue->next)
+        collect_queue(queue);
     vs_driver()->cuThreadExchangeStreamCaptureMode(&mode);
+}
+
+bool vs_retire_is_pending(void)
+{
+    return atomic_load_explicit(&any_retired, memory_order_relaxed);
+}
+
+void vs_retire_collect(void)
+{
+    if (!vs_retire_is_pending() || vs_capture_open() || !begin_collecting(false))
+        return;
+    collect();
+    end_collecting();
 }
 
 bool vs_retire_settle(const struct vs_compute *compute)
 {
     if (vs_capture_open())
         return false;
+    size_t before = atomic_load(&released_count);
     vs_access_synchronize(compute);
-    bool any = atomic_load(&any_retired);
-    vs_retire_collect();
-    return any;
+    begin_collecting(true); /* after who does: what that one has taken is back by then */
+    collect();
+    end_collecting();
+    return atomic_load(&released_count) != before;
 }

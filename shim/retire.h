@@ -20,9 +20,11 @@ bool vs_retire_in_order(CUdeviceptr base, CUstream stream, struct vs_allocation 
  * is open, then later. *result is the error of the device, if it has one. */
 bool vs_retire_after_all(CUdeviceptr base, struct vs_allocation *retired, CUresult *result);
 
-/* Gives back what is done by now; does nothing while a capture is open. Waits only for what was freed under a capture
- * that is over. */
+/* Gives back what is done by now; does nothing while a capture is open, or while another thread does it. Asks once for
+ * each stream, however many frees wait for it; waits only for what was freed under a capture that is over. */
 void vs_retire_collect(void);
+/* Whether anything waits. Lock-free. */
+bool vs_retire_is_pending(void);
 
 /* Waits for the work of the devices that may use memory of this compute device's, and gives back what was freed before:
  * false where nothing was. Not while a capture is open. */

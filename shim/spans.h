@@ -62,6 +62,7 @@ struct vs_span {
     size_t bytes;
     enum vs_span_sort sort;
     bool claimed; /* somebody gives it memory, or takes some away */
+    bool left;    /* ... and has left that to who moves some of it (span_claims.h) */
     struct vs_block *blocks;
     struct vs_block *search; /* no block before it can be taken; NULL: none at all */
 };

@@ -1,6 +1,7 @@
 /* split.c: see split.h. */
 #include "split.h"
 
+#include "driver.h"
 #include "pages.h"
 
 struct vs_box vs_box_flat(CUdeviceptr dst, CUdeviceptr src, size_t bytes)
@@ -26,15 +27,28 @@ static size_t run_of(CUdeviceptr address, size_t bytes)
     return vs_range_of(address) ? vs_pages_run(address, bytes, &home) : bytes;
 }
 
+/* Among what the program maps itself may be memory that is none of ours. */
+static bool is_mapped_by_others(const struct vs_range *range, CUdeviceptr address)
+{
+    unsigned type;
+    return range->kind == VS_RANGE_GUEST &&
+           vs_driver()->cuPointerGetAttribute(&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, address) == CUDA_SUCCESS;
+}
+
 static bool has_hole(CUdeviceptr address, size_t bytes)
 {
     struct vs_home home;
     while (bytes > 0) {
-        if (!vs_range_of(address))
+        const struct vs_range *range = vs_range_of(address);
+        if (!range)
             return true;
         size_t run = vs_pages_run(address, bytes, &home);
-        if (home.kind == VS_HOME_NONE)
-            return true;
+        if (home.kind == VS_HOME_NONE) {
+            size_t page_rest = VS_PAGE_BYTES - (address - range->base) % VS_PAGE_BYTES;
+            run = run < page_rest ? run : page_rest;
+            if (!is_mapped_by_others(range, address))
+                return true;
+        }
         address += run;
         bytes -= run;
     }

@@ -60,6 +60,7 @@ suite pass-through-cost tap tests/bench/instructions.sh "$shim" "$build/bench/ca
 suite dlsym-cost tap tests/bench/dlsym.sh "$shim" "$build/bench/dlsym_cost"
 suite gate-cost tap tests/bench/gate_instructions.sh "$build/bench/gate"
 suite look-up-cost tap tests/bench/look_up.sh "$build/bench/look_up"
+suite allocation-cost tap tests/bench/allocations.sh "$shim" "$build/bench/allocations"
 suite simcuda-cost tap tests/bench/driver_instructions.sh "$build/bench/driver_calls"
 plan_counts="1000 20000"
 [ "$depth" != full ] || plan_counts="1000 10000 100000"
@@ -118,6 +119,12 @@ suite stress-full tap tests/stress/suite.sh "$build" full
 suite stress-start-faults tap tests/stress/start_faults.sh "$build" 12
 suite shim-moving-seeds tap tests/shim/control/moving.sh "$build" 1000
 suite torch-preloaded-expandable sum $sim $under_the_library "$python" tests/torch/run.py expandable_segments
+# All pages of expandable segments move to another device, the host and home again while the tests run.
+wandering="$under_the_library LD_PRELOAD=$build/tests/libvramspan_control.so"
+for environment in "${TORCH_ENV:-}" ${OTHER_TORCH_ENVS:-}; do
+    suite "wandering-${environment##*/}" sum $sim $wandering "$environment/bin/python" tests/torch/run.py --wander \
+        expandable_segments
+done
 for order in late random; do
     suite "torch-$order" sum $sim env SIMCUDA_ORDER=$order SIMCUDA_SEED=7 "$python" tests/torch/run.py
 done

@@ -30,18 +30,33 @@ driver_calls_LIBS := $(SIMCUDA_DIR)/libcuda.so.1
 $(eval $(call program,driver_calls,$(BENCH_DIR)/driver_calls,tests/bench/driver_calls.c))
 TEST_PROGRAMS += $(BENCH_DIR)/driver_calls
 
+# What an activation's allocation costs.
+pool_cudart_CFLAGS := -I$(BENCH_DIR) -fno-builtin
+pool_cudart_DEPS := $(BENCH_DIR)/idle_functions.h
+pool_cudart_LDFLAGS := -Wl,-soname,libcudart.so.13 -Wl,--version-script=tests/bench/cudart.map
+$(BENCH_DIR)/idle_functions.h: shim/hooks.def
+	$(Q)mkdir -p $(@D) && awk -F'|' '/^cudart/ { gsub(/ /, "", $$2); if ($$2 !~ /^cuda(Malloc|Free)Async$$/) print "IDLE(" $$2 ")" }' $< > $@
+$(eval $(call shared_library,pool_cudart,$(BENCH_DIR)/pool/libcudart.so.13,tests/bench/pool_cudart.c))
+allocations_CFLAGS := -isystem $(CUDA_INCLUDE)
+allocations_LINK_DEPS := $(BENCH_DIR)/pool/libcudart.so.13 $(SIMCUDA_LIBRARIES)
+allocations_LDFLAGS := -Wl,--disable-new-dtags,-rpath,'$$ORIGIN/pool:$$ORIGIN/../simcuda'
+allocations_LIBS := $(BENCH_DIR)/pool/libcudart.so.13 $(SIMCUDA_DIR)/libcuda.so.1 -ldl
+$(eval $(call program,allocations,$(BENCH_DIR)/allocations,tests/bench/allocations.c))
+TEST_PROGRAMS += $(BENCH_DIR)/allocations
+
 # What it costs to ask whether an address is ours.
 look_up_CFLAGS := -isystem $(CUDA_INCLUDE)
 $(eval $(call program,look_up,$(BENCH_DIR)/look_up,tests/bench/look_up.c shim/pages.c))
 TEST_PROGRAMS += $(BENCH_DIR)/look_up
 
 .PHONY: bench
-bench: $(BUILD)/libvramspan.so $(SHIM_TEST) $(addprefix $(BENCH_DIR)/,calls dlsym_cost gate driver_calls look_up) simcuda simcuda-nvidia ## costs of the hooks and of the simulated driver
+bench: $(BUILD)/libvramspan.so $(SHIM_TEST) $(addprefix $(BENCH_DIR)/,calls dlsym_cost gate driver_calls look_up allocations) simcuda simcuda-nvidia ## costs of the hooks and of the simulated driver
 	$(Q)LD_PRELOAD=$(abspath $(BUILD)/libvramspan.so) $(BENCH_DIR)/calls
 	$(Q)LD_PRELOAD=$(abspath $(BUILD)/libvramspan.so) VRAMSPAN_VIRTUAL_VRAM=1gb $(BENCH_DIR)/dlsym_cost
 	$(Q)$(BENCH_DIR)/gate
 	$(Q)tests/bench/startup.sh $(BUILD)/libvramspan.so
 	$(Q)$(BENCH_DIR)/look_up
+	$(Q)tests/bench/allocations.sh $(BUILD)/libvramspan.so $(BENCH_DIR)/allocations ns
 	$(Q)LD_LIBRARY_PATH=$(SIMCUDA_DIR) tests/bench/handles.sh $(SHIM_TEST) $(BUILD)/libvramspan.so
 	$(Q)$(BENCH_DIR)/driver_calls
 	$(Q)BUILD=$(BUILD) tests/simcuda/vramspan-sim --quiet $(TORCH_ENV)/bin/python tests/bench/load.py

@@ -1,6 +1,8 @@
 /* capture_test.c: while the program captures a graph, the library takes the plain path. */
 #include <criterion/criterion.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -49,6 +51,49 @@ Test(capture, what_is_freed_meanwhile_stays_until_the_end)
     CUDA_OK(cudaFree(weight));
     cr_expect(capture_is_intact(), "a free broke the capture");
     cr_expect_geq(simcudaBytesUsed(1), BYTES);
+    CUDA_OK(cudaStreamEndCapture(stream, &graph));
+    CUDA_OK(cudaDeviceGetDefaultMemPool(&pool, 0));
+    CUDA_OK(cudaMemPoolTrimTo(pool, 0));
+    cr_expect_eq(simcudaBytesUsed(1), 0);
+}
+
+static void wait_until(void *over)
+{
+    while (!atomic_load((atomic_bool *)over))
+        sched_yield();
+}
+
+static void *free_weight(void *weight)
+{
+    CUDA_OK(cudaSetDevice(0));
+    CUDA_OK(cudaFree(weight));
+    return NULL;
+}
+
+/* What the free waits for is the thread that begins to capture. */
+Test(capture, begins_while_a_free_waits_for_the_device, .timeout = 30)
+{
+    static atomic_bool over;
+    const size_t sizes[] = {BYTES};
+    cudaStream_t busy;
+    cudaGraph_t graph;
+    cudaMemPool_t pool;
+    pthread_t thread;
+    void *weight;
+    use_policy("cuda:1,*");
+    open_model(make_model(sizes, 1));
+    CUDA_OK(cudaMalloc(&weight, BYTES));
+    CUDA_OK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+    CUDA_OK(cudaStreamCreateWithFlags(&busy, cudaStreamNonBlocking));
+    CUDA_OK(cudaLaunchHostFunc(busy, wait_until, &over));
+    uint64_t before = simcudaCalls("cuCtxSynchronize");
+    pthread_create(&thread, NULL, free_weight, weight);
+    while (simcudaCalls("cuCtxSynchronize") == before)
+        sched_yield();
+    CUDA_OK(cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed));
+    atomic_store(&over, true);
+    pthread_join(thread, NULL);
+    cr_expect(capture_is_intact());
     CUDA_OK(cudaStreamEndCapture(stream, &graph));
     CUDA_OK(cudaDeviceGetDefaultMemPool(&pool, 0));
     CUDA_OK(cudaMemPoolTrimTo(pool, 0));

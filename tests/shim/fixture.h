@@ -72,6 +72,8 @@ size_t occurrences(const char *text, const char *word);
 
 /* Runs a shell command line with both outputs in `output`; returns the exit status, or 256 + the signal. */
 int run(const char *command, char output[8192]);
+void sleep_ms(long milliseconds);
+
 /* The path of one of the tests' own programs, until the next call. */
 const char *program(const char *name);
 

@@ -1,5 +1,8 @@
 /* free_test.c: memory goes back when it is freed, not before it is out of use, through whichever door. */
 #include <criterion/criterion.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -260,5 +263,119 @@ Test(fault, an_event_that_cannot_be_made_only_costs_time)
     void *weight = place_weight(true);
     simcudaFail("cuEventCreate", 1, CUDA_ERROR_OUT_OF_MEMORY);
     CUDA_OK(cudaFreeAsync(weight, 0));
+    cr_expect_eq(simcudaBytesUsed(1), 0);
+}
+
+/* --- Many that wait ----------------------------------------------------------------------------------------------- */
+
+enum { MANY = 60 };
+
+/* Weights of 2 MiB on cuda:1, all alive. */
+static void place_many(void *weights[MANY])
+{
+    size_t sizes[MANY];
+    for (int i = 0; i < MANY; i++)
+        sizes[i] = 2 * MIB;
+    use_policy("cuda:1,*");
+    open_model(make_model(sizes, MANY));
+    for (int i = 0; i < MANY; i++)
+        CUDA_OK(cudaMallocAsync(&weights[i], 2 * MIB, NULL));
+    CUDA_OK(cudaDeviceSynchronize());
+}
+
+static void wait_until(void *over)
+{
+    while (!atomic_load((atomic_bool *)over))
+        sched_yield();
+}
+
+/* In a stream, only the first one can be the next that is done. */
+Test(free, those_that_wait_for_a_stream_cost_one_question)
+{
+    void *weights[MANY], *activations[10];
+    cudaStream_t busy, idle;
+    cudaMemPool_t pool;
+    static atomic_bool over;
+    place_many(weights);
+    CUDA_OK(cudaStreamCreateWithFlags(&busy, cudaStreamNonBlocking));
+    CUDA_OK(cudaStreamCreateWithFlags(&idle, cudaStreamNonBlocking));
+    CUDA_OK(cudaLaunchHostFunc(busy, wait_until, &over));
+    uint64_t before = simcudaCalls("cuEventQuery");
+    for (int i = 0; i < MANY - 1; i++)
+        CUDA_OK(cudaFreeAsync(weights[i], busy));
+    cr_expect_leq(simcudaCalls("cuEventQuery") - before, MANY);
+    before = simcudaCalls("cuEventQuery");
+    for (int i = 0; i < 10; i++)
+        CUDA_OK(cudaMallocAsync(&activations[i], 4096, idle));
+    cr_expect_leq(simcudaCalls("cuEventQuery") - before, 10);
+    size_t held = simcudaBytesUsed(1);
+    CUDA_OK(cudaFreeAsync(weights[MANY - 1], idle));
+    atomic_store(&over, true);
+    CUDA_OK(cudaStreamSynchronize(busy));
+    CUDA_OK(cudaStreamSynchronize(idle));
+    CUDA_OK(cudaDeviceGetDefaultMemPool(&pool, 0));
+    CUDA_OK(cudaMemPoolTrimTo(pool, 0));
+    cr_expect_geq(held, MANY * 2 * MIB);
+    cr_expect_eq(simcudaBytesUsed(1), 0, "all come back, of both streams");
+}
+
+/* What was freed under a capture is waited for once, however many there are. */
+Test(free, those_that_wait_for_a_device_cost_one_wait)
+{
+    void *weights[MANY];
+    cudaStream_t stream;
+    cudaGraph_t graph;
+    cudaMemPool_t pool;
+    place_many(weights);
+    CUDA_OK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+    CUDA_OK(cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed));
+    for (int i = 0; i < MANY; i++)
+        CUDA_OK(cudaFree(weights[i]));
+    CUDA_OK(cudaStreamEndCapture(stream, &graph));
+    cr_expect_geq(simcudaBytesUsed(1), MANY * 2 * MIB);
+    uint64_t before = simcudaCalls("cuCtxSynchronize");
+    CUDA_OK(cudaDeviceGetDefaultMemPool(&pool, 0));
+    CUDA_OK(cudaMemPoolTrimTo(pool, 0));
+    cr_expect_eq(simcudaBytesUsed(1), 0);
+    cr_expect_leq(simcudaCalls("cuCtxSynchronize") - before, 2);
+}
+
+/* One thread's collecting is no reason for another one to miss what comes back. */
+static void *free_and_allocate(void *unused)
+{
+    void *memory;
+    cudaStream_t stream;
+    (void)unused;
+    CUDA_OK(cudaSetDevice(0));
+    CUDA_OK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+    for (int i = 0; i < 200; i++) {
+        CUDA_OK(cudaMallocAsync(&memory, 4096, stream));
+        CUDA_OK(cudaFreeAsync(memory, stream));
+    }
+    CUDA_OK(cudaStreamDestroy(stream));
+    return NULL;
+}
+
+Test(free, threads_that_collect_at_once_lose_nothing)
+{
+    void *weights[MANY];
+    pthread_t threads[4];
+    cudaStream_t streams[4];
+    cudaMemPool_t pool;
+    setenv("SIMCUDA_ORDER", "random", 1);
+    place_many(weights);
+    for (int i = 0; i < 4; i++) {
+        CUDA_OK(cudaStreamCreateWithFlags(&streams[i], cudaStreamNonBlocking));
+        pthread_create(&threads[i], NULL, free_and_allocate, NULL);
+    }
+    for (int i = 0; i < MANY; i++) {
+        CUDA_OK(cudaMemsetAsync(weights[i], 1, MIB, streams[i % 4]));
+        CUDA_OK(cudaFreeAsync(weights[i], streams[i % 4]));
+    }
+    for (int i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    CUDA_OK(cudaDeviceSynchronize());
+    CUDA_OK(cudaDeviceGetDefaultMemPool(&pool, 0));
+    CUDA_OK(cudaMemPoolTrimTo(pool, 0));
     cr_expect_eq(simcudaBytesUsed(1), 0);
 }

@@ -3,18 +3,11 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "fixture.h"
 
 #define LARGE (34 * MIB) /* a piece of its own */
 #define OTHER (48 * MIB)
-
-static void sleep_ms(long ms)
-{
-    const struct timespec time = {ms / 1000, ms % 1000 * 1000000};
-    nanosleep(&time, NULL);
-}
 
 static size_t host_after(size_t bytes)
 {

@@ -1,125 +1,11 @@
-/* host_ahead_test.c: host memory that is made before it is asked for: that it is, how far ahead, who gets it, and that
- * nothing of it is left. By the simulator's account of the host's bytes and of calls. */
+/* host_ahead_test.c: host memory that is made before it is asked for: that it is, how far ahead, who gets it, and
+ * what happens where it cannot be made. By the simulator's account of the host's bytes and of calls. */
 #include <criterion/criterion.h>
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
-#include "fixture.h"
-
-int cublasCreate_v2(void **handle);
-int cublasSgemm_v2(void *handle, int trans_a, int trans_b, int m, int n, int k, const float *alpha, const float *a,
-    int lda, const float *b, int ldb, const float *beta, float *c, int ldc);
-
-#define LARGE   (34 * MIB) /* a piece of its own */
-#define SHARED  (32 * MIB)
-#define WAIT_MS 10000
-
-static void sleep_ms(long ms)
-{
-    const struct timespec time = {ms / 1000, ms % 1000 * 1000000};
-    nanosleep(&time, NULL);
-}
-
-/* The host holds so much, soon, and goes on doing so. */
-static void expect_host(size_t bytes)
-{
-    for (int i = 0; i < WAIT_MS && simcudaBytesUsed(HOST) != bytes; i++)
-        sleep_ms(1);
-    sleep_ms(20);
-    cr_expect_eq(
-        simcudaBytesUsed(HOST), bytes, "the host holds %zu MiB, not %zu", simcudaBytesUsed(HOST) / MIB, bytes / MIB);
-}
-
-static void use_ahead(const char *models)
-{
-    char text[256];
-    setenv("VRAMSPAN_HOST_AHEAD", "on", 1);
-    snprintf(text, sizeof text, "version: 1\nmodels: [{match: \"*.safetensors\", %s}]\n", models);
-    use_policy_text(text);
-}
-
-static const char *hollow_model(const size_t *sizes, size_t count)
-{
-    struct model_tensor tensors[200];
-    char names[200][32];
-    cr_assert_leq(count, 200);
-    for (size_t i = 0; i < count; i++) {
-        snprintf(names[i], sizeof names[i], "layer.%zu.weight", i);
-        tensors[i] = (struct model_tensor){names[i], "U8", sizes[i], sizes[i]};
-    }
-    return make_hollow_model(tensors, count);
-}
-
-static const char *model_of(size_t bytes, size_t count)
-{
-    size_t sizes[64];
-    for (size_t i = 0; i < count; i++)
-        sizes[i] = bytes;
-    return hollow_model(sizes, count);
-}
-
-static void *allocate(size_t bytes)
-{
-    void *pointer;
-    CUDA_OK(cudaMallocAsync(&pointer, bytes, 0));
-    return pointer;
-}
-
-/* The end of a load: the program computes. */
-static void multiply(void)
-{
-    float *matrix, one = 1, zero = 0;
-    void *handle;
-    CUDA_OK(cudaMalloc((void **)&matrix, 4096));
-    CUDA_OK(cudaMemset(matrix, 0, 4096));
-    CUDA_OK(cublasCreate_v2(&handle));
-    CUDA_OK(cublasSgemm_v2(handle, 0, 0, 2, 2, 2, &one, matrix, 2, matrix + 4, 2, &zero, matrix + 8, 2));
-    CUDA_OK(cudaDeviceSynchronize());
-}
-
-/* The library's thread: its number, or 0; and what its status says behind a word. */
-static long thread_with(const char *word, char value[64])
-{
-    DIR *folder = opendir("/proc/self/task");
-    struct dirent *entry;
-    long found = 0;
-    cr_assert(folder);
-    while (!found && (entry = readdir(folder))) {
-        char path[300], line[256];
-        bool ours = false;
-        snprintf(path, sizeof path, "/proc/self/task/%s/status", entry->d_name);
-        FILE *file = entry->d_name[0] == '.' ? NULL : fopen(path, "r");
-        while (file && fgets(line, sizeof line, file)) {
-            ours |= strcmp(line, "Name:\tvramspan-host\n") == 0;
-            if (ours && strncmp(line, word, strlen(word)) == 0) {
-                snprintf(value, 64, "%.60s", line + strlen(word));
-                found = atol(entry->d_name);
-            }
-        }
-        if (file)
-            fclose(file);
-    }
-    closedir(folder);
-    return found;
-}
-
-static bool has_thread(void)
-{
-    char value[64];
-    return thread_with("Name:", value) != 0;
-}
-
-static void expect_no_thread(void)
-{
-    for (int i = 0; i < WAIT_MS && has_thread(); i++)
-        sleep_ms(1);
-    cr_expect_not(has_thread());
-}
+#include "host_ahead_support.h"
 
 /* --- What is made, and for whom ----------------------------------------------------------------------------------- */
 
@@ -256,73 +142,6 @@ Test(host_ahead, the_thread_takes_no_signals)
         "%llx", blocked);
 }
 
-/* --- What is not taken -------------------------------------------------------------------------------------------- */
-
-Test(host_ahead, the_rest_goes_back_when_the_load_ends)
-{
-    use_ahead("on: cpu");
-    open_model(model_of(LARGE, 8));
-    void *weight = allocate(LARGE);
-    expect_host(8 * LARGE);
-    multiply();
-    expect_host(LARGE);
-    expect_no_thread();
-    CUDA_OK(cudaFree(weight));
-    expect_host(0);
-}
-
-Test(host_ahead, a_flush_gives_all_back_before_it_returns)
-{
-    cudaMemPool_t pool;
-    use_ahead("on: cpu");
-    open_model(model_of(LARGE, 8));
-    allocate(LARGE);
-    CUDA_OK(cudaDeviceGetDefaultMemPool(&pool, 0));
-    for (int round = 0; round < 2; round++) { /* while pieces are made, and afterwards */
-        CUDA_OK(cudaMemPoolTrimTo(pool, 0));
-        cr_expect_eq(simcudaBytesUsed(HOST), LARGE);
-        open_model(model_of(LARGE, 2));
-        if (round == 0)
-            expect_host(LARGE);
-    }
-    for (int i = 1; i < 8; i++)
-        cr_expect(lies_at(allocate(LARGE), LARGE, HOST), "the load goes on");
-}
-
-Test(host_ahead, a_reset_of_the_device_leaves_nothing)
-{
-    use_ahead("on: cpu");
-    for (int round = 0; round < 6; round++) {
-        open_model(model_of(LARGE, 8));
-        allocate(LARGE);
-        if (round % 2)
-            expect_host(8 * LARGE);
-        CUDA_OK(cudaDeviceReset());
-        cr_expect_eq(simcudaBytesUsed(HOST), 0);
-    }
-    open_model(model_of(LARGE, 8)); /* and it goes on */
-    allocate(LARGE);
-    expect_host(8 * LARGE);
-}
-
-/* Of two loads the end of one leaves the other its memory. */
-Test(host_ahead, each_load_has_its_own)
-{
-    use_ahead("on: cpu");
-    open_model(model_of(LARGE, 4));
-    allocate(LARGE);
-    open_model(model_of(48 * MIB, 4));
-    allocate(48 * MIB);
-    expect_host(4 * LARGE + 4 * 48 * MIB);
-    for (int i = 1; i < 4; i++)
-        allocate(LARGE); /* the first load ends */
-    expect_host(4 * LARGE + 4 * 48 * MIB);
-    for (int i = 1; i < 4; i++)
-        allocate(48 * MIB);
-    expect_host(4 * LARGE + 4 * 48 * MIB);
-    expect_no_thread();
-}
-
 /* --- What cannot be made ------------------------------------------------------------------------------------------ */
 
 Test(host_ahead, nothing_is_made_ahead_of_the_reserve)
@@ -388,30 +207,4 @@ Test(host_ahead, a_capture_beside_it_stays_whole)
         CUDA_OK(cudaDeviceReset());
         CUDA_OK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
     }
-}
-
-/* --- Children, and the end ---------------------------------------------------------------------------------------- */
-
-/* The child ends as programs do, with exit handlers; the parent goes on. */
-Test(host_ahead, a_fork_meanwhile_hangs_neither)
-{
-    char output[8192], command[600];
-    use_ahead("on: cpu");
-    snprintf(command, sizeof command, "VRAMSPAN_HOST_AHEAD=on VRAMSPAN_LOG=warn %s ahead %s %zu", program("forking"),
-        model_of(LARGE, 16), LARGE);
-    for (int round = 0; round < 5; round++)
-        cr_expect_eq(run(command, output), 0, "%s", output);
-    cr_expect(strstr(output, "0 hung, all weights in the host"), "%s", output);
-}
-
-/* Frees at exit come while the thread works, or has just been ended. */
-Test(host_ahead, an_exit_meanwhile_is_clean)
-{
-    char output[8192], command[600];
-    use_ahead("on: cpu");
-    snprintf(command, sizeof command, "VRAMSPAN_HOST_AHEAD=on timeout 20 %s %s %zu", program("exiting"),
-        model_of(LARGE, 24), LARGE);
-    for (int round = 0; round < 5; round++)
-        cr_expect_eq(run(command, output), 0, "%s", output);
-    cr_expect(strstr(output, "cpu held 2 weights"), "%s", output);
 }

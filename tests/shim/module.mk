@@ -11,7 +11,7 @@ shim_test_CFLAGS := -isystem $(CUDA_INCLUDE) -I$(SHIM_GENERATED) -I$(ROWS_GENERA
 shim_test_DEPS := $(SHIM_GENERATED)/hooks_generated.h $(ROWS_GENERATED)/rows.h
 shim_test_LINK_DEPS := $(SIMCUDA_LIBRARIES)
 shim_test_LIBS := $(addprefix $(SIMCUDA_DIR)/,libcudart.so.13 libcublas.so.13 libcublasLt.so.13 libcuda.so.1) -lcriterion -l:libjansson.a -lm
-$(eval $(call program,shim_test,$(SHIM_TEST),$(wildcard tests/shim/*_test.c) tests/shim/fixture.c tests/shim/sees.c tests/policy/model/gguf_writer.c policy/text/text.c shim/pages.c shim/spans.c \
+$(eval $(call program,shim_test,$(SHIM_TEST),$(wildcard tests/shim/*_test.c tests/shim/*_support.c) tests/shim/fixture.c tests/shim/sees.c tests/policy/model/gguf_writer.c policy/text/text.c shim/pages.c shim/spans.c shim/wanted_sizes.c \
 	shim/host_memory.c shim/proof_spawn.c policy/machine/host_memory_text.c))
 
 asks_LIBS := -ldl

@@ -331,3 +331,66 @@ Test(replan, a_single_gpu_has_nobody_beside_it)
 {
     expect_nothing_pointed_out("1x12gb", "version: 1\n" HALF "]\n");
 }
+
+/* --- An error that is no lack of memory --------------------------------------------------------------------------- */
+
+/* Eight weights share a piece of memory. A call for the next piece fails: all of the rest goes elsewhere. */
+static void load_with_error(const char *call, CUresult error, int host, int card_0)
+{
+    open_model(model());
+    expect_load(8, 0, 0, 8, 0);
+    simcudaFail(call, 1, error);
+    expect_load(COUNT - 8, host, card_0, 0, 0);
+}
+
+/* Errors that tell of what happened, not of what the memory is: who was driven out for them would lend nothing until
+ * the program ends. */
+Test(replan, a_donor_that_fails_once_lends_again_to_the_next_load)
+{
+    static const CUresult errors[] = {CUDA_ERROR_UNKNOWN, CUDA_ERROR_OPERATING_SYSTEM, CUDA_ERROR_NOT_INITIALIZED};
+    static const char *const calls[] = {"cuMemCreate", "cuMemMap", "cuMemSetAccess"};
+    use_virtual_vram("[cuda:1, cpu]", "96mb");
+    for (size_t i = 0; i < sizeof errors / sizeof *errors; i++)
+        for (size_t k = 0; k < sizeof calls / sizeof *calls; k++)
+            load_with_error(calls[k], errors[i], COUNT - 8, 0);
+    cr_expect_eq(simcudaBytesUsed(1) + simcudaBytesUsed(HOST), 9 * COUNT * BYTES, "nothing is lost");
+}
+
+static void expect_not_asked_again_after(CUresult error)
+{
+    use_virtual_vram("[cuda:1, cpu]", "96mb");
+    load_with_error("cuMemCreate", error, COUNT - 8, 0);
+    open_model(model());
+    expect_load(COUNT, COUNT, 0, 0, 0);
+}
+
+Test(replan, a_donor_whose_memory_is_not_supported_is_not_asked_again)
+{
+    expect_not_asked_again_after(CUDA_ERROR_NOT_SUPPORTED);
+}
+
+Test(replan, a_donor_whose_memory_is_an_invalid_value_is_not_asked_again)
+{
+    expect_not_asked_again_after(CUDA_ERROR_INVALID_VALUE);
+}
+
+Test(replan, a_donor_whose_memory_is_not_permitted_is_not_asked_again)
+{
+    expect_not_asked_again_after(CUDA_ERROR_NOT_PERMITTED);
+}
+
+/* `on: cuda:1` lets nobody else have the rest: the compute device has it, and the program goes on. */
+Test(replan, the_compute_device_takes_what_a_donor_that_fails_once_cannot)
+{
+    use_policy_text("version: 1\nmodels: [{match: \"*\", on: cuda:1}]\n");
+    listen();
+    load_with_error("cuMemCreate", CUDA_ERROR_UNKNOWN, 0, COUNT - 8);
+    open_model(model());
+    expect_load(COUNT, 0, 0, COUNT, 0);
+    char *text = heard();
+    cr_expect_eq(
+        occurrences(text, "line 2: `cuda:1` fails at the moment (CUDA_ERROR_UNKNOWN), and nobody else may have its "
+                          "share: what is left of that stays on `cuda:0`"),
+        1, "%s", text);
+    cr_expect_eq(occurrences(text, "error:"), 0, "%s", text);
+}

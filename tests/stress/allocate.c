@@ -59,17 +59,12 @@ static size_t choose_bytes(struct worker *worker)
 }
 
 /* NULL where the worker has enough. */
-struct allocation *allocate(struct worker *worker, size_t bytes, int device)
+static struct allocation *allocate_by(struct worker *worker, const struct way *way, size_t bytes, int device, int slot)
 {
-    const struct way *way = &ways[below(worker, WAY_COUNT)];
     void *pointer = NULL;
     if (worker->owned_count == OWNED_MAX || worker->owned_bytes + bytes > OWNED_BYTES_MAX)
         return NULL;
-    int slot = any_slot(worker, device);
     cudaStream_t stream = stream_of(worker, slot);
-    if (way->call == by_cudaMallocAsync_ptsz)
-        while (worker->slots[slot].kind == SLOT_LEGACY) /* 0 is the per-thread stream there */
-            stream = stream_of(worker, slot = any_slot(worker, device));
     TRY_NAMED(worker, way->name, way->call(&pointer, bytes, device, stream));
     if (!pointer)
         fail(worker, NULL, "%s of %zu bytes gave no address", way->name, bytes);
@@ -79,6 +74,24 @@ struct allocation *allocate(struct worker *worker, size_t bytes, int device)
     fill_whole(worker, allocation);
     look_where_it_lies(worker, allocation);
     return allocation;
+}
+
+struct allocation *allocate(struct worker *worker, size_t bytes, int device)
+{
+    const struct way *way = &ways[below(worker, WAY_COUNT)];
+    int slot = any_slot(worker, device);
+    if (way->call == by_cudaMallocAsync_ptsz)
+        while (worker->slots[slot].kind == SLOT_LEGACY) /* 0 is the per-thread stream there */
+            slot = any_slot(worker, device);
+    return allocate_by(worker, way, bytes, device, slot);
+}
+
+struct allocation *allocate_in_order(struct worker *worker, size_t bytes, int slot)
+{
+    const struct way *way = ways;
+    while (way->call != by_cudaMallocAsync)
+        way++;
+    return allocate_by(worker, way, bytes, worker->slots[slot].device, slot);
 }
 
 void do_allocate(struct worker *worker)

@@ -98,7 +98,7 @@ static CUcontext context_of(int device)
 
 /* --- The table ---------------------------------------------------------------------------------------------------- */
 
-enum { IN = 1, OUT = 2, ACROSS = 4, BETWEEN = 8, ALL = IN | OUT | ACROSS }; /* BETWEEN: of two devices */
+enum { IN = 1, OUT = 2, ACROSS = 4, BETWEEN = 8, ALL = IN | OUT | ACROSS | BETWEEN }; /* BETWEEN: of two devices */
 
 #define BYTES   c->to_region->width
 #define TO      ((CUdeviceptr)c->to)
@@ -106,9 +106,9 @@ enum { IN = 1, OUT = 2, ACROSS = 4, BETWEEN = 8, ALL = IN | OUT | ACROSS }; /* B
 #define PITCHED c->to, c->to_region->pitch, c->from, c->from_region->pitch, c->to_region->width, c->to_region->height
 /* COPY(how, directions, dimensions, in a stream, call) */
 #define WAYS(COPY)                                                                                                     \
-    COPY(cudaMemcpy, ALL | BETWEEN, 1, false, cudaMemcpy(c->to, c->from, BYTES, c->kind))                              \
-    COPY(cudaMemcpy_default, ALL | BETWEEN, 1, false, cudaMemcpy(c->to, c->from, BYTES, cudaMemcpyDefault))            \
-    COPY(cudaMemcpyAsync, ALL | BETWEEN, 1, true, cudaMemcpyAsync(c->to, c->from, BYTES, c->kind, c->stream))          \
+    COPY(cudaMemcpy, ALL, 1, false, cudaMemcpy(c->to, c->from, BYTES, c->kind))                                        \
+    COPY(cudaMemcpy_default, ALL, 1, false, cudaMemcpy(c->to, c->from, BYTES, cudaMemcpyDefault))                      \
+    COPY(cudaMemcpyAsync, ALL, 1, true, cudaMemcpyAsync(c->to, c->from, BYTES, c->kind, c->stream))                    \
     COPY(cudaMemcpyAsync_default, ALL, 1, true, cudaMemcpyAsync(c->to, c->from, BYTES, cudaMemcpyDefault, c->stream))  \
     COPY(cudaMemcpyAsync_ptsz, ALL, 1, true,                                                                           \
         cudaMemcpyAsync_ptsz(c->to, c->from, BYTES, c->kind, c->stream ? c->stream : cudaStreamLegacy))                \
@@ -116,8 +116,8 @@ enum { IN = 1, OUT = 2, ACROSS = 4, BETWEEN = 8, ALL = IN | OUT | ACROSS }; /* B
     COPY(cuMemcpyHtoDAsync, IN, 1, true, cuMemcpyHtoDAsync(TO, c->from, BYTES, c->stream))                             \
     COPY(cuMemcpyDtoH, OUT, 1, false, cuMemcpyDtoH(c->to, FROM, BYTES))                                                \
     COPY(cuMemcpyDtoHAsync, OUT, 1, true, cuMemcpyDtoHAsync(c->to, FROM, BYTES, c->stream))                            \
-    COPY(cuMemcpyDtoD, ACROSS, 1, false, cuMemcpyDtoD(TO, FROM, BYTES))                                                \
-    COPY(cuMemcpyDtoDAsync, ACROSS, 1, true, cuMemcpyDtoDAsync(TO, FROM, BYTES, c->stream))                            \
+    COPY(cuMemcpyDtoD, ACROSS | BETWEEN, 1, false, cuMemcpyDtoD(TO, FROM, BYTES))                                      \
+    COPY(cuMemcpyDtoDAsync, ACROSS | BETWEEN, 1, true, cuMemcpyDtoDAsync(TO, FROM, BYTES, c->stream))                  \
     COPY(cuMemcpy, ALL, 1, false, cuMemcpy(TO, FROM, BYTES))                                                           \
     COPY(cuMemcpyAsync, ALL, 1, true, cuMemcpyAsync(TO, FROM, BYTES, c->stream))                                       \
     COPY(cudaMemcpyPeer, ACROSS | BETWEEN, 1, false,                                                                   \
@@ -302,7 +302,7 @@ void do_copy_across(struct worker *worker)
         .from_region = &from_region,
         .to_device = to->device,
         .from_device = from->device};
-    int slot = choose_slot(worker, way, chance(worker, 50) && !(way->directions & IN) ? to->device : 0);
+    int slot = choose_slot(worker, way, chance(worker, 50) ? to->device : 0);
     order_in(worker, from, slot);
     copy.stream = order_in(worker, to, slot);
     note_copy(worker, from, way, "across, from here", &from_region);

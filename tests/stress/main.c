@@ -79,6 +79,15 @@ static error_t take_option(int key, char *argument, struct argp_state *state)
 /* --- Threads ------------------------------------------------------------------------------------------------------ */
 
 static atomic_ullong next_operation;
+static bool shows_progress;
+
+/* Whatever is written next begins at the start of the line, over it. */
+static void show_progress(uint64_t operation)
+{
+    if (shows_progress && operation % 1000 == 0)
+        fprintf(stderr, "\033[K%llu of %llu operations\r", (unsigned long long)operation,
+            (unsigned long long)settings.operations);
+}
 
 static void *work(void *argument)
 {
@@ -89,6 +98,7 @@ static void *work(void *argument)
         fail(worker, NULL, "no turns can be taken");
     open_worker(worker, number);
     while ((operation = atomic_fetch_add(&next_operation, 1)) < settings.operations) {
+        show_progress(operation);
         worker->operation = operation;
         do_operation(worker);
     }
@@ -110,6 +120,7 @@ int main(int count, char **arguments)
     argp_parse(&parser, count, arguments, 0, NULL, NULL);
     mallopt(M_MMAP_THRESHOLD, 1 << 30); /* shadows come and go: their pages shall stay */
     mallopt(M_TRIM_THRESHOLD, 1 << 30);
+    shows_progress = isatty(STDERR_FILENO);
     own.random = settings.seed;
     open_world(&own);
     for (unsigned i = 0; i < settings.threads; i++) {
@@ -119,6 +130,8 @@ int main(int count, char **arguments)
     }
     for (unsigned i = 0; i < settings.threads; i++)
         pthread_join(threads[i], NULL);
+    if (shows_progress)
+        fputs("\033[K", stderr);
     end_faults();
     for (unsigned i = 0; i < settings.threads; i++) { /* gifts that came too late */
         open_worker(&own, i);

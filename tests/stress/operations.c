@@ -18,6 +18,7 @@ static struct operation {
     {"allocate", do_allocate, 90, 0},
     {"free", do_release, 60, 0},
     {"free and take again", do_take_again, 30, 0},
+    {"free and take in another stream", do_take_elsewhere, 6, 0},
     {"copy in", do_copy_in, 150, 0},
     {"copy out", do_copy_out, 150, 0},
     {"copy across", do_copy_across, 120, 0},

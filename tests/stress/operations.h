@@ -12,9 +12,12 @@ void tell_operations(void);
 /* allocate.c */
 void do_allocate(struct worker *worker);
 struct allocation *allocate(struct worker *worker, size_t bytes, int device);
+/* By cudaMallocAsync in this slot's stream. */
+struct allocation *allocate_in_order(struct worker *worker, size_t bytes, int slot);
 /* release.c */
 void do_release(struct worker *worker);
 void do_take_again(struct worker *worker);
+void do_take_elsewhere(struct worker *worker);
 void release(struct worker *worker, struct allocation *allocation);
 /* models.c */
 void make_models(void);
@@ -24,6 +27,8 @@ void do_unload(struct worker *worker);
 void do_trim(struct worker *worker);
 void do_rehome(struct worker *worker);
 bool can_rehome(void);
+/* Opens a model: the size of one of its tensors of which it has the most. */
+size_t open_for_one_size(struct worker *worker);
 /* A size of some tensor of some model, and what lay elsewhere so far. */
 size_t weight_bytes(struct worker *worker);
 void look_where_it_lies(struct worker *worker, const struct allocation *allocation);

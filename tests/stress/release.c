@@ -75,6 +75,41 @@ void do_release(struct worker *worker)
         release(worker, allocation);
 }
 
+/* Of one load, weights of one size: half of them are freed in the order of one stream, behind work that is queued
+ * there, and the other half is allocated in another stream's. So both halves have the homes that the plan gives in
+ * turn, and what is given out while the first stream's work is under way is found by that work. */
+void do_take_elsewhere(struct worker *worker)
+{
+    enum { HALF = 4 };
+    struct allocation *first[HALF], *second[HALF];
+    size_t bytes = open_for_one_size(worker), count = 0;
+    int slot = independent_slot(worker, 0), other = independent_slot(worker, 0);
+    if (bytes == 0 || slot < 0 || other < 0 || slot == other)
+        return;
+    while (count < HALF && (first[count] = allocate_in_order(worker, bytes, slot)))
+        count++;
+    for (size_t i = 0; i < count; i++) {
+        order_in(worker, first[i], slot);
+        note(worker, first[i], "filled and freed in stream %d, for stream %d", slot, other);
+        for (int times = 0; times < 3; times++)
+            launch_fill(worker, first[i]->address, 0xD1, bytes, 0, stream_of(worker, slot));
+    }
+    for (size_t i = 0; i < count; i++) {
+        cudaStream_t stream = stream_of(worker, slot);
+        forget(worker, first[i]);
+        TRY(worker, cudaFreeAsync(first[i]->address, stream));
+        drop(worker, first[i]);
+    }
+    size_t taken = 0;
+    while (taken < count && (second[taken] = allocate_in_order(worker, bytes, other)))
+        taken++;
+    for (size_t i = 0; i < taken; i++)
+        wait_for_allocation(worker, second[i]);
+    wait_for(worker, slot); /* the old work, over the new bytes if they are where it works */
+    for (size_t i = 0; i < taken; i++)
+        check_whole(worker, second[i]);
+}
+
 /* Frees what work is queued for, and takes so many bytes again at once: perhaps those, in another stream. Who gives
  * them out too early shows: the old work changes the new bytes, or finds none. */
 void do_take_again(struct worker *worker)

@@ -137,8 +137,10 @@ static const struct {
 };
 #define FUNCTION_COUNT (sizeof functions / sizeof *functions)
 
-/* Another error than this from a device that lends would end its lending for the rest of the run. */
-static const CUresult injected = CUDA_ERROR_OUT_OF_MEMORY;
+/* Errors of the moment: those that say that there is no such memory at all end a device's lending for the rest of the
+ * run, as they shall. NOT_READY and the like are no failures where calls answer with them. */
+static const CUresult injected[] = {CUDA_ERROR_OUT_OF_MEMORY, CUDA_ERROR_UNKNOWN, CUDA_ERROR_OPERATING_SYSTEM};
+#define INJECTED_COUNT (sizeof injected / sizeof *injected)
 enum { TURNS_MAX = 6, OPERATIONS_MAX = 20, TRIES_MAX = 6, KINDS_MAX = 64 };
 
 /* The one that is on its way; whoever has `faults_lock` may look. */
@@ -181,7 +183,7 @@ void arm_fault(struct worker *worker)
         fault.waiting_for = 0;
         fault.function = next_function();
         fault.fires_at = simcudaCalls(functions[fault.function].name) + turn;
-        simcudaFail(functions[fault.function].name, turn, injected);
+        simcudaFail(functions[fault.function].name, turn, injected[below(worker, INJECTED_COUNT)]);
     }
     pthread_mutex_unlock(&faults_lock);
 }
@@ -242,7 +244,10 @@ void tell_faults(void)
 
 bool is_injected(int result)
 {
-    return (settings.faults || settings.start_fault) && result == (int)injected;
+    for (size_t i = 0; (settings.faults || settings.start_fault) && i < INJECTED_COUNT; i++)
+        if (result == (int)injected[i])
+            return true;
+    return false;
 }
 
 bool may_try_again(struct worker *worker, const char *call, int result, unsigned tries)

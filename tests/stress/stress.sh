@@ -55,6 +55,8 @@ if [ "$("$build/simcuda/describe-machine" "$machine" 2>/dev/null | grep -c GPU)"
     devices=(STRESS_DONOR=1)
     [ $((seed % 3)) != 2 ] || devices+=(VRAMSPAN_DEVICES=cuda:0 VRAMSPAN_DONORS=cuda:1,cpu)
 fi
+# What is found out about simulated machines is not for the user's own cache.
+export VRAMSPAN_CACHE=${VRAMSPAN_CACHE:-$build/cache}
 # One thread computes, since a caller that sleeps while others do gives its turn away, and the run would not replay.
 env LD_LIBRARY_PATH="$build/simcuda" LD_PRELOAD="$sanitizer$library" SIMCUDA_MACHINE="$machine" \
     SIMCUDA_ORDER="${ORDER:-${SIMCUDA_ORDER:-random}}" SIMCUDA_SEED="$seed" SIMCUDA_FRESH=poison SIMCUDA_THREADS=1 \

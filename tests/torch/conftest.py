@@ -8,10 +8,13 @@ these tests: they look at copies, matrix products, memory and errors only. Where
 (fixture `account`) is the evidence of where bytes are.
 """
 
+import ctypes
 import gc
+import itertools
 import os
 import pathlib
 import sys
+import threading
 
 import pytest
 
@@ -27,6 +30,9 @@ ALLOCATORS = {
 
 def pytest_addoption(parser):
     parser.addoption("--allocator", choices=ALLOCATORS, default="native")
+    parser.addoption("--wander", action="store_true",
+                     help="all pages of expandable segments move to a donor and back while the tests run (under "
+                          "libvramspan_control.so)")
     parser.addoption("--every", type=int, default=1, metavar="N", help="run each Nth of the parametrized tests only")
 
 
@@ -87,6 +93,56 @@ def nothing_left_behind():
     """Each test begins without another's memory, and with no error pending from it."""
     yield
     give_back()
+
+
+class Wanderer(threading.Thread):
+    """Sends all pages that PyTorch has mapped to another device, to the host and home again, until it is stopped."""
+
+    LOCATIONS = (1, -1, 0)
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.library = ctypes.CDLL(None)
+        self.library.vs_control_send_guests.restype = ctypes.c_size_t
+        self.stopped = threading.Event()
+        self.moving = threading.Lock()
+        self.sent = dict.fromkeys(self.LOCATIONS, 0)
+        self.refused = 0
+
+    def run(self):
+        refused = ctypes.c_size_t()
+        for location in itertools.cycle(self.LOCATIONS):
+            if self.stopped.wait(0.01):
+                return
+            with self.moving:
+                self.sent[location] += self.library.vs_control_send_guests(location, ctypes.byref(refused))
+                self.refused += refused.value
+
+
+@pytest.fixture(scope="session", autouse=True)
+def wandering(request):
+    """The pages move as long as the tests run; each home must have seen some of them."""
+    if not request.config.getoption("--wander"):
+        yield None
+        return
+    wanderer = Wanderer()
+    wanderer.start()
+    yield wanderer
+    wanderer.stopped.set()
+    wanderer.join()
+    print(f"\npieces sent: {wanderer.sent}, refused: {wanderer.refused}", file=sys.stderr)
+    assert all(count > 0 for count in wanderer.sent.values()), wanderer.sent
+
+
+@pytest.fixture
+def pages_at_home(wandering):
+    """For tests that count what the device holds: the pages come home, and stay there until the test is over."""
+    if wandering is None:
+        yield
+        return
+    with wandering.moving:
+        wandering.library.vs_control_send_guests(0, ctypes.byref(ctypes.c_size_t()))
+        yield
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Runs the tests of this folder once per allocator, each in a process of its own, and adds the results up. Those of
 kernels/ are left out: what kernels compute does not depend on the allocator.
 
-    tests/simcuda/vramspan-sim --machine 2x24gb python tests/torch/run.py [allocator...]
+    tests/simcuda/vramspan-sim --machine 2x24gb python tests/torch/run.py [--wander] [allocator...]
 
 The last line is "N passed, N failed[, N skipped]"; the exit status is 0 where nothing failed and something passed.
 """
@@ -34,10 +34,12 @@ def parts() -> list[tuple[list[str], dict[str, str]]]:
 
 def main() -> int:
     total: collections.Counter = collections.Counter()
-    for allocator in sys.argv[1:] or ALLOCATORS:
+    options = [argument for argument in sys.argv[1:] if argument.startswith("-")]
+    allocators = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
+    for allocator in allocators or ALLOCATORS:
         for selection, variables in parts():
             total += pytest_runs.run(f"tests/torch with the allocator {allocator}",
-                                     [*selection, "--allocator", allocator], variables)
+                                     [*selection, "--allocator", allocator, *options], variables)
     return pytest_runs.report(total)
 
 

@@ -61,7 +61,7 @@ def test_memory_of_one_device_is_not_taken_from_another(second_device):
     assert torch.cuda.mem_get_info(0)[0] == before
 
 
-def test_account_agrees_with_what_pytorch_holds(account):
+def test_account_agrees_with_what_pytorch_holds(account, pages_at_home):
     if account is None:
         pytest.skip("no simulated CUDA")
     torch.empty(1, device="cuda:0")

@@ -130,7 +130,7 @@ def test_a_pool_handle_may_be_made_beforehand():
     assert close(recorded.y, recorded.expected(x))
 
 
-def test_the_pool_of_a_graph_comes_back_with_the_graph(account):
+def test_the_pool_of_a_graph_comes_back_with_the_graph(account, pages_at_home):
     """64 MiB of intermediates: kept while the graph lives, given back by empty_cache after it."""
     once = Recorded()  # what one-time costs there are
     once.graph.replay()  # memory of a graph is there to be freed from its first launch on

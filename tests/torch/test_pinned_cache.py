@@ -9,6 +9,8 @@ from bits import random_bits, same_bits
 
 MIB = 1 << 20
 
+pytestmark = pytest.mark.usefixtures("pages_at_home")  # pages away would count among what the host holds
+
 
 def empty_host_cache():
     gc.collect()

@@ -70,6 +70,17 @@ def test_copies_between_places_and_devices(weights):
     assert torch.equal(placed[0].cpu(), expected[1])
 
 
+def test_copies_in_the_streams_of_another_device(weights, second_device):
+    """PyTorch enqueues them in a stream of the source's device, which has enabled peer access by then: of the device's
+    memory, or of its pool under cudaMallocAsync."""
+    _, placed = weights
+    other = torch.randn(SHAPE).to(second_device)
+    for weight in placed:
+        weight.copy_(other)
+        assert torch.equal(weight.cpu(), other.cpu())
+    torch.cuda.synchronize(second_device)
+
+
 def test_a_part_of_a_weight(weights):
     expected, placed = weights
     for n in (1, 2):

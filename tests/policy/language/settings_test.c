@@ -1,9 +1,7 @@
 /*
  * What is said on the command line, in the environment and in files, and which of it counts.
  */
-#include "../support.h"
-
-#include "../../../policy/language/settings.h"
+#include "settings_support.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -15,69 +13,6 @@
 #define GB (UINT64_C(1) << 30)
 
 TestSuite(settings, .fini = expect_no_leaks);
-
-/* An environment: "NAME=value" up to NULL. */
-static const char *variable(void *context, const char *name)
-{
-    size_t length = strlen(name);
-    for (const char *const *entry = context; *entry; entry++)
-        if (!strncmp(*entry, name, length) && (*entry)[length] == '=')
-            return *entry + length + 1;
-    return NULL;
-}
-
-#define NONE                                                                                                           \
-    (const char *const[])                                                                                              \
-    {                                                                                                                  \
-        NULL                                                                                                           \
-    }
-
-static struct vs_said said_in(const char *const *environment)
-{
-    return (struct vs_said){.variable = variable, .context = (void *)environment};
-}
-
-/* Loads, compares what is said, and fails the test unless the result is `wanted`. */
-static struct vs_settings load(const struct vs_said *said, int wanted, const char *expected)
-{
-    struct vs_settings settings;
-    struct vs_diags diags = {0};
-    int result = vs_settings_load(said, &settings, &diags);
-    char *text = rendered(&diags);
-    cr_expect_str_eq(text, expected);
-    free(text);
-    cr_assert_eq(result, wanted);
-    return settings;
-}
-
-static struct vs_settings load_environment(const char *const *environment)
-{
-    struct vs_said said = said_in(environment);
-    return load(&said, 0, "");
-}
-
-static void expect_refused(const char *const *environment, const char *expected)
-{
-    struct vs_said said = said_in(environment);
-    struct vs_settings settings = load(&said, -1, expected);
-    cr_expect(!settings.has_policy && !settings.policy.sections && !settings.device_count);
-}
-
-/* A policy file of its own; the caller removes it. */
-static void write_policy(char *path, const char *text)
-{
-    strcpy(path, "/tmp/vramspan-settings-XXXXXX");
-    int descriptor = mkstemp(path);
-    cr_assert_geq(descriptor, 0);
-    cr_assert_eq(write(descriptor, text, strlen(text)), (ssize_t)strlen(text));
-    close(descriptor);
-}
-
-static const char *joined(char *buffer, const char *a, const char *b)
-{
-    sprintf(buffer, "%s%s", a, b);
-    return buffer;
-}
 
 Test(settings, nothing_said_is_no_policy)
 {
@@ -91,7 +26,7 @@ Test(settings, nothing_said_is_no_policy)
         "VRAMSPAN_VIRTUAL_VRAM=", "VRAMSPAN_DEVICES=", "VRAMSPAN_ON_ERROR=", NULL}); /* empty is not set */
     cr_expect_not(settings.has_policy);
     vs_settings_free(&settings);
-    settings = load(&(struct vs_said){0}, 0, ""); /* without an environment */
+    settings = load_settings(&(struct vs_said){0}, 0, ""); /* without an environment */
     cr_expect_not(settings.has_policy);
 }
 
@@ -166,7 +101,7 @@ Test(settings, the_command_line_wins_over_the_environment_and_that_over_files)
         said.options[VS_SETTING_HOST_RESERVE] = cases[i].option ? "7gb" : NULL;
         said.options[VS_SETTING_DONORS] = cases[i].option ? "cuda:3" : NULL;
         said.options[VS_SETTING_ON_ERROR] = cases[i].option ? "stop" : NULL;
-        struct vs_settings settings = load(&said, 0, "");
+        struct vs_settings settings = load_settings(&said, 0, "");
         cr_expect_eq(settings.policy.compute_reserve_bytes, cases[i].reserve_gb * GB, "case %zu", i);
         cr_expect_eq(settings.policy.host_reserve_bytes, (4 + cases[i].reserve_gb) * GB, "case %zu", i);
         cr_assert_eq(settings.policy.donor_count, 1);
@@ -192,7 +127,7 @@ Test(settings, an_allocation_outside_of_files_takes_the_place_of_all_models_in_t
         "VRAMSPAN_VIRTUAL_VRAM: warning: this takes the place of all `models:` in %s\n"
         "  hint: leave it out where the policy is to hold\n",
         path);
-    struct vs_settings settings = load(&said, 0, expected);
+    struct vs_settings settings = load_settings(&said, 0, expected);
     cr_assert_eq(settings.policy.section_count, 1);
     cr_expect_str_eq(settings.policy.sections[0].globs.items[0], "*");
     cr_expect_str_eq(settings.policy.sections[0].file, "VRAMSPAN_VIRTUAL_VRAM");
@@ -204,14 +139,14 @@ Test(settings, an_allocation_outside_of_files_takes_the_place_of_all_models_in_t
         "--distorch: warning: this takes the place of all `models:` in %s\n"
         "  hint: leave it out where the policy is to hold\n",
         path);
-    settings = load(&said, 0, expected);
+    settings = load_settings(&said, 0, expected);
     cr_assert_eq(settings.policy.section_count, 1);
     cr_expect_eq(settings.policy.sections[0].sharing, VS_SHARING_DISTORCH);
     vs_settings_free(&settings);
 
     said = said_in((const char *const[]){"VRAMSPAN_VIRTUAL_VRAM=2gb", "VRAMSPAN_DISTORCH=cpu,*", NULL});
     said.options[VS_SETTING_POLICY] = path; /* a policy on the command line wins over both */
-    settings = load(&said, 0, "");
+    settings = load_settings(&said, 0, "");
     cr_expect_eq(settings.policy.section_count, 2);
     cr_expect_null(vs_setting_in_force(&said, VS_SETTING_VIRTUAL_VRAM).text);
     cr_expect_null(vs_setting_in_force(&said, VS_SETTING_DISTORCH).text);
@@ -230,7 +165,7 @@ Test(settings, two_allocations_or_a_policy_beside_one_contradict_each_other)
     write_policy(path, "version: 1\n");
     said.options[VS_SETTING_POLICY] = path;
     said.options[VS_SETTING_VIRTUAL_VRAM] = "2gb";
-    load(&said, -1,
+    load_settings(&said, -1,
         "--virtual-vram:1:1: error: this and `--policy` contradict each other\n    2gb\n    ^\n"
         "  hint: keep one of the two\n");
     unlink(path);
@@ -286,67 +221,6 @@ Test(settings, without_a_policy_or_an_allocation_the_users_own_folder_is_read)
     for (size_t i = COUNT(folders); i-- > 0;)
         rmdir(joined(path, home, folders[i]));
     rmdir(home);
-}
-
-Test(settings, the_program_computes_on_the_first_device_that_it_sees_unless_a_policy_names_another_of_them)
-{
-    static const struct {
-        const char *compute, *devices, *warning;
-        unsigned chosen;
-    } cases[] = {
-        {"", "cuda:2", "", 2},
-        {"", " cuda:3 , cuda:0", "", 3},
-        {"compute: cuda:0\n", "cuda:3,cuda:0", "", 0},
-        {"compute: cuda:0\n", "cuda:1,cuda:2",
-            "VRAMSPAN_DEVICES:1:1: warning: the program does not see `cuda:0`, on which it is to compute by @\n"
-            "    cuda:1,cuda:2\n    ^\n  hint: it computes on `cuda:1`\n",
-            1},
-    };
-    for (size_t i = 0; i < COUNT(cases); i++) {
-        char path[64], yaml[128], policy[128], devices[128], expected[512] = "";
-        joined(yaml, "version: 1\n", cases[i].compute);
-        write_policy(path, yaml);
-        for (const char *at = cases[i].warning; *at; at++)
-            snprintf(expected + strlen(expected), sizeof expected - strlen(expected), *at == '@' ? "%s" : "%.1s",
-                *at == '@' ? path : at);
-        struct vs_said said = said_in((const char *const[]){
-            joined(policy, "VRAMSPAN_POLICY=", path), joined(devices, "VRAMSPAN_DEVICES=", cases[i].devices), NULL});
-        struct vs_settings settings = load(&said, 0, expected);
-        cr_expect(settings.policy.has_compute);
-        cr_expect(vs_device_equal(settings.policy.compute, cuda(cases[i].chosen)), "case %zu", i);
-        vs_settings_free(&settings);
-        unlink(path);
-    }
-}
-
-Test(settings, a_device_computes_or_lends)
-{
-    char path[64], buffer[128];
-    static const char hint[] =
-        "  hint: devices: what the program sees; donors: what lends it memory; name each device in "
-        "one of them\n";
-    char expected[1024];
-    snprintf(expected, sizeof expected,
-        "VRAMSPAN_DONORS:1:1: error: `cuda:1` is to compute, and to lend memory\n    cpu,cuda:1,cuda:2\n    ^\n%s"
-        "VRAMSPAN_DONORS:1:1: error: `cuda:2` is to be seen by the program, and hidden as a donor\n"
-        "    cpu,cuda:1,cuda:2\n    ^\n%s",
-        hint, hint);
-    expect_refused(
-        (const char *const[]){"VRAMSPAN_DEVICES=cuda:1,cuda:2", "VRAMSPAN_DONORS=cpu,cuda:1,cuda:2", NULL}, expected);
-    /* A policy's donors are lent while the program sees them, but for the one that computes. */
-    write_policy(path, "version: 1\ndonors: [cuda:0, cuda:1]\nmodels: [{match: \"a*\", distorch: \"cpu,*#cuda:2\"}]\n");
-    joined(buffer, "VRAMSPAN_POLICY=", path);
-    struct vs_settings settings =
-        load_environment((const char *const[]){buffer, "VRAMSPAN_DEVICES=cuda:2,cuda:1", NULL});
-    vs_settings_free(&settings);
-    snprintf(expected, sizeof expected,
-        "VRAMSPAN_DEVICES:1:1: error: `cuda:1` is to compute, and to lend memory\n    cuda:1\n    ^\n%s"
-        "VRAMSPAN_DEVICES:1:1: error: the allocation computes on `cuda:2`, and `compute` is `cuda:1`\n    cuda:1\n    "
-        "^\n"
-        "  hint: leave out what stands behind the `#`, or write the same device into `compute`\n",
-        hint);
-    expect_refused((const char *const[]){buffer, "VRAMSPAN_DEVICES=cuda:1", NULL}, expected);
-    unlink(path);
 }
 
 Test(settings, every_mistake_is_told_at_once_with_its_place)

@@ -37,6 +37,40 @@ EXPORT int vs_control_rehome(void *address, size_t bytes, int location)
     return vs_control_rehome_all(&move, 1);
 }
 
+/* The piece that covers `page`; 0 bytes: none does. */
+static struct vs_move piece_at(struct vs_range *range, size_t page, int location)
+{
+    struct vs_move move = {.home = home_of(range, location)};
+    struct vs_extent *extent = vs_extents_claim(range, page);
+    if (extent) {
+        move.address = extent->address;
+        move.bytes = extent->bytes;
+        vs_extents_unclaim(extent);
+    }
+    return move;
+}
+
+EXPORT size_t vs_control_send_guests(int location, size_t *refused)
+{
+    const struct vs_range_table *table = atomic_load(&vs_range_table);
+    size_t sent = 0;
+    *refused = 0;
+    for (size_t i = 0; i < table->count; i++) {
+        struct vs_range *range = table->entries[i].range;
+        size_t end = range->kind == VS_RANGE_GUEST ? range->bytes / VS_PAGE_BYTES : 0;
+        for (size_t page = 0, next; page < end; page = next) {
+            struct vs_move move = piece_at(range, page, location);
+            next = move.bytes ? vs_page_of(range, move.address + move.bytes) : page + 1;
+            if (!move.bytes)
+                continue;
+            bool went = vs_rehome(&move, 1) == CUDA_SUCCESS;
+            sent += went;
+            *refused += !went;
+        }
+    }
+    return sent;
+}
+
 EXPORT size_t vs_control_extent(void *address, void **base)
 {
     struct vs_range *range = vs_range_of((CUdeviceptr)address);

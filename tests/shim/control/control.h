@@ -18,6 +18,10 @@ int vs_control_rehome(void *address, size_t bytes, int location);
 /* All of them under one closing of the gate. */
 int vs_control_rehome_all(const struct vs_control_move *moves, size_t count);
 
+/* All that programs mapped themselves, each piece by itself, as far as it may move; returns how many pieces did, or
+ * were there already, and in *refused how many did not. */
+size_t vs_control_send_guests(int location, size_t *refused);
+
 /* The whole pages that `address` lies in the middle of: those of the one piece of memory that was made for it. 0: not
  * ours. */
 size_t vs_control_extent(void *address, void **base);

@@ -95,7 +95,7 @@ static void each_call_fails(const char *machine)
             if (!reached)
                 break;
         }
-    cr_expect_gt(failures, 20);
+    cr_expect_gt(failures, 15, "%u: nearly nothing failed", failures);
     cr_expect_gt(successes, 5, "what can be tried again is");
     for (int i = 0; i < 2; i++)
         CUDA_OK(cudaFree(weights[i]));

@@ -28,3 +28,10 @@ rehoming_LIBS := $(addprefix $(SIMCUDA_DIR)/,libcudart.so.13 libcuda.so.1) -lpth
 $(eval $(call program,rehoming,$(SHIM_PROGRAMS)/rehoming,tests/shim/control/rehoming.c))
 
 SHIM_TEST_PROGRAMS += $(SHIM_PROGRAMS)/rehoming $(CONTROL) $(BUILD)/tests/move_test $(SHIM_PROGRAMS)/moving
+
+# Maps memory itself; run with and without the library.
+mapping_CFLAGS := -isystem $(CUDA_INCLUDE)
+mapping_LINK_DEPS := $(SIMCUDA_LIBRARIES)
+mapping_LIBS := $(SIMCUDA_DIR)/libcuda.so.1 -ldl -lpthread
+$(eval $(call program,mapping,$(SHIM_PROGRAMS)/mapping,$(wildcard tests/shim/control/mapping*.c)))
+SHIM_TEST_PROGRAMS += $(SHIM_PROGRAMS)/mapping

@@ -94,7 +94,7 @@ static void find_by_name(void *driver)
     check(wrong == 0 && found >= 50, "dlsym of each version answers %u functions of the table alike", found);
 
     static const char *const others[] = {"cuCtxSynchronize", "cuMemAllocHost_v2", "cuMemHostAlloc", "simcudaCalls",
-        "cuMemRelease", "cuStreamSynchronize"};
+        "cuMemGetAllocationGranularity", "cuStreamSynchronize"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         check(strcmp(home(dlsym(driver, others[i])), "libcuda.so.1") == 0, "%s is the driver's", others[i]);
     void *runtime = dlopen("libcudart.so.13", RTLD_NOW);

@@ -260,6 +260,55 @@ static void a_mover_waits(void)
     tell(closed && seen == other, "a call in flight is waited for");
 }
 
+/* --- Another mover -------------------------------------------------------------------------------------------------
+ */
+
+static atomic_bool has_closed;
+
+static void *hold_closed(void *nanoseconds)
+{
+    if (vs_gate_close(SECOND)) {
+        atomic_store(&has_closed, true);
+        sleep_ns(*(const unsigned *)nanoseconds);
+        vs_gate_open();
+    }
+    return NULL;
+}
+
+static void begin_to_hold(pthread_t *thread, unsigned *nanoseconds)
+{
+    atomic_store(&has_closed, false);
+    pthread_create(thread, NULL, hold_closed, nanoseconds);
+    while (!atomic_load(&has_closed))
+        sleep_ns(SECOND / 1000);
+}
+
+static void a_mover_waits_for_another(void)
+{
+    pthread_t mover, caller;
+    unsigned nanoseconds = SECOND;
+    begin_to_hold(&mover, &nanoseconds);
+    double begun = now();
+    bool closed = vs_gate_close(SECOND / 10);
+    double taken = now() - begun;
+    tell(!closed && taken > 0.09 && taken < 0.9,
+        "a mover gives up where another one has the gate longer than its limit");
+    pthread_join(mover, NULL);
+    tell(move_once(), "once that one is done, the gate closes again");
+
+    /* It waits for the other one most of its limit, and most of it again for the call that is under way then. */
+    nanoseconds = SECOND / 4;
+    begin_to_hold(&mover, &nanoseconds);
+    atomic_store(&is_in, false);
+    pthread_create(&caller, NULL, leave_soon, NULL); /* stands at the gate, then is inside for a fifth */
+    closed = vs_gate_close(SECOND * 2 / 5);
+    tell(closed, "what it waits for another one is not counted for calls");
+    if (closed)
+        vs_gate_open();
+    pthread_join(mover, NULL);
+    pthread_join(caller, NULL);
+}
+
 /* --- A child ------------------------------------------------------------------------------------------------------ */
 
 static void *pass_in_child(void *unused)
@@ -316,6 +365,7 @@ int main(int count, char **arguments)
     destructors_that_pass();
     a_mover_waits();
     a_mover_gives_up();
+    a_mover_waits_for_another();
     a_forked_child();
     return failures != 0;
 }

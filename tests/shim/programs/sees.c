@@ -115,6 +115,11 @@ static void beyond(const char *bus)
     TELL(cudaInitDevice(count, 0, 0));
     TELL(cudaDeviceGetDefaultMemPool(&pool, count));
     TELL(cudaDeviceGetMemPool(&pool, count));
+    cudaDeviceGetDefaultMemPool(&pool, 0);
+    const struct cudaMemAccessDesc access = {{cudaMemLocationTypeDevice, count}, cudaMemAccessFlagsProtReadWrite};
+    TELL(cudaMemPoolSetAccess(pool, &access, 1));
+    const CUmemAccessDesc driver_access = {{CU_MEM_LOCATION_TYPE_DEVICE, count}, CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
+    TELL(cuMemPoolSetAccess(pool, &driver_access, 1));
     TELL(cudaDeviceGetByPCIBusId(&other, bus));
     void *memory = NULL;
     cudaMalloc(&memory, 64);
