@@ -8,6 +8,11 @@
  * By dlsym, only the very function of libcuda.so.1 is exchanged for ours, whichever library it was found through, not
  * another one of its name.
  *
+ * One way to the driver goes past us, silently: dlsym(RTLD_NEXT, "cu...") by a library that lies before the driver and
+ * behind us in the order of loading, as other libraries that are preloaded do. Whose "next" that is only the loader can
+ * tell, by the return address, so that such look-ups are passed on. neighbours.h names those among them that take over
+ * symbols of ours. (dlsym(RTLD_DEFAULT, ...) finds our entry point by itself: we come first.)
+ *
  * For cuGetProcAddress a name stands for several binary interfaces, by version, and for twins, by flag. Not the name is
  * exchanged but the pointer: the one that the driver itself gives for an interface of ours, at the version that
  * introduced it. So no caller gets an interface that it did not ask for.
