@@ -19,6 +19,7 @@ struct block {
     CUdeviceptr address;
     size_t bytes;
     int ordinal;
+    struct block *next_gone;
     UT_hash_handle hh;
 };
 
@@ -104,17 +105,23 @@ size_t vs_below_freeing(CUdeviceptr address)
 
 void vs_below_forget(int ordinal)
 {
-    struct block *block, *next;
+    struct block *gone = NULL;
     pthread_mutex_lock(&vs_below_lock);
-    HASH_ITER(hh, blocks, block, next)
-    {
+    for (struct block *block = blocks, *next; block; block = next) {
+        next = block->hh.next;
         if (block->ordinal != ordinal)
             continue;
         HASH_DEL(blocks, block);
         atomic_fetch_sub(&devices[ordinal].now, block->bytes);
-        free(block);
+        block->next_gone = gone;
+        gone = block;
     }
     pthread_mutex_unlock(&vs_below_lock);
+    while (gone) {
+        struct block *next = gone->next_gone;
+        free(gone);
+        gone = next;
+    }
 }
 
 size_t vs_below_now(int ordinal)

@@ -19,7 +19,7 @@ struct vs_compute {
  * vs_compute_reset. Any thread. */
 const struct vs_compute *vs_compute_device(int ordinal);
 /* The same for who needs to know why not. */
-CUresult vs_compute_get(int ordinal, const struct vs_compute **compute);
+CUresult vs_compute_get(int ordinal, const struct vs_compute **found);
 
 /* The same where `stream` belongs to it (vs_compute_has_stream), else NULL. Makes no context: where the device has
  * none, no stream is its. */
