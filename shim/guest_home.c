@@ -136,14 +136,36 @@ static CUresult try_to_settle(struct vs_guest *guest, struct vs_move *way_home)
     return known ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
+static CUresult fail(CUresult result)
+{
+    vs_log(VS_LOG_WARN, "memory",
+        "the program shares memory with another process or device that lies elsewhere now, and it cannot be brought "
+        "back: "
+        "%s; free some of the device's memory, or run the program without VRAMSPAN_POLICY",
+        vs_driver_error(result));
+    return result == CUDA_SUCCESS || result == CUDA_ERROR_NOT_PERMITTED ? CUDA_ERROR_NOT_SUPPORTED : result;
+}
+
+/* The memory with this number; or, where that is 0, what is mapped at `at`, whose handle may have been released. With
+ * vs_guests_lock held. */
+static struct vs_guest *find(CUmemGenericAllocationHandle number, CUdeviceptr at)
+{
+    if (number)
+        return vs_guest_find(number);
+    struct vs_guest_held held = vs_guest_hold(at);
+    struct vs_guest *guest = held.extent ? held.extent->mapping->guest : NULL;
+    vs_guest_let_go(held);
+    return guest;
+}
+
 /* It may be sent away again before it is held: then once more. */
-CUresult vs_guest_settle(CUmemGenericAllocationHandle number, CUmemGenericAllocationHandle *real)
+static CUresult settle(CUmemGenericAllocationHandle number, CUdeviceptr at, CUmemGenericAllocationHandle *real)
 {
     CUresult result = CUDA_SUCCESS;
     for (int tries = 0; tries < 8; tries++) {
         struct vs_move way_home = {0};
         pthread_mutex_lock(&vs_guests_lock);
-        struct vs_guest *guest = vs_guest_find(number);
+        struct vs_guest *guest = find(number, at);
         result = guest ? try_to_settle(guest, &way_home) : CUDA_ERROR_INVALID_VALUE;
         if (result == CUDA_SUCCESS && !way_home.bytes)
             *real = guest->parts[0].handle;
@@ -154,29 +176,27 @@ CUresult vs_guest_settle(CUmemGenericAllocationHandle number, CUmemGenericAlloca
         if (result != CUDA_SUCCESS)
             break;
     }
-    vs_log(VS_LOG_WARN, "memory",
-        "the program shares memory with another process or device that lies elsewhere now, and it cannot be brought "
-        "back: "
-        "%s; free some of the device's memory, or run the program without VRAMSPAN_POLICY",
-        vs_driver_error(result));
-    return result == CUDA_SUCCESS || result == CUDA_ERROR_NOT_PERMITTED ? CUDA_ERROR_NOT_SUPPORTED : result;
+    return fail(result);
+}
+
+CUresult vs_guest_settle(CUmemGenericAllocationHandle number, CUmemGenericAllocationHandle *real)
+{
+    return settle(number, 0, real);
 }
 
 CUresult vs_guest_settle_at(CUdeviceptr address, size_t bytes)
 {
     CUresult result = CUDA_SUCCESS;
     for (CUdeviceptr at = address, end = address + bytes; at < end && result == CUDA_SUCCESS;) {
-        CUmemGenericAllocationHandle number = 0, real;
+        CUmemGenericAllocationHandle real;
+        CUdeviceptr next = at / VS_PAGE_BYTES * VS_PAGE_BYTES + VS_PAGE_BYTES;
         struct vs_guest_held held = vs_guest_hold(at);
-        if (held.extent) {
-            number = held.extent->mapping->guest->number;
-            at = held.extent->mapping->address + held.extent->mapping->bytes;
-        } else {
-            at = at / VS_PAGE_BYTES * VS_PAGE_BYTES + VS_PAGE_BYTES;
-        }
+        if (held.extent)
+            next = held.extent->mapping->address + held.extent->mapping->bytes;
         vs_guest_let_go(held);
-        if (number)
-            result = vs_guest_settle(number, &real);
+        if (held.extent)
+            result = settle(0, at, &real);
+        at = next;
     }
     return result;
 }
