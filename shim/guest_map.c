@@ -7,6 +7,7 @@
 #include "access.h"
 #include "driver.h"
 #include "guest_claim.h"
+#include "guest_home.h"
 #include "guest_ranges.h"
 #include "hook.h"
 #include "locks.h"
@@ -167,6 +168,7 @@ static CUresult map_guest(const struct vs_libcuda *real, struct vs_guest *guest,
 CUresult vs_guest_map(const struct vs_libcuda *real, CUdeviceptr address, size_t bytes, size_t offset,
     CUmemGenericAllocationHandle number, unsigned long long flags)
 {
+    vs_guest_call_home(number);
     pthread_mutex_lock(&vs_guests_lock);
     struct vs_guest *guest = vs_guest_find(number);
     CUresult result = guest ? map_guest(real, guest, address, bytes, offset, flags) : CUDA_ERROR_INVALID_VALUE;
