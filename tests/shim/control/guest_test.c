@@ -306,6 +306,35 @@ Test(guest, a_mapping_that_fails_leaves_the_addresses_free)
     CUDA_OK(cuMemRelease(handle));
 }
 
+/* A graph keeps addresses, whatever the program maps there later; until it gives them back. */
+Test(guest, what_is_mapped_anew_where_a_graph_works_stays)
+{
+    cudaStream_t stream;
+    cudaGraph_t graph;
+    cudaGraphExec_t instance;
+    begin("2x24gb");
+    unsigned char *pages = reserved(4 * PAGE);
+    CUmemGenericAllocationHandle handle = created(PAGE);
+    map(pages, PAGE, handle);
+    CUDA_OK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+    CUDA_OK(cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed));
+    CUDA_OK(cudaMemsetAsync(pages, 7, PAGE, stream));
+    CUDA_OK(cudaStreamEndCapture(stream, &graph));
+    CUDA_OK(cudaGraphInstantiate(&instance, graph, 0));
+    cr_expect_eq(rehome(pages, PAGE, HOST), CUDA_ERROR_NOT_PERMITTED);
+    CUDA_OK(cuMemUnmap((CUdeviceptr)pages, PAGE));
+    map(pages + PAGE, PAGE, handle);
+    cr_expect_eq(rehome(pages + PAGE, PAGE, HOST), 0);
+    CUDA_OK(cuMemUnmap((CUdeviceptr)pages + PAGE, PAGE));
+    map(pages, PAGE, handle);
+    cr_expect_eq(rehome(pages, PAGE, LOCAL), CUDA_ERROR_NOT_PERMITTED, "the graph writes there");
+    CUDA_OK(cuMemUnmap((CUdeviceptr)pages, PAGE));
+    CUDA_OK(cuMemAddressFree((CUdeviceptr)pages, 4 * PAGE));
+    cr_assert_eq(reserved(4 * PAGE), pages);
+    map(pages, PAGE, handle);
+    cr_expect_eq(rehome(pages, PAGE, PEER), 0);
+}
+
 /* Nothing comes home for a call that cannot succeed there either. */
 Test(guest, access_for_a_device_that_is_none_moves_nothing)
 {
