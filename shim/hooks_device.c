@@ -10,14 +10,31 @@
 #include "log.h"
 #include "retire.h"
 
+/* The device of what the program has mapped itself; NULL: nothing is there. Lock-free: while it moves, too. */
+static const struct vs_compute *device_of_mapped(CUdeviceptr address)
+{
+    const struct vs_range *range = vs_range_of(address);
+    if (!range || range->kind != VS_RANGE_GUEST ||
+        vs_page_home_of(range, vs_page_of(range, address)).kind == VS_HOME_NONE)
+        return NULL;
+    return range->compute;
+}
+
 cudaError_t vs_cudaPointerGetAttributes(
     const struct vs_cudart *real, struct cudaPointerAttributes *attributes, const void *pointer)
 {
     struct vs_allocation allocation;
-    struct vs_guest_held held = vs_guest_hold((CUdeviceptr)pointer);
-    const struct vs_compute *compute = held.extent && !held.at_home ? held.extent->range->compute : NULL;
+    const struct vs_compute *compute = device_of_mapped((CUdeviceptr)pointer);
     cudaError_t result = real->cudaPointerGetAttributes(attributes, pointer);
-    vs_guest_let_go(held);
+    if (compute && result == cudaSuccess && attributes->type == cudaMemoryTypeDevice &&
+        attributes->device == compute->ordinal)
+        return result;
+    if (compute && (result != cudaSuccess || attributes->type == cudaMemoryTypeUnregistered)) { /* it moves */
+        struct vs_guest_held held = vs_guest_hold((CUdeviceptr)pointer);
+        result = real->cudaPointerGetAttributes(attributes, pointer);
+        compute = held.extent ? compute : NULL;
+        vs_guest_let_go(held);
+    }
     if (vs_arena_find((CUdeviceptr)pointer, &allocation))
         compute = allocation.compute;
     if (result != cudaSuccess || !compute)
@@ -64,16 +81,6 @@ static bool answer_attribute(const struct vs_allocation *allocation, CUpointer_a
     default:
         return false;
     }
-}
-
-/* The device of what the program has mapped itself; NULL: nothing is there. Lock-free: while it moves, too. */
-static const struct vs_compute *device_of_mapped(CUdeviceptr address)
-{
-    const struct vs_range *range = vs_range_of(address);
-    if (!range || range->kind != VS_RANGE_GUEST ||
-        vs_page_home_of(range, vs_page_of(range, address)).kind == VS_HOME_NONE)
-        return NULL;
-    return range->compute;
 }
 
 /* What is the same of it wherever it lies: most of what is asked, so nobody waits for a page that moves. */

@@ -1,4 +1,4 @@
-/* guest_share_test.c: pages that the program maps itself, and shares with another process while they are away. */
+/* guest_share_test.c: pages that the program maps itself, and shares, or asks about, while they are away. */
 #include <criterion/criterion.h>
 #include <unistd.h>
 
@@ -106,4 +106,23 @@ Test(guest_share, memory_comes_home_before_it_is_mapped_twice)
     cr_expect(lies_at(pages + BYTES, BYTES, LOCAL));
     CUDA_OK(cuMemUnmap((CUdeviceptr)pages + BYTES, BYTES));
     expect_shared();
+}
+
+Test(guest_share, the_runtime_tells_of_pages_that_are_away_what_it_does_of_others)
+{
+    const int locations[] = {HOST, PEER, LOCAL};
+    send_away("2x24gb");
+    for (size_t i = 0; i < sizeof locations / sizeof *locations; i++) {
+        struct cudaPointerAttributes told = {.type = cudaMemoryTypeManaged};
+        cr_assert_eq(rehome(pages, BYTES / 2, locations[i]), 0);
+        CUDA_OK(cudaPointerGetAttributes(&told, pages + PAGE));
+        cr_expect_eq(told.type, cudaMemoryTypeDevice);
+        cr_expect_eq(told.device, LOCAL);
+        cr_expect_eq(told.devicePointer, pages + PAGE);
+        cr_expect_null(told.hostPointer);
+    }
+    CUDA_OK(cuMemUnmap((CUdeviceptr)pages, BYTES));
+    struct cudaPointerAttributes told;
+    CUDA_OK(cudaPointerGetAttributes(&told, pages));
+    cr_expect_eq(told.type, cudaMemoryTypeUnregistered);
 }
