@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "access.h"
 #include "driver.h"
@@ -35,11 +36,20 @@ static void count_bytes(const struct vs_extent *extent, size_t bytes)
         bytes_of[ordinal] += bytes;
 }
 
+/* With vs_pages_lock held. Whether a graph may use the addresses, which the program maps anew. */
+static bool is_in_graph(const struct vs_extent *extent)
+{
+    const struct vs_range *range = extent->range;
+    return range->kind == VS_RANGE_GUEST &&
+           memchr(range->in_graph + vs_page_of(range, extent->address), 1, extent->bytes / VS_PAGE_BYTES);
+}
+
 void vs_extents_install(struct vs_extent *extent)
 {
     vs_gate_arm(); /* before anybody is told of the first one */
-    extent->number = atomic_fetch_add(&last_number, 1) + 1;
+    uint64_t number = atomic_fetch_add(&last_number, 1) + 1;
     pthread_mutex_lock(&vs_pages_lock);
+    extent->number = is_in_graph(extent) ? 0 : number; /* 0: before every graph */
     set_pages(extent->range, extent->address, extent->bytes, extent);
     vs_pages_mark(extent->range, extent->address, extent->bytes, extent->home);
     count_bytes(extent, extent->bytes);
@@ -51,6 +61,8 @@ void vs_extents_uninstall(struct vs_extent *extent)
 {
     const struct vs_home none = {VS_HOME_NONE, 0};
     pthread_mutex_lock(&vs_pages_lock);
+    if (extent->range->kind == VS_RANGE_GUEST && extent->number <= atomic_load(&fixed_number))
+        memset(extent->range->in_graph + vs_page_of(extent->range, extent->address), 1, extent->bytes / VS_PAGE_BYTES);
     set_pages(extent->range, extent->address, extent->bytes, NULL);
     vs_pages_mark(extent->range, extent->address, extent->bytes, none);
     count_bytes(extent, -extent->bytes);

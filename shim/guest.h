@@ -6,10 +6,15 @@
  * for each part. Where the program maps it, each piece is an extent in a range of kind GUEST, and moves as any other
  * (vs_rehome). While it is mapped nowhere its pieces wait here.
  *
- * Memory that somebody else holds as well cannot be exchanged under them, and stays where it is: while it is mapped at
- * several addresses (programs use these as one memory, and a move could not switch all of them at one moment for who
- * looks through two), once it was exported or bound to a multicast object, and where it is mapped at addresses that are
- * not known here or in part only.
+ * Memory that somebody else holds as well cannot be exchanged under them, and stays where it is: from its second
+ * mapping on until it is mapped nowhere (programs use several addresses as one memory, and a move could not switch all
+ * of them at one moment for who looks through two; it comes home before the second one, where it can), once it was
+ * exported or bound to a multicast object, and where it is mapped at addresses that are not known here or in part only.
+ * Pages at addresses that a graph may use stay, too, until the program gives the addresses back.
+ *
+ * What is shared past the driver's functions is not seen here: a network card that is told of addresses by the module
+ * nvidia-peermem goes on with the memory that was there, and such a program must run without a policy. By
+ * cuMemGetHandleForAddressRange (dma-buf) it is seen.
  *
  * What is asked of the driver about a virtual handle is asked about the real one, so that each call fails as it would
  * without us.

@@ -2,6 +2,8 @@
 #include <pthread.h>
 
 #include "access.h"
+#include "devices.h"
+#include "driver.h"
 #include "guest_claim.h"
 #include "guest_map.h"
 #include "hook.h"
@@ -51,8 +53,21 @@ static CUresult set_access(const struct vs_libcuda *real, const struct vs_guest_
     return result;
 }
 
-/* Those that are away come home. False: none is away, or one cannot come. */
-static bool call_home(CUdeviceptr address, size_t bytes)
+/* Whether each of the devices is there and has a way to this one's memory. */
+static bool all_reach(const struct vs_compute *compute, const CUmemAccessDesc *descriptors, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        int device = descriptors[i].location.id, can = 0;
+        if (device != compute->ordinal &&
+            (vs_devices_hides(device) ||
+                vs_driver()->cuDeviceCanAccessPeer(&can, device, compute->device) != CUDA_SUCCESS || !can))
+            return false;
+    }
+    return true;
+}
+
+/* Those that are away come home. False: none is away, one cannot come, or the devices could not reach it there. */
+static bool call_home(CUdeviceptr address, size_t bytes, const CUmemAccessDesc *descriptors, size_t count)
 {
     bool all = true, any = false;
     for (CUdeviceptr at = address, end = address + bytes; at < end;) {
@@ -60,6 +75,8 @@ static bool call_home(CUdeviceptr address, size_t bytes)
         const struct vs_range *range = vs_range_of(at);
         size_t run = vs_pages_run(at, end - at, &home);
         if (range && range->kind == VS_RANGE_GUEST && (home.kind == VS_HOME_PEER || home.kind == VS_HOME_HOST)) {
+            if (!all_reach(range->compute, descriptors, count))
+                return false;
             const struct vs_move move = {at, run, {VS_HOME_LOCAL, range->compute->ordinal}};
             all = vs_rehome(&move, 1) == CUDA_SUCCESS && all;
             any = true;
@@ -76,7 +93,7 @@ CUresult vs_guest_set_access(
     CUresult result = CUDA_ERROR_OUT_OF_MEMORY;
     for (int tries = 0; tries < 2; tries++) {
         struct vs_guest_claim claim;
-        if (tries > 0 && (result != CUDA_ERROR_INVALID_DEVICE || !call_home(address, bytes)))
+        if (tries > 0 && (result != CUDA_ERROR_INVALID_DEVICE || !call_home(address, bytes, descriptors, count)))
             break;
         pthread_mutex_lock(&vs_guests_lock);
         if (vs_guest_claim(address, bytes, &claim)) {

@@ -2,15 +2,18 @@
 #include "guest_home.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "access.h"
+#include "devices.h"
 #include "driver.h"
 #include "guest_claim.h"
 #include "guest_map.h"
 #include "locks.h"
 #include "log.h"
 #include "move.h"
+#include "reclaim.h"
 
 static bool is_home(const struct vs_guest *guest)
 {
@@ -137,47 +140,133 @@ static CUresult try_to_settle(struct vs_guest *guest, struct vs_move *way_home)
     return known ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
-/* It may be sent away again before it is held: then once more. */
-CUresult vs_guest_settle(CUmemGenericAllocationHandle number, CUmemGenericAllocationHandle *real)
+/* What is told where memory cannot come home, once for each cause. */
+static const struct {
+    CUresult cause;
+    const char *remedy;
+} remedies[] = {
+    {CUDA_ERROR_OUT_OF_MEMORY, "free some of the device's memory, or place less on it"},
+    {CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, "share it while no graph is captured"},
+    {CUDA_ERROR_NOT_READY, "share it while the device has less to do: what is queued did not end in time"},
+    {CUDA_ERROR_NOT_PERMITTED, "share it before a graph uses it"},
+    {CUDA_ERROR_NOT_SUPPORTED, "share it before it is mapped several times"},
+    {CUDA_SUCCESS, "run the program without VRAMSPAN_POLICY"}, /* any other */
+};
+enum { REMEDIES = sizeof remedies / sizeof *remedies };
+
+/* What is not home of memory that is to be shared. */
+struct absence {
+    struct vs_home home;
+    size_t bytes;
+};
+
+static struct absence absence_of(const struct vs_guest *guest)
 {
-    CUresult result = CUDA_SUCCESS;
+    struct absence absence = {{VS_HOME_LOCAL, guest->compute->ordinal}, 0};
+    for (size_t i = 0; i < guest->part_count; i++)
+        if (guest->parts[i].home.kind != VS_HOME_LOCAL) {
+            absence.home = guest->parts[i].home;
+            absence.bytes += guest->parts[i].bytes;
+        }
+    return absence;
+}
+
+/* What the program is answered: an error that its call can have (CUDA Driver API, cuMemExportToShareableHandle), or
+ * that there is no memory. */
+static CUresult fail(CUresult result, struct absence absence)
+{
+    static atomic_bool told[REMEDIES];
+    size_t i = 0;
+    while (i + 1 < REMEDIES && remedies[i].cause != result)
+        i++;
+    bool in_host = absence.home.kind == VS_HOME_HOST;
+    if (!atomic_exchange(&told[i], true))
+        vs_log(VS_LOG_WARN, "memory",
+            "the program shares memory with another process or device, and %zu MiB of it lie in %s and cannot be "
+            "brought back: %s; %s",
+            absence.bytes >> 20,
+            in_host ? "the host's memory" : vs_device_format(vs_devices_id(absence.home.device)).text,
+            vs_driver_error(result), remedies[i].remedy);
+    return result == CUDA_ERROR_OUT_OF_MEMORY || i + 1 == REMEDIES ? result : CUDA_ERROR_NOT_SUPPORTED;
+}
+
+/* The memory with this number; or, where that is 0, what is mapped at `at`, whose handle may have been released. With
+ * vs_guests_lock held. */
+static struct vs_guest *find(CUmemGenericAllocationHandle number, CUdeviceptr at)
+{
+    if (number)
+        return vs_guest_find(number);
+    struct vs_guest_held held = vs_guest_hold(at);
+    struct vs_guest *guest = held.extent ? held.extent->mapping->guest : NULL;
+    vs_guest_let_go(held);
+    return guest;
+}
+
+/* It may be sent away again before it is held: then once more. A full device is asked once for what nobody uses. */
+static CUresult settle(CUmemGenericAllocationHandle number, CUdeviceptr at, CUmemGenericAllocationHandle *real)
+{
+    CUresult result = CUDA_ERROR_NOT_READY;
+    struct absence absence = {0};
+    bool reclaimed = false;
     for (int tries = 0; tries < 8; tries++) {
         struct vs_move way_home = {0};
         pthread_mutex_lock(&vs_guests_lock);
-        struct vs_guest *guest = vs_guest_find(number);
-        result = guest ? try_to_settle(guest, &way_home) : CUDA_ERROR_INVALID_VALUE;
-        if (result == CUDA_SUCCESS && !way_home.bytes)
+        struct vs_guest *guest = find(number, at);
+        const struct vs_compute *compute = guest ? guest->compute : NULL;
+        if (guest) {
+            result = try_to_settle(guest, &way_home);
+            absence = absence_of(guest);
+        }
+        if (guest && result == CUDA_SUCCESS && !way_home.bytes)
             *real = guest->parts[0].handle;
         pthread_mutex_unlock(&vs_guests_lock);
-        if (result != CUDA_SUCCESS || !way_home.bytes)
+        if (!guest)
+            return CUDA_ERROR_INVALID_VALUE;
+        if (result == CUDA_SUCCESS && !way_home.bytes)
             return result;
-        result = vs_rehome(&way_home, 1);
-        if (result != CUDA_SUCCESS)
+        if (result == CUDA_SUCCESS)
+            result = vs_rehome(&way_home, 1);
+        if (result == CUDA_ERROR_OUT_OF_MEMORY && !reclaimed && vs_reclaim(compute))
+            reclaimed = true;
+        else if (result != CUDA_SUCCESS)
             break;
     }
-    vs_log(VS_LOG_WARN, "memory",
-        "the program shares memory with another process or device that lies elsewhere now, and it cannot be brought "
-        "back: "
-        "%s; free some of the device's memory, or run the program without VRAMSPAN_POLICY",
-        vs_driver_error(result));
-    return result == CUDA_SUCCESS || result == CUDA_ERROR_NOT_PERMITTED ? CUDA_ERROR_NOT_SUPPORTED : result;
+    return fail(result == CUDA_SUCCESS ? CUDA_ERROR_NOT_READY : result, absence);
+}
+
+void vs_guest_call_home(CUmemGenericAllocationHandle number)
+{
+    struct vs_move way_home = {0};
+    struct vs_home home;
+    pthread_mutex_lock(&vs_guests_lock);
+    const struct vs_guest *guest = vs_guest_find(number);
+    if (guest && guest->movable)
+        way_home =
+            (struct vs_move){guest->movable->address, guest->movable->bytes, {VS_HOME_LOCAL, guest->compute->ordinal}};
+    pthread_mutex_unlock(&vs_guests_lock);
+    if (way_home.bytes && (vs_pages_run(way_home.address, way_home.bytes, &home) < way_home.bytes ||
+                              home.kind == VS_HOME_PEER || home.kind == VS_HOME_HOST))
+        vs_rehome(&way_home, 1);
+}
+
+CUresult vs_guest_settle(CUmemGenericAllocationHandle number, CUmemGenericAllocationHandle *real)
+{
+    return settle(number, 0, real);
 }
 
 CUresult vs_guest_settle_at(CUdeviceptr address, size_t bytes)
 {
     CUresult result = CUDA_SUCCESS;
     for (CUdeviceptr at = address, end = address + bytes; at < end && result == CUDA_SUCCESS;) {
-        CUmemGenericAllocationHandle number = 0, real;
+        CUmemGenericAllocationHandle real;
+        CUdeviceptr next = at / VS_PAGE_BYTES * VS_PAGE_BYTES + VS_PAGE_BYTES;
         struct vs_guest_held held = vs_guest_hold(at);
-        if (held.extent) {
-            number = held.extent->mapping->guest->number;
-            at = held.extent->mapping->address + held.extent->mapping->bytes;
-        } else {
-            at = at / VS_PAGE_BYTES * VS_PAGE_BYTES + VS_PAGE_BYTES;
-        }
+        if (held.extent)
+            next = held.extent->mapping->address + held.extent->mapping->bytes;
         vs_guest_let_go(held);
-        if (number)
-            result = vs_guest_settle(number, &real);
+        if (held.extent)
+            result = settle(0, at, &real);
+        at = next;
     }
     return result;
 }

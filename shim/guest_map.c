@@ -5,10 +5,13 @@
 #include <stdlib.h>
 
 #include "access.h"
+#include "driver.h"
 #include "guest_claim.h"
+#include "guest_home.h"
 #include "guest_ranges.h"
 #include "hook.h"
 #include "locks.h"
+#include "log.h"
 
 /* --- Mapping ------------------------------------------------------------------------------------------------------ */
 
@@ -47,6 +50,17 @@ struct progress {
     size_t count, bytes;
 };
 
+/* What stays mapped is lost to the program until it ends. */
+static void unmap_again(CUdeviceptr address, size_t bytes)
+{
+    CUresult result = vs_backing_vmm.unmap(address, bytes);
+    if (result != CUDA_SUCCESS)
+        vs_log(VS_LOG_WARN, "memory",
+            "%zu MiB of the program's addresses cannot be used any more: what could not be mapped there in full could "
+            "not be taken away, either: %s",
+            bytes >> 20, vs_driver_error(result));
+}
+
 /* The CPU copies where both sides are the host's (access.h), whatever the program says of the devices. */
 static CUresult map_part(const struct vs_libcuda *real, const struct vs_guest *guest, const struct vs_guest_part *part,
     CUdeviceptr address, size_t bytes, size_t offset, unsigned long long flags)
@@ -58,7 +72,7 @@ static CUresult map_part(const struct vs_libcuda *real, const struct vs_guest *g
         return result;
     result = vs_access_give(address, bytes, access, count);
     if (result != CUDA_SUCCESS)
-        real->cuMemUnmap(address, bytes);
+        unmap_again(address, bytes);
     return result;
 }
 
@@ -101,10 +115,12 @@ static void free_progress(struct progress *progress)
     free(progress->mapping);
 }
 
-static void take_back(const struct vs_libcuda *real, struct progress *progress, CUdeviceptr address)
+static void take_back(struct progress *progress, CUdeviceptr address)
 {
-    if (progress->bytes > 0)
-        real->cuMemUnmap(address, progress->bytes);
+    for (size_t i = 0; i < progress->count; i++) {
+        unmap_again(address, progress->extents[i]->bytes);
+        address += progress->extents[i]->bytes;
+    }
     keep_no_longer(progress->guest);
 }
 
@@ -144,7 +160,7 @@ static CUresult map_guest(const struct vs_libcuda *real, struct vs_guest *guest,
     if (result == CUDA_SUCCESS)
         install(&progress);
     else
-        take_back(real, &progress, address);
+        take_back(&progress, address);
     free_progress(&progress);
     return result;
 }
@@ -152,6 +168,7 @@ static CUresult map_guest(const struct vs_libcuda *real, struct vs_guest *guest,
 CUresult vs_guest_map(const struct vs_libcuda *real, CUdeviceptr address, size_t bytes, size_t offset,
     CUmemGenericAllocationHandle number, unsigned long long flags)
 {
+    vs_guest_call_home(number);
     pthread_mutex_lock(&vs_guests_lock);
     struct vs_guest *guest = vs_guest_find(number);
     CUresult result = guest ? map_guest(real, guest, address, bytes, offset, flags) : CUDA_ERROR_INVALID_VALUE;

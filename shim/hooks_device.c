@@ -11,14 +11,31 @@
 #include "log.h"
 #include "retire.h"
 
+/* The device of what the program has mapped itself; NULL: nothing is there. Lock-free: while it moves, too. */
+static const struct vs_compute *device_of_mapped(CUdeviceptr address)
+{
+    const struct vs_range *range = vs_range_of(address);
+    if (!range || range->kind != VS_RANGE_GUEST ||
+        vs_page_home_of(range, vs_page_of(range, address)).kind == VS_HOME_NONE)
+        return NULL;
+    return range->compute;
+}
+
 cudaError_t vs_cudaPointerGetAttributes(
     const struct vs_cudart *real, struct cudaPointerAttributes *attributes, const void *pointer)
 {
     struct vs_allocation allocation;
-    struct vs_guest_held held = vs_guest_hold((CUdeviceptr)pointer);
-    const struct vs_compute *compute = held.extent && !held.at_home ? held.extent->range->compute : NULL;
+    const struct vs_compute *compute = device_of_mapped((CUdeviceptr)pointer);
     cudaError_t result = real->cudaPointerGetAttributes(attributes, pointer);
-    vs_guest_let_go(held);
+    if (compute && result == cudaSuccess && attributes->type == cudaMemoryTypeDevice &&
+        attributes->device == compute->ordinal)
+        return result;
+    if (compute && (result != cudaSuccess || attributes->type == cudaMemoryTypeUnregistered)) { /* it moves */
+        struct vs_guest_held held = vs_guest_hold((CUdeviceptr)pointer);
+        result = real->cudaPointerGetAttributes(attributes, pointer);
+        compute = held.extent ? compute : NULL;
+        vs_guest_let_go(held);
+    }
     if (vs_arena_find((CUdeviceptr)pointer, &allocation))
         compute = allocation.compute;
     if (result != cudaSuccess || !compute)
@@ -67,6 +84,25 @@ static bool answer_attribute(const struct vs_allocation *allocation, CUpointer_a
     }
 }
 
+/* What is the same of it wherever it lies: most of what is asked, so nobody waits for a page that moves. */
+static bool answer_anywhere(CUpointer_attribute attribute, CUdeviceptr address, void *data, CUresult *result)
+{
+    const struct vs_compute *compute = device_of_mapped(address);
+    if (!compute)
+        return false;
+    *result = CUDA_SUCCESS;
+    switch (attribute) {
+    case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
+        *(unsigned *)data = CU_MEMORYTYPE_DEVICE;
+        return true;
+    case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL:
+        *(int *)data = compute->ordinal;
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* The same of what the program has mapped itself and does not lie at home. */
 static bool answer_mapped(const struct vs_extent *extent, CUpointer_attribute attribute, void *data, CUresult *result)
 {
@@ -103,6 +139,8 @@ CUresult vs_cuPointerGetAttribute(
     struct vs_allocation allocation;
     CUresult result;
     if (data && vs_arena_find(address, &allocation) && answer_attribute(&allocation, attribute, address, data, &result))
+        return result;
+    if (data && answer_anywhere(attribute, address, data, &result))
         return result;
     struct vs_guest_held held = vs_guest_hold(address);
     if (!data || !held.extent || held.at_home || !answer_mapped(held.extent, attribute, data, &result))

@@ -151,6 +151,25 @@ CUresult vs_cuMulticastBindMem(const struct vs_libcuda *real, CUmemGenericAlloca
     return real->cuMulticastBindMem(multicast, multicast_offset, handle, offset, bytes, flags);
 }
 
+CUresult vs_cuMulticastBindMem_v2(const struct vs_libcuda *real, CUmemGenericAllocationHandle multicast,
+    CUdevice device, size_t multicast_offset, CUmemGenericAllocationHandle handle, size_t offset, size_t bytes,
+    unsigned long long flags)
+{
+    CUresult result = vs_guest_is(handle) ? vs_guest_settle(handle, &handle) : CUDA_SUCCESS;
+    if (result != CUDA_SUCCESS)
+        return result;
+    return real->cuMulticastBindMem_v2(multicast, device, multicast_offset, handle, offset, bytes, flags);
+}
+
+CUresult vs_cuMulticastBindAddr_v2(const struct vs_libcuda *real, CUmemGenericAllocationHandle multicast,
+    CUdevice device, size_t multicast_offset, CUdeviceptr address, size_t bytes, unsigned long long flags)
+{
+    CUresult result = vs_guest_touches(address, bytes) ? vs_guest_settle_at(address, bytes) : CUDA_SUCCESS;
+    if (result != CUDA_SUCCESS)
+        return result;
+    return real->cuMulticastBindAddr_v2(multicast, device, multicast_offset, address, bytes, flags);
+}
+
 CUresult vs_cuMulticastBindAddr(const struct vs_libcuda *real, CUmemGenericAllocationHandle multicast,
     size_t multicast_offset, CUdeviceptr address, size_t bytes, unsigned long long flags)
 {

@@ -36,9 +36,11 @@ extern pthread_mutex_t vs_visible_lock;
 extern pthread_mutex_t vs_addresses_lock;
 /* guest_ranges.c: what the program has reserved; held while vs_ranges_lock is taken for a range that comes or goes. */
 extern pthread_mutex_t vs_reservations_lock;
-/* guest.c: virtual handles and where they are mapped; held across the driver's cuMemMap, cuMemUnmap and cuMemSetAccess,
- * which it does one after the other itself, and while claims of extents (vs_pages_lock) are waited for and
- * vs_reservations_lock is taken. Who moves pages never takes it: so a claim that is waited for comes. */
+/* guest.c: virtual handles and where they are mapped; held across the driver's cuMemMap, cuMemUnmap, cuMemSetAccess and
+ * cuMemRelease, which it does one after the other itself; while parts that are mapped nowhere are copied together, with
+ * cuMemCreate and the wait for that copy in a stream of its own (guest_home.c); and while claims of extents
+ * (vs_pages_lock) are waited for and vs_reservations_lock is taken. Who moves pages never takes it: so a claim that is
+ * waited for comes. */
 extern pthread_mutex_t vs_guests_lock;
 
 #endif

@@ -96,7 +96,8 @@ static bool publish(struct vs_range *added, const struct vs_range *removed)
 static size_t records_bytes(const struct vs_range *range)
 {
     return range->bytes / VS_PAGE_BYTES *
-           (sizeof *range->owners + sizeof *range->extents + sizeof *range->homes + sizeof *range->taken);
+           (sizeof *range->owners + sizeof *range->extents + sizeof *range->homes + sizeof *range->taken +
+               sizeof *range->in_graph);
 }
 
 static bool make_records(struct vs_range *range)
@@ -110,6 +111,7 @@ static bool make_records(struct vs_range *range)
     range->extents = (struct vs_extent **)(range->owners + pages);
     range->homes = (vs_page_home *)(range->extents + pages);
     range->taken = (unsigned char *)(range->homes + pages);
+    range->in_graph = range->taken + pages;
     return true;
 }
 

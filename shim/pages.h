@@ -45,6 +45,7 @@ struct vs_range {
     vs_page_home *homes;        /* by page */
     struct vs_extent **extents; /* by page: extents.c's, under vs_pages_lock */
     unsigned char *taken;       /* by page: address_space.c's, under vs_addresses_lock */
+    unsigned char *in_graph;    /* by page: extents.c's, under vs_pages_lock */
     void **owners;              /* by page: arena.c's, under vs_arena_lock */
     struct vs_range *next_gone; /* pages.c's, under vs_ranges_lock */
 };

@@ -30,7 +30,7 @@ BEGIN { FS = "|" }
     may_be_first = may_be_first && !((library, symbol) in firsts)
     if (may_be_first)
         firsts[library, symbol] = 1
-    if (kind == "context" || kind == "peer")
+    if (kind ~ /^(context|peer|primary)$/)
         kind = "ordinal" # where it names a device
     if (!may_be_first && kind != "ordinal")
         next

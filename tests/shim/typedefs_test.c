@@ -6,6 +6,14 @@
 
 #include <cudaTypedefs.h>
 
+/* What came with CUDA 13.1, for headers that are older. */
+#if CUDA_VERSION < 13010
+typedef CUresult (*PFN_cuMulticastBindMem_v13010)(CUmemGenericAllocationHandle, CUdevice_v1, size_t,
+    CUmemGenericAllocationHandle, size_t, size_t, unsigned long long);
+typedef CUresult (*PFN_cuMulticastBindAddr_v13010)(
+    CUmemGenericAllocationHandle, CUdevice_v1, size_t, CUdeviceptr_v2, size_t, unsigned long long);
+#endif
+
 #define ROW(symbol, name, since, per_thread, kind, pfn)                                                                \
     {#symbol, #pfn, __builtin_types_compatible_p(pfn, __typeof__(((struct vs_libcuda *)0)->symbol))},
 static const struct {

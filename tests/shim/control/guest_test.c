@@ -280,6 +280,75 @@ Test(guest, a_page_moves_with_the_access_that_the_program_gave)
     cr_expect(lies_at(pages, PAGE, HOST));
 }
 
+/* What was mapped of a handle in parts goes again when the rest cannot be mapped, though the driver refuses once. */
+Test(guest, a_mapping_that_fails_leaves_the_addresses_free)
+{
+    static const char *const symbols[] = {"cuMemMap", "cuMemSetAccess"};
+    const size_t bytes = 4 * PAGE;
+    begin("2x24gb");
+    unsigned char *pages = reserved(bytes);
+    CUmemGenericAllocationHandle handle = created(bytes);
+    map(pages, bytes, handle);
+    fill(pages, 5, bytes);
+    cr_assert_eq(rehome(pages, PAGE, PEER), 0);
+    cr_assert_eq(rehome(pages + PAGE, PAGE, HOST), 0);
+    CUDA_OK(cudaDeviceSynchronize());
+    for (size_t i = 0; i < sizeof symbols / sizeof *symbols; i++) {
+        CUDA_OK(cuMemUnmap((CUdeviceptr)pages, bytes));
+        simcudaFail(symbols[i], i == 0 ? 3 : 1, CUDA_ERROR_UNKNOWN);
+        simcudaFail("cuMemUnmap", 1, CUDA_ERROR_UNKNOWN);
+        cr_expect_eq(cuMemMap((CUdeviceptr)pages, bytes, 0, handle, 0), CUDA_ERROR_UNKNOWN);
+        simcudaFail("cuMemUnmap", 0, 0);
+        map(pages, bytes, handle);
+        expect_bytes(pages, 5, bytes, symbols[i]);
+    }
+    CUDA_OK(cuMemUnmap((CUdeviceptr)pages, bytes));
+    CUDA_OK(cuMemRelease(handle));
+}
+
+/* A graph keeps addresses, whatever the program maps there later; until it gives them back. */
+Test(guest, what_is_mapped_anew_where_a_graph_works_stays)
+{
+    cudaStream_t stream;
+    cudaGraph_t graph;
+    cudaGraphExec_t instance;
+    begin("2x24gb");
+    unsigned char *pages = reserved(4 * PAGE);
+    CUmemGenericAllocationHandle handle = created(PAGE);
+    map(pages, PAGE, handle);
+    CUDA_OK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+    CUDA_OK(cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed));
+    CUDA_OK(cudaMemsetAsync(pages, 7, PAGE, stream));
+    CUDA_OK(cudaStreamEndCapture(stream, &graph));
+    CUDA_OK(cudaGraphInstantiate(&instance, graph, 0));
+    cr_expect_eq(rehome(pages, PAGE, HOST), CUDA_ERROR_NOT_PERMITTED);
+    CUDA_OK(cuMemUnmap((CUdeviceptr)pages, PAGE));
+    map(pages + PAGE, PAGE, handle);
+    cr_expect_eq(rehome(pages + PAGE, PAGE, HOST), 0);
+    CUDA_OK(cuMemUnmap((CUdeviceptr)pages + PAGE, PAGE));
+    map(pages, PAGE, handle);
+    cr_expect_eq(rehome(pages, PAGE, LOCAL), CUDA_ERROR_NOT_PERMITTED, "the graph writes there");
+    CUDA_OK(cuMemUnmap((CUdeviceptr)pages, PAGE));
+    CUDA_OK(cuMemAddressFree((CUdeviceptr)pages, 4 * PAGE));
+    cr_assert_eq(reserved(4 * PAGE), pages);
+    map(pages, PAGE, handle);
+    cr_expect_eq(rehome(pages, PAGE, PEER), 0);
+}
+
+/* Nothing comes home for a call that cannot succeed there either. */
+Test(guest, access_for_a_device_that_is_none_moves_nothing)
+{
+    const CUmemAccessDesc access = {
+        {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = 99}, CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
+    begin("2x24gb");
+    unsigned char *pages = reserved(PAGE);
+    CUmemGenericAllocationHandle handle = created(PAGE);
+    map(pages, PAGE, handle);
+    cr_assert_eq(rehome(pages, PAGE, HOST), 0);
+    cr_expect_eq(cuMemSetAccess((CUdeviceptr)pages, PAGE, &access, 1), CUDA_ERROR_INVALID_DEVICE);
+    cr_expect(lies_at(pages, PAGE, HOST));
+}
+
 /* Reservations come and go; nothing is kept of them, and their addresses are nobody's afterwards. */
 Test(guest, addresses_that_are_freed_are_known_no_more)
 {

@@ -14,12 +14,27 @@ int cublasSgemm_v2(void *handle, int trans_a, int trans_b, int m, int n, int k, 
 static CUdeviceptr pages;
 static atomic_bool is_inside;
 static int answers[4];
+static unsigned long long told[2];
 
 static double seconds(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* What device the memory is on does not depend on where it is now. */
+static void *ask(void *context)
+{
+    static const CUpointer_attribute attributes[] = {
+        CU_POINTER_ATTRIBUTE_MEMORY_TYPE, CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL};
+    MUST(cuCtxSetCurrent(context));
+    for (size_t i = 0; i < sizeof attributes / sizeof *attributes; i++) {
+        unsigned long long value = 0;
+        MUST(cuPointerGetAttribute(&value, attributes[i], pages));
+        told[i] = value;
+    }
+    return NULL;
 }
 
 static void make_room(void)
@@ -29,6 +44,11 @@ static void make_room(void)
     handle_t handle = 0;
     is_inside = true;
     usleep(100000); /* the mover has come, and waits until this thread has left the library */
+    CUcontext context;
+    pthread_t asking;
+    MUST(cuCtxGetCurrent(&context));
+    pthread_create(&asking, NULL, ask, context);
+    pthread_join(asking, NULL);
     answers[0] = (int)allow(pages, BYTES, 0, CU_MEM_ACCESS_FLAGS_PROT_READWRITE);
     answers[1] = (int)cuMemGetAccess(&flags, &device, pages);
     answers[2] = (int)cuMemRetainAllocationHandle(&handle, (void *)pages);
@@ -63,6 +83,7 @@ void inside(void)
     printf("both in time: %d\n", took < 3);
     for (size_t i = 0; i < sizeof answers / sizeof *answers; i++)
         printf("answer %zu: %d\n", i, answers[i]);
+    printf("told: %llu %llu\n", told[0], told[1]);
     unmapped(pages, BYTES);
     MUST(cuMemRelease(handle));
     MUST(cuMemAddressFree(pages, BYTES));

@@ -52,6 +52,15 @@ void exports(void)
     take_away(base, BYTES);
     MUST(cuMemRelease(handle));
 
+    handle = place(base, BYTES, 0x7200); /* told by its address alone, as PyTorch and comfy-aimdo release each handle */
+    MUST(cuMemRelease(handle));
+    wander();
+    SAY(cuMemGetHandleForAddressRange(&fd, base, BYTES, CU_MEM_RANGE_HANDLE_TYPE_DMA_BUF_FD, 0));
+    wander();
+    printf("%zu bytes at home\n", simcudaBytesAt((void *)base, BYTES, 0));
+    SAY(cuMulticastBindAddr(1, 0, base, BYTES, 0));
+    take_away(base, BYTES);
+
     CUmemAllocationProp secret = device_memory(0);
     secret.requestedHandleTypes = CU_MEM_HANDLE_TYPE_NONE;
     MUST(cuMemCreate(&handle, PAGE, &secret, 0));
