@@ -5,7 +5,7 @@
 set -uo pipefail
 look_up=$(realpath "$1") number=0 failed=0
 
-for which in foreign:12 ours:60; do
+for which in foreign:12 ours:66; do
     limit=${which#*:} which=${which%:*} number=$((number + 1))
     taken=$(valgrind --tool=callgrind --callgrind-out-file=/dev/null --toggle-collect="${which}_look_ups" "$look_up" "$which" 2>&1 |
         awk '/Collected/ { print $NF }')
