@@ -69,124 +69,100 @@ static CUresult copy_flat(const struct vs_libcuda *real, CUdeviceptr dst, CUdevi
     return (CUresult)(vs_box_is_mixed(&box) ? vs_split(&box, issue, &call) : issue(&call, &box));
 }
 
+/* The same forms of a hook: the copy without a direction, in pieces where it must be, or the real call. */
+#define FLAT_OR(is_ours, form, at, original)                                                                           \
+    do {                                                                                                               \
+        if (is_ours)                                                                                                   \
+            return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_##form, at);                       \
+        return real->original;                                                                                         \
+    } while (0)
+
 CUresult vs_cuMemcpyHtoD_v2(const struct vs_libcuda *real, CUdeviceptr dst, const void *src, size_t bytes)
 {
-    if (ours(dst))
-        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_sync, NULL);
-    return real->cuMemcpyHtoD_v2(dst, src, bytes);
+    FLAT_OR(ours(dst), sync, NULL, cuMemcpyHtoD_v2(dst, src, bytes));
 }
 
 CUresult vs_cuMemcpyHtoD_v2_ptds(const struct vs_libcuda *real, CUdeviceptr dst, const void *src, size_t bytes)
 {
-    if (ours(dst))
-        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_sync_ptds, CU_STREAM_PER_THREAD);
-    return real->cuMemcpyHtoD_v2_ptds(dst, src, bytes);
+    FLAT_OR(ours(dst), sync_ptds, CU_STREAM_PER_THREAD, cuMemcpyHtoD_v2_ptds(dst, src, bytes));
 }
 
 CUresult vs_cuMemcpyHtoDAsync_v2(
     const struct vs_libcuda *real, CUdeviceptr dst, const void *src, size_t bytes, CUstream stream)
 {
-    if (ours(dst))
-        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_async, stream);
-    return real->cuMemcpyHtoDAsync_v2(dst, src, bytes, stream);
+    FLAT_OR(ours(dst), async, stream, cuMemcpyHtoDAsync_v2(dst, src, bytes, stream));
 }
 
 CUresult vs_cuMemcpyHtoDAsync_v2_ptsz(
     const struct vs_libcuda *real, CUdeviceptr dst, const void *src, size_t bytes, CUstream stream)
 {
-    if (ours(dst))
-        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_async_ptsz, own(stream));
-    return real->cuMemcpyHtoDAsync_v2_ptsz(dst, src, bytes, stream);
+    FLAT_OR(ours(dst), async_ptsz, own(stream), cuMemcpyHtoDAsync_v2_ptsz(dst, src, bytes, stream));
 }
 
 CUresult vs_cuMemcpyDtoH_v2(const struct vs_libcuda *real, void *dst, CUdeviceptr src, size_t bytes)
 {
-    if (ours(src))
-        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_sync, NULL);
-    return real->cuMemcpyDtoH_v2(dst, src, bytes);
+    FLAT_OR(ours(src), sync, NULL, cuMemcpyDtoH_v2(dst, src, bytes));
 }
 
 CUresult vs_cuMemcpyDtoH_v2_ptds(const struct vs_libcuda *real, void *dst, CUdeviceptr src, size_t bytes)
 {
-    if (ours(src))
-        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_sync_ptds, CU_STREAM_PER_THREAD);
-    return real->cuMemcpyDtoH_v2_ptds(dst, src, bytes);
+    FLAT_OR(ours(src), sync_ptds, CU_STREAM_PER_THREAD, cuMemcpyDtoH_v2_ptds(dst, src, bytes));
 }
 
 CUresult vs_cuMemcpyDtoHAsync_v2(
     const struct vs_libcuda *real, void *dst, CUdeviceptr src, size_t bytes, CUstream stream)
 {
-    if (ours(src))
-        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_async, stream);
-    return real->cuMemcpyDtoHAsync_v2(dst, src, bytes, stream);
+    FLAT_OR(ours(src), async, stream, cuMemcpyDtoHAsync_v2(dst, src, bytes, stream));
 }
 
 CUresult vs_cuMemcpyDtoHAsync_v2_ptsz(
     const struct vs_libcuda *real, void *dst, CUdeviceptr src, size_t bytes, CUstream stream)
 {
-    if (ours(src))
-        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_async_ptsz, own(stream));
-    return real->cuMemcpyDtoHAsync_v2_ptsz(dst, src, bytes, stream);
+    FLAT_OR(ours(src), async_ptsz, own(stream), cuMemcpyDtoHAsync_v2_ptsz(dst, src, bytes, stream));
 }
 
 CUresult vs_cuMemcpyDtoD_v2(const struct vs_libcuda *real, CUdeviceptr dst, CUdeviceptr src, size_t bytes)
 {
-    if (ours(dst) || ours(src))
-        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_sync, NULL);
-    return real->cuMemcpyDtoD_v2(dst, src, bytes);
+    FLAT_OR(ours(dst) || ours(src), sync, NULL, cuMemcpyDtoD_v2(dst, src, bytes));
 }
 
 CUresult vs_cuMemcpyDtoD_v2_ptds(const struct vs_libcuda *real, CUdeviceptr dst, CUdeviceptr src, size_t bytes)
 {
-    if (ours(dst) || ours(src))
-        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_sync_ptds, CU_STREAM_PER_THREAD);
-    return real->cuMemcpyDtoD_v2_ptds(dst, src, bytes);
+    FLAT_OR(ours(dst) || ours(src), sync_ptds, CU_STREAM_PER_THREAD, cuMemcpyDtoD_v2_ptds(dst, src, bytes));
 }
 
 CUresult vs_cuMemcpyDtoDAsync_v2(
     const struct vs_libcuda *real, CUdeviceptr dst, CUdeviceptr src, size_t bytes, CUstream stream)
 {
-    if (ours(dst) || ours(src))
-        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_async, stream);
-    return real->cuMemcpyDtoDAsync_v2(dst, src, bytes, stream);
+    FLAT_OR(ours(dst) || ours(src), async, stream, cuMemcpyDtoDAsync_v2(dst, src, bytes, stream));
 }
 
 CUresult vs_cuMemcpyDtoDAsync_v2_ptsz(
     const struct vs_libcuda *real, CUdeviceptr dst, CUdeviceptr src, size_t bytes, CUstream stream)
 {
-    if (ours(dst) || ours(src))
-        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_async_ptsz, own(stream));
-    return real->cuMemcpyDtoDAsync_v2_ptsz(dst, src, bytes, stream);
+    FLAT_OR(ours(dst) || ours(src), async_ptsz, own(stream), cuMemcpyDtoDAsync_v2_ptsz(dst, src, bytes, stream));
 }
 
 CUresult vs_cuMemcpy(const struct vs_libcuda *real, CUdeviceptr dst, CUdeviceptr src, size_t bytes)
 {
-    if (ours(dst) || ours(src))
-        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_sync, NULL);
-    return real->cuMemcpy(dst, src, bytes);
+    FLAT_OR(ours(dst) || ours(src), sync, NULL, cuMemcpy(dst, src, bytes));
 }
 
 CUresult vs_cuMemcpy_ptds(const struct vs_libcuda *real, CUdeviceptr dst, CUdeviceptr src, size_t bytes)
 {
-    if (ours(dst) || ours(src))
-        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_sync_ptds, CU_STREAM_PER_THREAD);
-    return real->cuMemcpy_ptds(dst, src, bytes);
+    FLAT_OR(ours(dst) || ours(src), sync_ptds, CU_STREAM_PER_THREAD, cuMemcpy_ptds(dst, src, bytes));
 }
 
 CUresult vs_cuMemcpyAsync(
     const struct vs_libcuda *real, CUdeviceptr dst, CUdeviceptr src, size_t bytes, CUstream stream)
 {
-    if (ours(dst) || ours(src))
-        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_async, stream);
-    return real->cuMemcpyAsync(dst, src, bytes, stream);
+    FLAT_OR(ours(dst) || ours(src), async, stream, cuMemcpyAsync(dst, src, bytes, stream));
 }
 
 CUresult vs_cuMemcpyAsync_ptsz(
     const struct vs_libcuda *real, CUdeviceptr dst, CUdeviceptr src, size_t bytes, CUstream stream)
 {
-    if (ours(dst) || ours(src))
-        return copy_flat(real, (CUdeviceptr)dst, (CUdeviceptr)src, bytes, issue_async_ptsz, own(stream));
-    return real->cuMemcpyAsync_ptsz(dst, src, bytes, stream);
+    FLAT_OR(ours(dst) || ours(src), async_ptsz, own(stream), cuMemcpyAsync_ptsz(dst, src, bytes, stream));
 }
 
 /* --- Between contexts --------------------------------------------------------------------------------------------- */
