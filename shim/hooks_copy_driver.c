@@ -167,65 +167,60 @@ CUresult vs_cuMemcpyAsync_ptsz(
 
 /* --- Between contexts --------------------------------------------------------------------------------------------- */
 
-/* Whether a copy between two contexts must go through the host (peer_copy.h), and the devices that they belong to. */
-static bool goes_through_host(CUdeviceptr dst, CUcontext dst_context, CUdeviceptr src, CUcontext src_context,
-    size_t bytes, int *dst_device, int *src_device)
-{
-    const struct vs_box box = vs_box_flat(dst, src, bytes);
-    *dst_device = vs_device_of(dst_context);
-    *src_device = vs_device_of(src_context);
-    return vs_peer_copy_wanted(&box, *dst_device, *src_device);
-}
-
 static bool is_as_asked(CUdeviceptr dst, CUdeviceptr src, size_t bytes)
 {
     const struct vs_box box = vs_box_flat(dst, src, bytes);
     return (!ours(dst) && !ours(src)) || vs_peer_copy_is_as_asked(&box);
 }
 
+/* Whether a copy between two contexts must go through the host (peer_copy.h): then it is done. A captured stream gets
+ * the driver's answer. */
+static bool went_through_host(CUdeviceptr dst, CUcontext dst_context, CUdeviceptr src, CUcontext src_context,
+    size_t bytes, CUstream stream, CUresult *result)
+{
+    const struct vs_box box = vs_box_flat(dst, src, bytes);
+    if (vs_peer_copy_captured(stream))
+        return false;
+    int dst_device = vs_device_of(dst_context), src_device = vs_device_of(src_context);
+    if (!vs_peer_copy_wanted(&box, dst_device, src_device))
+        return false;
+    *result = vs_peer_copy(dst, dst_device, src, src_device, bytes, stream);
+    return true;
+}
+
+/* The same forms of a hook. */
+#define PEER_OR(form, at, original)                                                                                    \
+    do {                                                                                                               \
+        CUresult result;                                                                                               \
+        if (is_as_asked(dst, src, bytes))                                                                              \
+            return real->original;                                                                                     \
+        if (went_through_host(dst, dst_context, src, src_context, bytes, at, &result))                                 \
+            return result;                                                                                             \
+        return copy_flat(real, dst, src, bytes, issue_##form, at);                                                     \
+    } while (0)
+
 CUresult vs_cuMemcpyPeer(const struct vs_libcuda *real, CUdeviceptr dst, CUcontext dst_context, CUdeviceptr src,
     CUcontext src_context, size_t bytes)
 {
-    int dst_device, src_device;
-    if (is_as_asked(dst, src, bytes))
-        return real->cuMemcpyPeer(dst, dst_context, src, src_context, bytes);
-    if (goes_through_host(dst, dst_context, src, src_context, bytes, &dst_device, &src_device))
-        return vs_peer_copy(dst, dst_device, src, src_device, bytes, NULL);
-    return copy_flat(real, dst, src, bytes, issue_sync, NULL);
+    PEER_OR(sync, NULL, cuMemcpyPeer(dst, dst_context, src, src_context, bytes));
 }
 
 CUresult vs_cuMemcpyPeer_ptds(const struct vs_libcuda *real, CUdeviceptr dst, CUcontext dst_context, CUdeviceptr src,
     CUcontext src_context, size_t bytes)
 {
-    int dst_device, src_device;
-    if (is_as_asked(dst, src, bytes))
-        return real->cuMemcpyPeer_ptds(dst, dst_context, src, src_context, bytes);
-    if (goes_through_host(dst, dst_context, src, src_context, bytes, &dst_device, &src_device))
-        return vs_peer_copy(dst, dst_device, src, src_device, bytes, CU_STREAM_PER_THREAD);
-    return copy_flat(real, dst, src, bytes, issue_sync_ptds, CU_STREAM_PER_THREAD);
+    PEER_OR(sync_ptds, CU_STREAM_PER_THREAD, cuMemcpyPeer_ptds(dst, dst_context, src, src_context, bytes));
 }
 
 CUresult vs_cuMemcpyPeerAsync(const struct vs_libcuda *real, CUdeviceptr dst, CUcontext dst_context, CUdeviceptr src,
     CUcontext src_context, size_t bytes, CUstream stream)
 {
-    int dst_device, src_device;
-    if (is_as_asked(dst, src, bytes))
-        return real->cuMemcpyPeerAsync(dst, dst_context, src, src_context, bytes, stream);
-    if (!vs_peer_copy_captured(stream) &&
-        goes_through_host(dst, dst_context, src, src_context, bytes, &dst_device, &src_device))
-        return vs_peer_copy(dst, dst_device, src, src_device, bytes, stream);
-    return copy_flat(real, dst, src, bytes, issue_async, stream);
+    PEER_OR(async, stream, cuMemcpyPeerAsync(dst, dst_context, src, src_context, bytes, stream));
 }
 
 CUresult vs_cuMemcpyPeerAsync_ptsz(const struct vs_libcuda *real, CUdeviceptr dst, CUcontext dst_context,
     CUdeviceptr src, CUcontext src_context, size_t bytes, CUstream stream)
 {
-    int dst_device, src_device;
-    if (is_as_asked(dst, src, bytes))
-        return real->cuMemcpyPeerAsync_ptsz(dst, dst_context, src, src_context, bytes, stream);
-    if (goes_through_host(dst, dst_context, src, src_context, bytes, &dst_device, &src_device))
-        return vs_peer_copy(dst, dst_device, src, src_device, bytes, own(stream));
-    return copy_flat(real, dst, src, bytes, issue_async_ptsz, own(stream));
+    PEER_OR(async_ptsz, own(stream), cuMemcpyPeerAsync_ptsz(dst, dst_context, src, src_context, bytes, stream));
 }
 
 /* --- Rows and boxes ----------------------------------------------------------------------------------------------- */
