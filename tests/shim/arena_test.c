@@ -15,20 +15,6 @@ static void flush(void)
     CUDA_OK(cudaMemPoolTrimTo(pool, 0));
 }
 
-static cudaStream_t new_stream(void)
-{
-    cudaStream_t stream;
-    CUDA_OK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
-    return stream;
-}
-
-static void *allocate_in(size_t bytes, cudaStream_t stream)
-{
-    void *pointer;
-    CUDA_OK(cudaMallocAsync(&pointer, bytes, stream));
-    return pointer;
-}
-
 /* Queues a copy from the weight that is not done before somebody waits for the stream. */
 static unsigned char *queue_copy(const void *weight, size_t bytes, cudaStream_t stream)
 {

@@ -249,3 +249,17 @@ const char *program(const char *name)
     snprintf(path, sizeof path, "%s/%s", folder, name);
     return path;
 }
+
+cudaStream_t new_stream(void)
+{
+    cudaStream_t stream;
+    CUDA_OK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+    return stream;
+}
+
+void *allocate_in(size_t bytes, cudaStream_t stream)
+{
+    void *pointer;
+    CUDA_OK(cudaMallocAsync(&pointer, bytes, stream));
+    return pointer;
+}

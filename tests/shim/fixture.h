@@ -62,6 +62,9 @@ bool lies_at(const void *pointer, size_t bytes, int location);
 /* The one location of all bytes: a device's number, HOST, or NOWHERE. */
 enum { HOST = SIMCUDA_LOCATION_HOST, NOWHERE = 99 };
 int place_of(const void *pointer, size_t bytes);
+/* A stream that the default one does not wait for, and an allocation of cudaMallocAsync in a stream. */
+cudaStream_t new_stream(void);
+void *allocate_in(size_t bytes, cudaStream_t stream);
 /* Where a new allocation of cudaMallocAsync lies. */
 int place_new(size_t bytes);
 

@@ -6,20 +6,6 @@
 
 #include "fixture.h"
 
-static cudaStream_t new_stream(void)
-{
-    cudaStream_t stream;
-    CUDA_OK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
-    return stream;
-}
-
-static void *allocate_in(size_t bytes, cudaStream_t stream)
-{
-    void *pointer;
-    CUDA_OK(cudaMallocAsync(&pointer, bytes, stream));
-    return pointer;
-}
-
 /* --- What nobody uses --------------------------------------------------------------------------------------------- */
 
 #define SMALL_MACHINE "2gb+1536mb"
